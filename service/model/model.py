@@ -1,0 +1,112 @@
+"""What a model is to the runner: a prompt goes in, batches of chunks come out."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nodexa.v1.item_pb2 import Item, TokenLogprob
+from nodexa.v1.response_pb2 import ResponseSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """All that a model is told.
+
+    `instructions` is the system prompt, empty for none. `items` are the history and the new input, oldest first; kinds
+    that a model can't read are left out by it. `settings` are the effective ones: nothing in them is taken from
+    elsewhere. `streaming` is False when nobody reads before the end, so that one upstream reply is enough.
+    """
+
+    instructions: str
+    items: Sequence[Item]
+    settings: ResponseSettings
+    streaming: bool = True
+
+
+class FinishReason(enum.Enum):
+    """Why the model stopped."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More text of the answer."""
+
+    text: str
+    logprobs: Sequence[TokenLogprob] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of the model's thinking."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalDelta:
+    """More of the model's refusal."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """More of a function call.
+
+    `index` tells the calls of one turn apart; they may be interleaved. The first delta of an index carries the whole
+    `name`; `call_id` may be empty, the runner then gives one; `arguments` is a piece of JSON text.
+    """
+
+    index: int
+    name: str = ""
+    call_id: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens as the model server or its tokenizer counted them; sent at most once a turn."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The model ended its turn; a stream that ends without one was cut."""
+
+    reason: FinishReason
+
+
+Chunk = TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta | TokenUsage | Finish
+
+
+class Model(Protocol):
+    """Who writes the tokens. One instance serves many turns at once."""
+
+    @property
+    def tools(self) -> bool:
+        """Whether it can call functions."""
+
+    @property
+    def images(self) -> bool:
+        """Whether it can see images."""
+
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
+        """Yields what is ready together as one batch, never empty; closing the generator stops the model at once.
+
+        Raises NodexaError with one of the codes `upstream_*`, `rate_limit_exceeded`, `context_length_exceeded`. Failures
+        before the first batch have already been retried where that is safe.
+        """
+
+    async def close(self) -> None:
+        """Releases connections, threads and memory."""
