@@ -5,32 +5,43 @@ Called by `make proto` and by the wheel build, so that nothing generated is comm
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+import tempfile
 from importlib import resources
 from pathlib import Path
 
 from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent
-PLUGINS = ("--python_out", "--grpc_python_out", "--mypy_out", "--mypy_grpc_out")
+PLUGINS = ("--python_out=", "--grpc_python_out=", "--mypy_out=quiet:", "--mypy_grpc_out=quiet:")
 
 
 def generate(out: Path) -> None:
     """Writes `nodexa/v1/*_pb2*.py` and their type stubs below `out`, replacing what was there.
 
-    Raises SystemExit with protoc's status when a .proto file is wrong.
+    What was there stays when a .proto file is wrong; SystemExit then carries protoc's status.
     """
-    shutil.rmtree(out / "nodexa", ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".generating-") as scratch:
+        _run_protoc(Path(scratch))
+        package = Path(scratch) / "nodexa"
+        for folder in (package, package / "v1"):
+            (folder / "__init__.py").touch()
+            (folder / "py.typed").touch()
+        shutil.rmtree(out / "nodexa", ignore_errors=True)
+        package.rename(out / "nodexa")
+
+
+def _run_protoc(out: Path) -> None:
     sources = sorted(str(path) for path in ROOT.glob("nodexa/**/*.proto"))
     well_known = resources.files("grpc_tools") / "_proto"
-    arguments = ["protoc", f"-I{ROOT}", f"-I{well_known}", *(f"{plugin}={out}" for plugin in PLUGINS), *sources]
-    if status := protoc.main(arguments):
+    # protoc looks for its plugins on PATH, where those of a virtual environment that is not activated are not.
+    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    outputs = [f"{plugin}{out}" for plugin in PLUGINS]
+    if status := protoc.main(["protoc", f"-I{ROOT}", f"-I{well_known}", *outputs, *sources]):
         raise SystemExit(status)
-    for package in (out / "nodexa", out / "nodexa" / "v1"):
-        (package / "__init__.py").touch()
-        (package / "py.typed").touch()
 
 
 if __name__ == "__main__":

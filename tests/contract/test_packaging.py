@@ -1,0 +1,100 @@
+"""What is installed is what was reviewed: pins, hashes, floors, and nothing generated in the repository."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = ROOT / "requirements.lock"
+WEIGHTS_LOCK = ROOT / "service" / "model" / "weights.lock"
+NODE_LOCK = ROOT / "tests" / "sdk" / "node" / "package-lock.json"
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(.*(?:\n    .*)*)", re.MULTILINE)
+FLOOR = re.compile(r"([A-Za-z0-9._-]+)(>=|==)([^;\s]+)")
+
+
+def pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def floors(requirements: list[str]) -> dict[str, str]:
+    """Name → version of `name>=version` and `name==version`; anything else fails."""
+    found = [FLOOR.match(requirement) for requirement in requirements]
+    return {match[1]: match[3] for match in found if match is not None}
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """Name → version of every pin in a lock file."""
+    return {match[1]: match[2] for match in PIN.finditer(lock.read_text())}
+
+
+def parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def test_every_grpc_floor_is_the_version_of_the_pinned_generator() -> None:
+    project = pyproject()["project"]
+    generator = floors(project["optional-dependencies"]["dev"])["grpcio-tools"]
+    grpc = {name: floor for name, floor in floors(project["dependencies"]).items() if name.startswith("grpcio")}
+    assert grpc == dict.fromkeys(["grpcio", "grpcio-health-checking", "grpcio-reflection", "grpcio-status"], generator)
+
+
+def test_the_protobuf_floor_is_the_version_the_generated_code_asks_for() -> None:
+    from nodexa.v1 import item_pb2
+
+    head = Path(str(item_pb2.__file__)).read_text()[:1000]
+    asked = re.search(r"^# Protobuf Python Version: (\S+)$", head, re.MULTILINE)
+    assert asked is not None
+    assert floors(pyproject()["project"]["dependencies"])["protobuf"] == asked[1]
+
+
+def test_the_wheel_build_and_the_checkout_use_the_same_generator() -> None:
+    configuration = pyproject()
+    build = set(configuration["build-system"]["requires"])
+    assert build <= set(configuration["project"]["optional-dependencies"]["dev"])
+    assert {requirement.partition("==")[0] for requirement in build if "==" in requirement} == {
+        "grpcio-tools",
+        "mypy-protobuf",
+    }
+
+
+def test_every_dependency_has_a_floor_and_a_pin_at_or_above_it() -> None:
+    project = pyproject()["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["dev"]
+    asked, pinned = floors(declared), pins(LOCK)
+    assert len(asked) == len(declared)
+    assert {name for name, floor in asked.items() if parts(pinned[name]) < parts(floor)} == set()
+
+
+@pytest.mark.parametrize("lock", [LOCK, WEIGHTS_LOCK], ids=lambda lock: lock.name)
+def test_every_pin_carries_its_hashes(lock: Path) -> None:
+    found = list(PIN.finditer(lock.read_text()))
+    assert found
+    assert [match[1] for match in found if "--hash=sha256:" not in match[3]] == []
+
+
+@pytest.mark.parametrize("lock", [LOCK, WEIGHTS_LOCK], ids=lambda lock: lock.name)
+def test_a_lock_holds_nothing_but_exact_pins(lock: Path) -> None:
+    lines = [line for line in lock.read_text().splitlines() if line and not line.lstrip().startswith(("#", "--hash="))]
+    assert [line for line in lines if not PIN.match(line)] == []
+
+
+@pytest.mark.parametrize("lock", [LOCK, WEIGHTS_LOCK, NODE_LOCK], ids=lambda lock: lock.name)
+def test_no_lock_names_a_registry_or_a_local_path(lock: Path) -> None:
+    assert re.findall(r'\w+://\S+|"resolved"|^-[-\w]+.*|@ \S+', lock.read_text(), re.MULTILINE) == []
+
+
+def test_the_node_sdk_is_pinned_exactly_and_with_its_integrity() -> None:
+    assert re.search(r'"openai": "\d+\.\d+\.\d+"', (NODE_LOCK.parent / "package.json").read_text())
+    assert '"integrity": "sha512-' in NODE_LOCK.read_text()
+
+
+def test_nothing_generated_is_committed() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    generated = re.compile(r"(^|/)(gen|node_modules|dist|var|\.venv)/|_pb2(_grpc)?\.pyi?$")
+    assert [path for path in listed.stdout.splitlines() if generated.search(path)] == []
