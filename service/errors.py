@@ -64,7 +64,7 @@ class NodexaError(Exception):
     """A refusal or failure that a caller is told about, in words made for them.
 
     `code` is a key of STATUS_OF; `param` names the request field at fault, empty where none is; `retry_after` is in
-    seconds, None where nobody said; `response_id` is set once the response exists, so that no client repeats it blindly.
+    seconds, None where nobody said; `response_id` is set once the response exists, so that no client repeats it.
     """
 
     def __init__(

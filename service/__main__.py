@@ -1,0 +1,84 @@
+"""The core as a process, and the only place where its parts are wired: `python -m service --data var`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import uvloop
+
+from service.bootstrap import bootstrap
+from service.ids import new_id
+from service.journal import write_to_stderr
+from service.model.directory import open_model, problem
+from service.server import AddressError, serving, start_core
+from service.settings import Settings, SettingsError, now_ms, read_models
+
+log = logging.getLogger("service")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the core until SIGTERM or SIGINT; the exit status is 0 then, and 1 when it can't start."""
+    write_to_stderr()
+    try:
+        uvloop.run(_run(read_settings(arguments)))
+    except (AddressError, SettingsError, OSError, ValueError) as error:
+        log.error("%s", error)
+        return 1
+    return 0
+
+
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """The settings that the command line and the data directory give. Exits with usage for a wrong argument."""
+    defaults = Settings()
+    parser = argparse.ArgumentParser(prog="python -m service", description="The Nodexa core: gRPC, models, SQLite.")
+    parser.add_argument("--data", type=Path, default=defaults.data, help="where everything is kept (default: var)")
+    parser.add_argument("--grpc", action="append", metavar="ADDR", help="HOST:PORT or unix:PATH; may be repeated")
+    parser.add_argument("--base-url", default=defaults.base_url, help="where the bridge answers, for quickstart.env")
+    parser.add_argument("--insecure", action="store_true", help="let gRPC listen beyond this machine unencrypted")
+    parser.add_argument("--grace", type=float, default=defaults.grace, help="seconds without a reader (default: 10)")
+    parser.add_argument("--drain", type=float, default=defaults.drain, help="seconds to end when stopped (default: 5)")
+    given = parser.parse_args(arguments)
+    return Settings(
+        data=given.data,
+        listen=tuple(given.grpc or defaults.listen),
+        base_url=given.base_url,
+        insecure=given.insecure,
+        grace=given.grace,
+        drain=given.drain,
+    )
+
+
+async def _run(settings: Settings) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    core = await start_core(
+        settings,
+        open_model=partial(open_model, environment=os.environ),
+        problem=partial(problem, environment=os.environ),
+        clock=now_ms,
+        new_id=new_id,
+        from_file=read_models(settings.data),
+    )
+    try:
+        await bootstrap(
+            settings, core.administration, core.keys, clock=now_ms, new_id=new_id, address=core.addresses[0]
+        )
+        await serving(core)
+        log.info("listening on %s", ", ".join(core.addresses))
+        await stopped.wait()
+    finally:
+        await core.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

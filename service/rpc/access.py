@@ -1,0 +1,66 @@
+"""Who may call what: one row for every RPC, checked for completeness against the .proto by a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from nodexa.v1.admin_pb2 import ApiKey
+
+from service.errors import NodexaError
+from service.runner.caller import Caller
+
+_FULL: Final = frozenset({ApiKey.SCOPE_FULL_ACCESS})
+_ASSISTANT: Final = frozenset({ApiKey.SCOPE_FULL_ACCESS, ApiKey.SCOPE_ASSISTANT})
+
+SCOPES: Final[Mapping[str, frozenset[ApiKey.Scope.ValueType]]] = MappingProxyType(
+    {
+        "/nodexa.v1.ResponseService/CreateResponse": _ASSISTANT,
+        "/nodexa.v1.ResponseService/StreamResponse": _ASSISTANT,
+        # Coming back to a stream is part of having started it: an assistant key reaches the responses it made.
+        "/nodexa.v1.ResponseService/WatchResponse": _ASSISTANT,
+        "/nodexa.v1.ResponseService/GetResponse": _FULL,
+        "/nodexa.v1.ResponseService/ListResponses": _FULL,
+        "/nodexa.v1.ResponseService/ListInputItems": _FULL,
+        "/nodexa.v1.ResponseService/CancelResponse": _FULL,
+        "/nodexa.v1.ResponseService/DeleteResponse": _FULL,
+        "/nodexa.v1.AdminService/CreateOrganization": _FULL,
+        "/nodexa.v1.AdminService/GetOrganization": _FULL,
+        "/nodexa.v1.AdminService/ListOrganizations": _FULL,
+        "/nodexa.v1.AdminService/UpdateOrganization": _FULL,
+        "/nodexa.v1.AdminService/CreateAssistant": _FULL,
+        "/nodexa.v1.AdminService/GetAssistant": _FULL,
+        "/nodexa.v1.AdminService/ListAssistants": _FULL,
+        "/nodexa.v1.AdminService/UpdateAssistant": _FULL,
+        "/nodexa.v1.AdminService/DeleteAssistant": _FULL,
+        "/nodexa.v1.AdminService/CreateApiKey": _FULL,
+        "/nodexa.v1.AdminService/ListApiKeys": _FULL,
+        "/nodexa.v1.AdminService/RevokeApiKey": _FULL,
+        "/nodexa.v1.AdminService/CreateModel": _FULL,
+        "/nodexa.v1.AdminService/ListModels": _FULL,
+        "/nodexa.v1.AdminService/DeleteModel": _FULL,
+    }
+)
+"""RPC → the scopes of which a caller needs one."""
+
+OPERATOR_ONLY: Final = frozenset(
+    {
+        "/nodexa.v1.AdminService/CreateOrganization",
+        "/nodexa.v1.AdminService/ListOrganizations",
+        "/nodexa.v1.AdminService/UpdateOrganization",
+        "/nodexa.v1.AdminService/CreateModel",
+        "/nodexa.v1.AdminService/DeleteModel",
+    }
+)
+"""RPCs about the whole installation: a model names an address that the core will call."""
+
+
+def check_access(method: str, caller: Caller) -> None:
+    """Raises NodexaError `insufficient_scope` unless the caller may call `method` (`/package.Service/Rpc`)."""
+    wanted = SCOPES[method]
+    if not wanted & caller.scopes:
+        names = " or ".join(sorted(ApiKey.Scope.Name(scope).removeprefix("SCOPE_").lower() for scope in wanted))
+        raise NodexaError("insufficient_scope", f"This needs a key with the scope {names}.")
+    if method in OPERATOR_ONLY and not caller.operator:
+        raise NodexaError("insufficient_scope", "This needs a key of the operator's organization.")

@@ -1,0 +1,221 @@
+"""AdminService: check, store, tell the caches. What is refused is decided by pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from google.protobuf.empty_pb2 import Empty
+from nodexa.v1 import admin_service_pb2 as pb
+from nodexa.v1.admin_pb2 import ApiKey, Assistant, Model, Organization
+from nodexa.v1.admin_service_pb2_grpc import AdminServiceServicer
+
+from service.errors import NodexaError
+from service.ids import NewId
+from service.keys import Keyring
+from service.rpc import admin_check as check
+from service.rpc.caller import CALLER, Authenticator
+from service.rpc.gate import Context
+from service.rpc.pages import cut_page, page_size
+from service.runner.catalog import Catalog
+from service.settings import Clock
+from service.store.administration import Administration, Page
+
+ASSISTANT_FIELDS = ("name", "model", "instructions", "instructions_mode", "defaults")
+ORGANIZATION_FIELDS = ("name", "disabled")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMaker:
+    """Makes keys: the row that is stored and the secret that is told once."""
+
+    store: Administration
+    keyring: Keyring
+    clock: Clock
+    new_id: NewId
+
+    async def make(self, org_id: str, name: str, scopes: list[ApiKey.Scope.ValueType]) -> tuple[ApiKey, str]:
+        """The stored key and its secret."""
+        now = self.clock()
+        key = ApiKey(id=self.new_id("key"), name=name, scopes=scopes)
+        secret = self.keyring.mint(key_id=key.id, org_id=org_id, issued_at=now)
+        key.hint = secret[-4:]
+        key.create_time.FromMilliseconds(now)
+        await self.store.add_key(key, org_id=org_id, digest=self.keyring.digest(secret), now=now)
+        return key, secret
+
+
+class AdminServicer(AdminServiceServicer):
+    """Organizations, assistants, API keys and models. `problem` says why a model can't answer."""
+
+    def __init__(
+        self,
+        *,
+        store: Administration,
+        catalog: Catalog,
+        authenticator: Authenticator,
+        keys: KeyMaker,
+        problem: Callable[[Model], str],
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._authenticator = authenticator
+        self._keys = keys
+        self._problem = problem
+        self._clock = clock
+        self._new_id = new_id
+
+    async def CreateOrganization(
+        self, request: pb.CreateOrganizationRequest, context: Context
+    ) -> pb.CreateOrganizationResponse:
+        check.check_name(request.name, "name")
+        organization = Organization(id=self._new_id("org"), name=request.name)
+        await self._store.add_organization(organization, now=self._clock())
+        key, secret = await self._keys.make(organization.id, "first", [ApiKey.SCOPE_FULL_ACCESS])
+        made = await self._organization(organization.id)
+        return pb.CreateOrganizationResponse(organization=made, api_key=key, secret=secret)
+
+    async def GetOrganization(self, request: pb.GetOrganizationRequest, context: Context) -> Organization:
+        caller = CALLER.get()
+        if request.id and request.id != caller.org_id and not caller.operator:
+            raise _unknown("organization", request.id)
+        return await self._organization(request.id or caller.org_id)
+
+    async def ListOrganizations(
+        self, request: pb.ListOrganizationsRequest, context: Context
+    ) -> pb.ListOrganizationsResponse:
+        size = page_size(request.page_size)
+        page, token = cut_page(await self._store.organizations(Page(size + 1, request.page_token)), size)
+        return pb.ListOrganizationsResponse(organizations=page, next_page_token=token)
+
+    async def UpdateOrganization(self, request: pb.UpdateOrganizationRequest, context: Context) -> Organization:
+        check.check_mask(request.update_mask, ORGANIZATION_FIELDS)
+        organization = await self._organization(request.organization.id)
+        request.update_mask.MergeMessage(request.organization, organization)
+        check.check_name(organization.name, "organization.name")
+        if organization.disabled and organization.id == CALLER.get().org_id:
+            raise NodexaError(
+                "invalid_request", "Your own organization can't be disabled.", param="organization.disabled"
+            )
+        await self._store.update_organization(organization, now=self._clock())
+        self._authenticator.forget()
+        return organization
+
+    async def CreateAssistant(self, request: pb.CreateAssistantRequest, context: Context) -> Assistant:
+        org_id = CALLER.get().org_id
+        assistant = request.assistant
+        if assistant.id:
+            raise NodexaError("invalid_request", "The platform gives the id.", param="assistant.id")
+        await self._check_assistant(assistant)
+        assistant.id = self._new_id("asst")
+        await self._store.add_assistant(assistant, org_id=org_id, now=self._clock())
+        return await self._assistant(assistant.id)
+
+    async def GetAssistant(self, request: pb.GetAssistantRequest, context: Context) -> Assistant:
+        return await self._assistant(request.id)
+
+    async def ListAssistants(self, request: pb.ListAssistantsRequest, context: Context) -> pb.ListAssistantsResponse:
+        size = page_size(request.page_size)
+        page = Page(size + 1, request.page_token)
+        found, token = cut_page(await self._store.assistants(CALLER.get().org_id, page), size)
+        return pb.ListAssistantsResponse(assistants=found, next_page_token=token)
+
+    async def UpdateAssistant(self, request: pb.UpdateAssistantRequest, context: Context) -> Assistant:
+        check.check_mask(request.update_mask, ASSISTANT_FIELDS)
+        assistant = await self._assistant(request.assistant.id)
+        try:
+            request.update_mask.MergeMessage(request.assistant, assistant, True, True)
+        except ValueError as error:
+            raise NodexaError(
+                "invalid_request", "The mask names a field that doesn't exist.", param="update_mask"
+            ) from error
+        await self._check_assistant(assistant)
+        await self._store.update_assistant(assistant, now=self._clock())
+        self._catalog.forget()
+        return await self._assistant(assistant.id)
+
+    async def DeleteAssistant(self, request: pb.DeleteAssistantRequest, context: Context) -> Empty:
+        assistant = await self._assistant(request.id)
+        await self._store.delete_assistant(assistant.id, now=self._clock())
+        self._catalog.forget()
+        return Empty()
+
+    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Context) -> pb.CreateApiKeyResponse:
+        check.check_name(request.name, "name")
+        check.check_scopes(request.scopes)
+        key, secret = await self._keys.make(CALLER.get().org_id, request.name, list(request.scopes))
+        return pb.CreateApiKeyResponse(api_key=key, secret=secret)
+
+    async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Context) -> pb.ListApiKeysResponse:
+        size = page_size(request.page_size)
+        page = Page(size + 1, request.page_token)
+        found, token = cut_page(await self._store.keys(CALLER.get().org_id, page), size)
+        return pb.ListApiKeysResponse(api_keys=found, next_page_token=token)
+
+    async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Context) -> ApiKey:
+        key = await self._key(request.id)
+        if not key.HasField("revoke_time"):
+            await self._store.revoke_key(key.id, now=self._clock())
+            self._authenticator.forget()
+        return await self._key(request.id)
+
+    async def CreateModel(self, request: pb.CreateModelRequest, context: Context) -> Model:
+        check.check_model(request.model)
+        if any(model.name == request.model.name for model in await self._catalog.configs()):
+            raise NodexaError("model_already_exists", f"There is a model {request.model.name!r}.", param="model.name")
+        await self._store.add_model(request.model, now=self._clock())
+        self._catalog.forget()
+        return self._shown(request.model)
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
+        return pb.ListModelsResponse(models=[self._shown(model) for model in await self._catalog.configs()])
+
+    async def DeleteModel(self, request: pb.DeleteModelRequest, context: Context) -> Empty:
+        found = {model.name: model for model in await self._catalog.configs()}.get(request.name)
+        if found is None:
+            raise _unknown("model", request.name, param="name")
+        if found.from_file:
+            raise NodexaError("model_in_use", "This model comes from the operator's file.", param="name")
+        if await self._store.uses_model(request.name):
+            raise NodexaError(
+                "model_in_use", f"An assistant writes with {request.name!r}; give it another first.", param="name"
+            )
+        await self._store.delete_model(request.name)
+        self._catalog.forget()
+        return Empty()
+
+    async def _organization(self, org_id: str) -> Organization:
+        organization = await self._store.organization(org_id)
+        if organization is None:
+            raise _unknown("organization", org_id)
+        return organization
+
+    async def _assistant(self, assistant_id: str) -> Assistant:
+        assistant = await self._store.assistant(CALLER.get().org_id, assistant_id)
+        if assistant is None:
+            raise _unknown("assistant", assistant_id)
+        return assistant
+
+    async def _key(self, key_id: str) -> ApiKey:
+        key = await self._store.key(CALLER.get().org_id, key_id)
+        if key is None:
+            raise NodexaError("api_key_not_found", f"No API key {key_id!r}.", param="id")
+        return key
+
+    async def _check_assistant(self, assistant: Assistant) -> None:
+        check.check_assistant(assistant)
+        if all(model.name != assistant.model for model in await self._catalog.configs()):
+            message = f"There is no model {assistant.model!r}; ListModels names them."
+            raise NodexaError("model_not_found", message, param="assistant.model")
+
+    def _shown(self, model: Model) -> Model:
+        shown = Model()
+        shown.CopyFrom(model)
+        shown.problem = self._problem(model)
+        return shown
+
+
+def _unknown(kind: str, name: str, *, param: str = "id") -> NodexaError:
+    return NodexaError(f"{kind}_not_found", f"No {kind} {name!r}.", param=param)

@@ -1,0 +1,97 @@
+"""What an administrator may set. Pure; every refusal names the field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from nodexa.v1.admin_pb2 import ApiKey, Assistant, Model
+
+from service.errors import NodexaError
+from service.runner.settings_check import check_settings
+from service.runner.settings_merge import DEFAULTABLE
+
+MAX_NAME: Final = 128
+MAX_INSTRUCTIONS: Final = 256 * 1024
+_MODEL_NAME: Final = re.compile(r"[a-zA-Z0-9._:/-]{1,64}")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def check_name(name: str, param: str) -> None:
+    """Raises NodexaError unless `name` has 1 to 128 printable characters."""
+    if not name:
+        raise NodexaError("missing_required_field", "A name is needed.", param=param)
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise _invalid(f"A name has 1 to {MAX_NAME} printable characters.", param)
+
+
+def check_assistant(assistant: Assistant) -> None:
+    """Raises NodexaError for an assistant that couldn't answer. Whether its model exists is checked elsewhere."""
+    check_name(assistant.name, "assistant.name")
+    if not assistant.model:
+        raise NodexaError("missing_required_field", "Say which model writes.", param="assistant.model")
+    if len(assistant.instructions.encode()) > MAX_INSTRUCTIONS:
+        raise _invalid(f"Instructions have at most {MAX_INSTRUCTIONS // 1024} kB.", "assistant.instructions")
+    for descriptor, _ in assistant.defaults.ListFields():
+        if descriptor.name not in DEFAULTABLE:
+            raise _invalid("An assistant can't preset this.", f"assistant.defaults.{descriptor.name}")
+    check_settings(assistant.defaults)
+
+
+def check_scopes(scopes: Sequence[ApiKey.Scope.ValueType]) -> None:
+    """Raises NodexaError unless there is at least one scope, each known and named once."""
+    if not scopes:
+        raise NodexaError("missing_required_field", "A key needs at least one scope.", param="scopes")
+    if len(set(scopes)) != len(scopes) or not set(scopes) <= set(ApiKey.Scope.values()[1:]):
+        raise _invalid("The scopes are full_access, assistant and user, each at most once.", "scopes")
+
+
+def check_model(model: Model) -> None:
+    """Raises NodexaError for a model that couldn't be reached."""
+    if not _MODEL_NAME.fullmatch(model.name):
+        raise _invalid("A model's name has 1 to 64 characters of a-z A-Z 0-9 . _ : / -.", "model.name")
+    if model.from_file or model.problem:
+        raise _invalid("from_file and problem are output only.", "model")
+    if model.kind == Model.KIND_OPENAI_CHAT:
+        _check_server(model)
+    elif model.kind == Model.KIND_EMBEDDED:
+        if model.base_url or model.upstream_model or model.api_key_env:
+            raise _invalid("An embedded model has no server: leave base_url, upstream_model, api_key_env out.", "model")
+    else:
+        raise _invalid("The kinds are openai_chat and embedded.", "model.kind")
+
+
+def check_mask(mask: FieldMask, allowed: Iterable[str]) -> None:
+    """Raises NodexaError unless the mask names something, and only fields that can be changed."""
+    allowed = set(allowed)
+    if not mask.paths:
+        raise NodexaError("missing_required_field", "Say what to change.", param="update_mask")
+    for path in mask.paths:
+        if path.partition(".")[0] not in allowed:
+            raise _invalid(f"{path!r} can't be changed; these can: {', '.join(sorted(allowed))}.", "update_mask")
+
+
+def _check_server(model: Model) -> None:
+    try:
+        url = urlsplit(model.base_url)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        usable = False
+        url = urlsplit("")
+    if not usable:
+        raise _invalid("base_url must be an http or https URL, /v1 included.", "model.base_url")
+    if url.username or url.password or url.query or url.fragment:
+        raise _invalid(
+            "base_url holds no credentials, query or fragment; a key is named by api_key_env.", "model.base_url"
+        )
+    if model.api_key_env and not _VARIABLE.fullmatch(model.api_key_env):
+        raise _invalid("api_key_env is the name of an environment variable, not the key itself.", "model.api_key_env")
+    if model.gguf:
+        raise _invalid("gguf is for embedded models.", "model.gguf")
+
+
+def _invalid(message: str, param: str) -> NodexaError:
+    return NodexaError("invalid_request", message, param=param)

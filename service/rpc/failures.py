@@ -1,0 +1,48 @@
+"""Errors on the gRPC wire: a google.rpc.Status with one ErrorInfo, and no text of any exception but our own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NoReturn
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from service.errors import NodexaError
+
+DETAILS_KEY = "grpc-status-details-bin"
+
+
+async def abort(
+    context: grpc.aio.ServicerContext[Message, Message], error: NodexaError, *, request_id: str
+) -> NoReturn:
+    """Ends the RPC with `error`. Raises grpc.aio.AbortError always."""
+    code = grpc.StatusCode[error.status]
+    number, _ = code.value
+    status = Status(code=number, message=error.message, details=[_packed(detail) for detail in _details(error)])
+    metadata = (("x-request-id", request_id), (DETAILS_KEY, status.SerializeToString()))
+    await context.abort(code, error.message, metadata)
+    raise AssertionError("abort returned")
+
+
+def _details(error: NodexaError) -> Sequence[Message]:
+    info = ErrorInfo(reason=error.code, domain="nodexa")
+    if error.param:
+        info.metadata["param"] = error.param
+    if error.response_id:
+        info.metadata["response_id"] = error.response_id
+    if error.retry_after is None:
+        return [info]
+    retry = RetryInfo()
+    retry.retry_delay.FromSeconds(math.ceil(error.retry_after))
+    return [info, retry]
+
+
+def _packed(detail: Message) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(detail)
+    return packed

@@ -1,0 +1,93 @@
+"""Stands before every servicer: request id, caller, access, and the mapping of every exception."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Final, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from service.errors import NodexaError
+from service.ids import NewId
+from service.rpc.access import check_access
+from service.rpc.caller import CALLER, Authenticator
+from service.rpc.failures import abort
+
+_OURS: Final = "/nodexa."
+_REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler = grpc.RpcMethodHandler[Any, Any]
+
+log = logging.getLogger(__name__)
+
+
+class Gate(grpc.aio.ServerInterceptor):
+    """Wraps the handlers of our own services; health and reflection pass."""
+
+    def __init__(self, authenticator: Authenticator, new_id: NewId) -> None:
+        self._authenticator = authenticator
+        self._new_id = new_id
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Returns the handler with the gate before it."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(_OURS):
+            return handler
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(
+                self._streaming(handler.unary_stream, method), handler.request_deserializer, _encode
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(handler.unary_unary, method), handler.request_deserializer, handler.response_serializer
+        )
+
+    def _unary(self, behavior: Any, method: str) -> Any:
+        async def answer(request: Message, context: Context) -> Message:
+            async with self._admitted(method, context):
+                return cast(Message, await behavior(request, context))
+            raise AssertionError("the gate swallowed an error")
+
+        return answer
+
+    def _streaming(self, behavior: Any, method: str) -> Any:
+        async def answer(request: Message, context: Context) -> AsyncGenerator[bytes, None]:
+            async with self._admitted(method, context), aclosing(behavior(request, context)) as messages:
+                async for message in messages:
+                    yield message
+
+        return answer
+
+    @asynccontextmanager
+    async def _admitted(self, method: str, context: Context) -> AsyncIterator[None]:
+        metadata = dict(context.invocation_metadata() or ())
+        given = str(metadata.get("x-request-id", ""))
+        request_id = given if _REQUEST_ID.fullmatch(given) else self._new_id("req")
+        context.set_trailing_metadata((("x-request-id", request_id),))
+        try:
+            caller = await self._authenticator.caller(metadata, request_id=request_id)
+            check_access(method, caller)
+            CALLER.set(caller)
+            yield
+        except NodexaError as refusal:
+            await abort(context, refusal, request_id=request_id)
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            log.exception("%s failed by a bug (request %s)", method, request_id)
+            message = f"The platform failed; tell the operator the request id {request_id}."
+            await abort(context, NodexaError("internal_error", message), request_id=request_id)
+
+
+def _encode(message: Message | bytes) -> bytes:
+    """Batches of events arrive as the bytes that the log holds; nothing is serialized twice."""
+    return message if isinstance(message, bytes) else message.SerializeToString()

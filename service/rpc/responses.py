@@ -1,0 +1,82 @@
+"""ResponseService: each method calls the runner and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import cast
+
+from google.protobuf.empty_pb2 import Empty
+from nodexa.v1 import response_service_pb2 as pb
+from nodexa.v1.event_pb2 import EventBatch
+from nodexa.v1.response_pb2 import Response
+from nodexa.v1.response_service_pb2_grpc import ResponseServiceServicer
+
+from service.errors import NodexaError
+from service.rpc.caller import CALLER
+from service.rpc.gate import Context
+from service.rpc.pages import cut_page, page_size, rest_after
+from service.runner.runner import FROM_THE_START, Runner
+
+
+class ResponseServicer(ResponseServiceServicer):
+    """Start, watch, read and stop responses."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    async def CreateResponse(self, request: pb.CreateResponseRequest, context: Context) -> Response:
+        caller = CALLER.get()
+        run = await self._runner.start(request, caller, streaming=False)
+        if run.row.background:
+            return await self._runner.get(run.row.id, caller)
+        return await self._runner.result(run)
+
+    async def StreamResponse(
+        self, request: pb.CreateResponseRequest, context: Context
+    ) -> AsyncGenerator[EventBatch, None]:
+        run = await self._runner.start(request, CALLER.get(), streaming=True)
+        async with aclosing(self._runner.follow(run)) as batches:
+            async for batch in batches:
+                yield _as_message(batch)
+
+    async def WatchResponse(
+        self, request: pb.WatchResponseRequest, context: Context
+    ) -> AsyncGenerator[EventBatch, None]:
+        after = request.starting_after if request.HasField("starting_after") else FROM_THE_START
+        if request.HasField("starting_after") and after < 0:
+            raise NodexaError("invalid_request", "starting_after must not be negative.", param="starting_after")
+        async with aclosing(self._runner.watch(request.id, CALLER.get(), after=after)) as batches:
+            async for batch in batches:
+                yield _as_message(batch)
+
+    async def GetResponse(self, request: pb.GetResponseRequest, context: Context) -> Response:
+        return await self._runner.get(request.id, CALLER.get())
+
+    async def ListResponses(self, request: pb.ListResponsesRequest, context: Context) -> pb.ListResponsesResponse:
+        size = page_size(request.page_size)
+        found = await self._runner.page(
+            CALLER.get(), assistant_id=request.assistant_id, before=request.page_token, limit=size + 1
+        )
+        page, token = cut_page(found, size)
+        return pb.ListResponsesResponse(responses=page, next_page_token=token)
+
+    async def ListInputItems(self, request: pb.ListInputItemsRequest, context: Context) -> pb.ListInputItemsResponse:
+        size = page_size(request.page_size)
+        items = list(await self._runner.input_items(request.response_id, CALLER.get()))
+        if request.order != pb.ListInputItemsRequest.ORDER_ASC:
+            items.reverse()
+        page, token = cut_page(rest_after(items, request.page_token)[: size + 1], size)
+        return pb.ListInputItemsResponse(items=page, next_page_token=token)
+
+    async def CancelResponse(self, request: pb.CancelResponseRequest, context: Context) -> Response:
+        return await self._runner.cancel(request.id, CALLER.get())
+
+    async def DeleteResponse(self, request: pb.DeleteResponseRequest, context: Context) -> Empty:
+        await self._runner.delete(request.id, CALLER.get())
+        return Empty()
+
+
+def _as_message(batch: bytes) -> EventBatch:
+    """The log's own bytes, in the place of the message that they are: the gate passes them on as they are."""
+    return cast(EventBatch, batch)

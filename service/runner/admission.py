@@ -1,0 +1,111 @@
+"""What happens to a request before the model sees it: every check, the effective settings, the history."""
+
+from __future__ import annotations
+
+from nodexa.v1.admin_pb2 import Assistant
+from nodexa.v1.response_pb2 import Response, ResponseSettings
+from nodexa.v1.response_service_pb2 import CreateResponseRequest
+
+from service.errors import NodexaError
+from service.ids import NewId
+from service.model.model import Model, Prompt
+from service.runner.caller import Caller
+from service.runner.catalog import Catalog
+from service.runner.emit import Emitter
+from service.runner.history import History, match_calls
+from service.runner.input_check import check_assistant_id, check_items, check_readable, with_ids
+from service.runner.lifecycle import word
+from service.runner.run import Run
+from service.runner.settings_check import check_settings
+from service.runner.settings_merge import effective_settings, system_prompt, unused_settings
+from service.runner.turn import Turn
+from service.settings import Clock
+from service.store.responses import ResponseRow, ResponseStore
+
+
+class Admission:
+    """Turns requests into runs that are ready to begin. `grace` and `retention` are seconds: see Settings."""
+
+    def __init__(
+        self,
+        *,
+        store: ResponseStore,
+        catalog: Catalog,
+        history: History,
+        clock: Clock,
+        new_id: NewId,
+        grace: float,
+        retention: float,
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._history = history
+        self._clock = clock
+        self._new_id = new_id
+        self._grace = grace
+        self._retention = retention
+
+    async def admit(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run:
+        """The run of an acceptable request, its input items with ids. Raises NodexaError for every refusal."""
+        check_assistant_id(request.assistant_id)
+        check_items(request.input)
+        assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
+        model = await self._catalog.model(assistant.model)
+        settings = effective_settings(assistant, request.settings)
+        check_settings(settings)
+        _expect_tools(model, assistant, settings)
+        unread = list(check_readable(request.input, images=model.images, model=assistant.model))
+        settings.ignored.extend(path for path in [*unused_settings(settings), *unread] if path not in settings.ignored)
+        history = await self._history.recall(request.previous_response_id, caller)
+        prompt = Prompt(
+            instructions=system_prompt(assistant, request.settings),
+            items=[*history, *match_calls(history, list(with_ids(request.input, self._new_id)))],
+            settings=settings,
+            streaming=streaming or settings.background,
+        )
+        return self._prepare(request, caller, Turn(model, prompt))
+
+    def _prepare(self, request: CreateResponseRequest, caller: Caller, turn: Turn) -> Run:
+        prompt, settings = turn.prompt, turn.prompt.settings
+        response = Response(
+            id=self._new_id("resp"),
+            assistant_id=request.assistant_id,
+            status=Response.STATUS_QUEUED if settings.background else Response.STATUS_UNSPECIFIED,
+            previous_response_id=request.previous_response_id,
+        )
+        now = self._clock()
+        response.create_time.FromMilliseconds(now)
+        call_ids = [item.function_call.call_id for item in prompt.items if item.HasField("function_call")]
+        stored = settings.store if settings.HasField("store") else True
+        return Run(
+            row=self._row(response, caller, now, background=settings.background),
+            settings=settings.SerializeToString(),
+            turn=turn,
+            emitter=Emitter(response, new_id=self._new_id, used_call_ids=call_ids),
+            store=self._store if stored else None,
+            clock=self._clock,
+            patience=None if settings.background else self._grace if stored else 0.0,
+        )
+
+    def _row(self, response: Response, caller: Caller, now: int, *, background: bool) -> ResponseRow:
+        return ResponseRow(
+            id=response.id,
+            org_id=caller.org_id,
+            assistant_id=response.assistant_id,
+            user_id=caller.user_id,
+            key_id=caller.key_id,
+            previous_response_id=response.previous_response_id,
+            status=word(Response.STATUS_QUEUED if background else Response.STATUS_IN_PROGRESS),
+            background=background,
+            created_at=now,
+            expires_at=now + int(self._retention * 1000),
+        )
+
+
+def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings) -> None:
+    if not model.tools and any(tool.HasField("function") for tool in settings.tools.tools):
+        raise NodexaError(
+            "tool_not_supported_for_model",
+            f"The model {assistant.model!r} can't call functions: send tools: [], or use another assistant.",
+            param="tools",
+        )

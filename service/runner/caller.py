@@ -1,0 +1,29 @@
+"""Who calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nodexa.v1.admin_pb2 import ApiKey
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller: the key's organization and rights, and the end user it speaks for (empty: none)."""
+
+    org_id: str
+    key_id: str
+    scopes: frozenset[int] = field(default_factory=frozenset)
+    operator: bool = False
+    user_id: str = ""
+    request_id: str = ""
+
+    def may_see(self, owner_id: str) -> bool:
+        """Whether a thing of the end user `owner_id` is visible; without a user of its own a caller sees all."""
+        return not owner_id or not self.user_id or owner_id == self.user_id
+
+    def may_resume(self, key_id: str) -> bool:
+        """Whether the stream of a response made with the key `key_id` may be taken up again: an `assistant` key reaches
+        what it made itself, since coming back to a stream is part of having started it.
+        """
+        return ApiKey.SCOPE_FULL_ACCESS in self.scopes or key_id == self.key_id

@@ -1,0 +1,87 @@
+"""Which assistant answers and which model writes: read from the store, kept at hand for a second."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from nodexa.v1.admin_pb2 import Assistant
+from nodexa.v1.admin_pb2 import Model as ModelConfig
+
+from service.errors import NodexaError
+from service.model.model import Model
+from service.store.administration import Administration
+
+SECONDS_AT_HAND: Final = 1.0
+MOST_AT_HAND: Final = 10_000
+
+OpenModel = Callable[[ModelConfig], Model]
+
+log = logging.getLogger(__name__)
+
+
+class Catalog:
+    """Assistants and models by name. `from_file` are the operator's own models; they hide stored ones."""
+
+    def __init__(self, store: Administration, *, open_model: OpenModel, from_file: Mapping[str, ModelConfig]) -> None:
+        self._store = store
+        self._open_model = open_model
+        self._from_file = from_file
+        self._assistants: dict[tuple[str, str], tuple[float, Assistant]] = {}
+        self._open: dict[str, tuple[ModelConfig, Model]] = {}
+        self._configs: tuple[float, dict[str, ModelConfig]] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def assistant(self, org_id: str, assistant_id: str) -> Assistant:
+        """The assistant. Raises NodexaError `assistant_not_found`."""
+        found = self._assistants.get((org_id, assistant_id))
+        if found is not None and found[0] > time.monotonic():
+            return found[1]
+        assistant = await self._store.assistant(org_id, assistant_id)
+        if assistant is None:
+            raise NodexaError("assistant_not_found", f"No assistant {assistant_id!r}.", param="model")
+        if len(self._assistants) >= MOST_AT_HAND:
+            self._assistants.clear()
+        self._assistants[org_id, assistant_id] = (time.monotonic() + SECONDS_AT_HAND, assistant)
+        return assistant
+
+    async def configs(self) -> Sequence[ModelConfig]:
+        """All models by name, the operator's file included."""
+        return [config for _, config in sorted((await self._known()).items())]
+
+    async def model(self, name: str) -> Model:
+        """The model, opened. Raises NodexaError `model_not_found`: the assistant names one that was removed."""
+        config = (await self._known()).get(name)
+        if config is None:
+            message = f"The model {name!r} doesn't exist: add it, or give the assistant another."
+            raise NodexaError("model_not_found", message, param="model")
+        opened = self._open.get(name)
+        if opened is None or opened[0] != config:
+            self._open[name] = (config, self._open_model(config))
+            if opened is not None:
+                self._close_later(opened[1])
+        return self._open[name][1]
+
+    def forget(self) -> None:
+        """Reads everything anew: an administrator changed something."""
+        self._assistants.clear()
+        self._configs = None
+
+    async def close(self) -> None:
+        """Closes every model."""
+        await asyncio.gather(*self._closing, *(model.close() for _, model in self._open.values()))
+        self._open.clear()
+
+    async def _known(self) -> dict[str, ModelConfig]:
+        if self._configs is None or self._configs[0] <= time.monotonic():
+            stored = {config.name: config for config in await self._store.models()}
+            self._configs = (time.monotonic() + SECONDS_AT_HAND, stored | dict(self._from_file))
+        return self._configs[1]
+
+    def _close_later(self, model: Model) -> None:
+        task = asyncio.create_task(model.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

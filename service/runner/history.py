@@ -1,0 +1,156 @@
+"""The turns before: read through the `previous_response_id` chain, and kept at hand by response id."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from nodexa.v1.item_pb2 import Item
+from nodexa.v1.response_pb2 import Response
+
+from service.errors import NodexaError
+from service.runner.caller import Caller
+from service.store.responses import ResponseStore, Turn
+
+MAX_TURNS: Final = 10_000
+CACHE_BYTES: Final = 64 * 1024 * 1024
+_FIELD: Final = "previous_response_id"
+
+
+class History:
+    """Recalls conversations. Final turns never change, so they are cached until the memory bound or a deletion."""
+
+    def __init__(self, store: ResponseStore, *, cache_bytes: int = CACHE_BYTES) -> None:
+        self._store = store
+        self._turns: OrderedDict[str, tuple[Turn, int]] = OrderedDict()
+        self._bytes = 0
+        self._limit = cache_bytes
+
+    async def recall(self, response_id: str, caller: Caller) -> list[Item]:
+        """The items of every turn up to `response_id`, oldest first; none for an empty id.
+
+        Raises NodexaError `previous_response_not_found`, `response_not_ready` or `previous_response_failed`.
+        """
+        if not response_id:
+            return []
+        turns = await self._chain(response_id, caller)
+        _expect_continuable(turns[0], response_id)
+        items: list[Item] = []
+        for turn in reversed(turns):
+            items.extend(turn.input.items)
+            items.extend(_spoken(turn))
+        return items
+
+    def forget(self, response_id: str) -> None:
+        """Drops a deleted turn."""
+        found = self._turns.pop(response_id, None)
+        if found is not None:
+            self._bytes -= found[1]
+
+    async def _chain(self, response_id: str, caller: Caller) -> Sequence[Turn]:
+        """The turns from `response_id` back to the first one, newest first."""
+        turns: list[Turn] = []
+        wanted = response_id
+        while wanted:
+            cached = self._turns.get(wanted)
+            if cached is not None:
+                self._turns.move_to_end(wanted)
+                found: Sequence[Turn] = [cached[0]]
+            else:
+                found = await self._store.history(caller.org_id, wanted, limit=MAX_TURNS - len(turns))
+            for turn in found:
+                if turn.row.org_id != caller.org_id or not caller.may_see(turn.row.user_id):
+                    raise _not_found(response_id)
+                self._keep(turn)
+            if not found or len(turns) + len(found) > MAX_TURNS:
+                raise _not_found(response_id) if not turns else _history_gone(response_id)
+            turns.extend(found)
+            wanted = turns[-1].row.previous_response_id
+        return turns
+
+    def _keep(self, turn: Turn) -> None:
+        if turn.result is None or turn.row.id in self._turns:
+            return
+        size = turn.input.ByteSize() + turn.result.ByteSize()
+        self._turns[turn.row.id] = (turn, size)
+        self._bytes += size
+        while self._bytes > self._limit:
+            _, (_, dropped) = self._turns.popitem(last=False)
+            self._bytes -= dropped
+
+
+def match_calls(history: Iterable[Item], new: Sequence[Item]) -> list[Item]:
+    """The new items in the order in which a model reads them: the outputs that answer the history's calls come first.
+
+    Raises NodexaError `unknown_call_id` for an output that answers nothing or answers twice, and
+    `missing_tool_output` where a call stays unanswered.
+    """
+    pending: dict[str, str] = {}
+    answered: set[str] = set()
+    _pair(history, pending, answered)
+    waiting = set(pending)
+    for place, item in enumerate(new):
+        if item.HasField("function_call_output") and item.function_call_output.call_id not in pending:
+            raise _unknown_call(item.function_call_output.call_id, answered, place)
+        _pair([item], pending, answered)
+    if pending:
+        names = ", ".join(f"{name} ({call_id})" for call_id, name in list(pending.items())[:5])
+        raise NodexaError(
+            "missing_tool_output",
+            f"No output was given for these function calls: {names}. Send one function_call_output for each.",
+            param="input",
+        )
+    return sorted(new, key=lambda item: item.function_call_output.call_id not in waiting)
+
+
+def _pair(items: Iterable[Item], pending: dict[str, str], answered: set[str]) -> None:
+    for item in items:
+        if item.HasField("function_call"):
+            pending[item.function_call.call_id] = item.function_call.name
+        elif item.HasField("function_call_output"):
+            answered.add(item.function_call_output.call_id)
+            pending.pop(item.function_call_output.call_id, None)
+
+
+def _unknown_call(call_id: str, answered: set[str], place: int) -> NodexaError:
+    why = "was already answered" if call_id in answered else "is not a function call of this conversation"
+    return NodexaError("unknown_call_id", f"The call_id {call_id!r} {why}.", param=f"input[{place}].call_id")
+
+
+def _expect_continuable(turn: Turn, response_id: str) -> None:
+    if turn.result is None:
+        raise NodexaError(
+            "response_not_ready", f"The response {response_id!r} is still running; wait for its end.", param=_FIELD
+        )
+    if turn.result.status == Response.STATUS_FAILED:
+        raise NodexaError(
+            "previous_response_failed",
+            f"The response {response_id!r} failed; continue from the one before it.",
+            param=_FIELD,
+        )
+
+
+def _spoken(turn: Turn) -> Iterable[Item]:
+    """What was said for good: a function call that was cut can't be answered, so the model isn't told of it."""
+    if turn.result is None:
+        return ()
+    return (
+        item
+        for item in turn.result.output
+        if not (item.HasField("function_call") and item.status == Item.STATUS_INCOMPLETE)
+    )
+
+
+def _not_found(response_id: str) -> NodexaError:
+    return NodexaError(
+        "previous_response_not_found", f"No response {response_id!r} that could be continued.", param=_FIELD
+    )
+
+
+def _history_gone(response_id: str) -> NodexaError:
+    return NodexaError(
+        "previous_response_not_found",
+        f"An earlier turn of the conversation of {response_id!r} was deleted, so it can't be continued.",
+        param=_FIELD,
+    )

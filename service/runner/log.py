@@ -1,0 +1,105 @@
+"""A running response's log: appended here, on disk before anyone sees it, read by cursors that never hold it back."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Sequence
+from typing import Final
+
+from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
+
+from service.store.responses import Segment
+
+MESSAGE_BYTES: Final = 256 * 1024
+"""A reader that lags gets what it missed in messages of about this size."""
+
+
+def segment_of(batch: EventBatch) -> Segment:
+    """The batch as it is stored and sent: serialized once."""
+    return Segment(batch.events[0].sequence_number, batch.events[-1].sequence_number, batch.SerializeToString())
+
+
+def events_of(segments: Iterable[Segment]) -> Iterator[ResponseEvent]:
+    """The events of the segments, in order."""
+    for segment in segments:
+        yield from EventBatch.FromString(segment.data).events
+
+
+def messages(segments: Sequence[Segment], after: int) -> Iterator[bytes]:
+    """The events after number `after` as serialized batches; concatenated batches are the batch of both."""
+    gathered: list[bytes] = []
+    size = 0
+    for segment in segments:
+        if segment.last <= after:
+            continue
+        data = segment.data if segment.first > after else _cut(segment.data, after)
+        gathered.append(data)
+        size += len(data)
+        if size >= MESSAGE_BYTES:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    if gathered:
+        yield b"".join(gathered)
+
+
+class EventLog:
+    """The log of one running response. One writer; any number of readers."""
+
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+        self.closed = False
+        self._changed = asyncio.Event()
+
+    async def append(self, segment: Segment, written: Awaitable[None] | None, *, last: bool = False) -> None:
+        """Shows `segment` to the readers once `written` says that it is on disk (None: it needn't be).
+
+        A cancellation is held back until then, so that what is on disk and what is shown never differ.
+        """
+        cancelled: asyncio.CancelledError | None = None
+        if written is not None:
+            writing = asyncio.ensure_future(written)
+            while not writing.done():
+                try:
+                    await asyncio.shield(writing)
+                except asyncio.CancelledError as error:
+                    cancelled = error
+            writing.result()
+        self.segments.append(segment)
+        self.closed = last
+        self._wake()
+        if cancelled is not None:
+            raise cancelled
+
+    async def read(self, after: int) -> AsyncGenerator[bytes, None]:
+        """Serialized batches of the events after number `after`, to the last one; whatever is ready goes together."""
+        position = bisect_right(self.segments, after, key=lambda segment: segment.last)
+        while True:
+            changed = self._changed
+            ready = self.segments[position:]
+            position += len(ready)
+            for message in messages(ready, after):
+                yield message
+            if not ready:
+                if self.closed:
+                    return
+                await changed.wait()
+
+    async def wait_closed(self) -> None:
+        """Returns when the last segment is in."""
+        while not self.closed:
+            await self._changed.wait()
+
+    def abandon(self) -> None:
+        """Lets the readers go without an end: the log goes on elsewhere."""
+        self.closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _cut(data: bytes, after: int) -> bytes:
+    batch = EventBatch.FromString(data)
+    return EventBatch(events=[event for event in batch.events if event.sequence_number > after]).SerializeToString()

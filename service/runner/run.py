@@ -1,0 +1,195 @@
+"""One response while it is being made: the only writer of its log, alive as long as somebody wants it."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from typing import Final
+
+from nodexa.v1.event_pb2 import EventBatch
+from nodexa.v1.response_pb2 import Response
+
+from service.errors import NodexaError
+from service.model.model import FinishReason
+from service.runner.emit import Emitter
+from service.runner.lifecycle import word
+from service.runner.log import EventLog, segment_of
+from service.runner.turn import Turn
+from service.settings import Clock
+from service.store.responses import ResponseRow, ResponseStore, Segment
+
+RETRY_SECONDS: Final = 0.5
+"""How long the end of a response waits before it tries the disk again."""
+
+log = logging.getLogger(__name__)
+
+
+class Stop(enum.Enum):
+    """Why a run is stopped from outside."""
+
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+class Run:
+    """Drives a turn into the log.
+
+    `store` is None for a response that keeps nothing; `patience` is how many seconds the run goes on without a reader,
+    None for ever.
+    """
+
+    def __init__(
+        self,
+        *,
+        row: ResponseRow,
+        settings: bytes,
+        turn: Turn,
+        emitter: Emitter,
+        store: ResponseStore | None,
+        clock: Clock,
+        patience: float | None,
+    ) -> None:
+        self.row = row
+        self.settings = settings
+        self.log = EventLog()
+        self.failure: NodexaError | None = None
+        self._turn = turn
+        self._emitter = emitter
+        self._store = store
+        self._clock = clock
+        self._patience = patience
+        self._readers = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stop: Stop | None = None
+        self._ending = False
+        self._unwritten = EventBatch()
+
+    @property
+    def stored(self) -> bool:
+        """Whether it can be found by its id."""
+        return self._store is not None
+
+    @property
+    def response(self) -> Response:
+        """The response as it stands, without settings; final once the log is closed."""
+        return self._emitter.response
+
+    async def begin(self, input_items: bytes) -> None:
+        """Writes the response and its first events, then lets the model start. Raises what the store raises."""
+        segment = segment_of(self._emitter.begin())
+        written = self._store.create(self.row, self.settings, input_items, segment) if self._store else None
+        await self.log.append(segment, written)
+        self._task = asyncio.create_task(self._drive(), name=self.row.id)
+        self._mind_readers()
+
+    @contextmanager
+    def attend(self) -> Iterator[None]:
+        """Counts a reader: when the last one leaves, the run goes on for its patience and is then cancelled."""
+        self._readers += 1
+        self._mind_readers()
+        try:
+            yield
+        finally:
+            self._readers -= 1
+            self._mind_readers()
+
+    def stop(self, why: Stop) -> None:
+        """Ends the run soon; without effect when it is ending anyway."""
+        if self._stop is None and not self._ending and self._task is not None:
+            self._stop = why
+            self._task.cancel()
+
+    async def wait(self) -> None:
+        """Returns when the response is final and its log complete."""
+        await self.log.wait_closed()
+
+    def _mind_readers(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._readers or self.log.closed or self._patience is None:
+            return
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._patience, self.stop, Stop.CANCELLED)
+
+    async def _drive(self) -> None:
+        try:
+            async with aclosing(self._turn.chunks()) as batches:
+                async for chunks in batches:
+                    await self._append(self._emitter.feed(chunks))
+            await self._append(self._emitter.end_turn())
+            last = self._conclude()
+        except asyncio.CancelledError:
+            if self._stop is None:
+                raise
+            last = self._stopped(self._stop)
+        except NodexaError as error:
+            last = self._failed(error)
+        except Exception:
+            log.exception("%s failed by a bug", self.row.id)
+            last = self._failed(NodexaError("internal_error", "The platform failed; the operator's log says how."))
+        await self._end(last)
+
+    async def _append(self, batch: EventBatch) -> None:
+        if not batch.events:
+            return
+        segment = segment_of(batch)
+        try:
+            await self.log.append(segment, self._store.append(self.row.id, segment) if self._store else None)
+        except NodexaError:
+            self._unwritten = batch
+            raise
+
+    def _conclude(self) -> EventBatch:
+        self._ending = True
+        turn, now = self._turn, self._clock()
+        if turn.reason is FinishReason.LENGTH:
+            return self._emitter.finish(
+                Response.STATUS_INCOMPLETE, now=now, usage=turn.usage, reason="max_output_tokens"
+            )
+        if turn.reason is FinishReason.CONTENT_FILTER:
+            return self._emitter.finish(Response.STATUS_INCOMPLETE, now=now, usage=turn.usage, reason="content_filter")
+        status = Response.STATUS_REQUIRES_ACTION if turn.calls else Response.STATUS_COMPLETED
+        return self._emitter.finish(status, now=now, usage=turn.usage)
+
+    def _stopped(self, why: Stop) -> EventBatch:
+        self._ending = True
+        if why is Stop.CANCELLED:
+            return self._emitter.finish(Response.STATUS_CANCELLED, now=self._clock(), usage=self._turn.usage)
+        return self._failed(NodexaError("server_error", "The response was interrupted: the server was stopped."))
+
+    def _failed(self, error: NodexaError) -> EventBatch:
+        self._ending = True
+        self.failure = error
+        return self._emitter.finish(Response.STATUS_FAILED, now=self._clock(), usage=self._turn.usage, error=error)
+
+    async def _end(self, batch: EventBatch) -> None:
+        """Writes the end, however long the disk takes: readers wait for it, since a stream may not end without one."""
+        segment = segment_of(EventBatch(events=[*self._unwritten.events, *batch.events]))
+        while True:
+            try:
+                await self.log.append(
+                    segment, self._write_end(self._store, segment) if self._store else None, last=True
+                )
+                break
+            except NodexaError as error:
+                log.error("%s can't be ended yet: %s", self.row.id, error.message)
+                await asyncio.sleep(RETRY_SECONDS)
+            except RuntimeError as error:
+                log.error("%s is left to its new owner: %s", self.row.id, error)
+                self.log.abandon()
+                break
+        self._mind_readers()
+
+    async def _write_end(self, store: ResponseStore, segment: Segment) -> None:
+        await store.finish(
+            self.row.id,
+            segment,
+            status=word(self.response.status),
+            result=self.response.SerializeToString(),
+            finished_at=self.response.complete_time.ToMilliseconds(),
+        )

@@ -1,0 +1,185 @@
+"""The life of every response: start, watch, read, cancel, delete. Transports only call this."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Final
+
+from nodexa.v1.event_pb2 import EventBatch
+from nodexa.v1.item_pb2 import Item, ItemList
+from nodexa.v1.response_pb2 import Response, ResponseSettings
+from nodexa.v1.response_service_pb2 import CreateResponseRequest
+
+from service.errors import NodexaError
+from service.runner.admission import Admission
+from service.runner.caller import Caller
+from service.runner.fold import fold
+from service.runner.history import History
+from service.runner.log import events_of, messages
+from service.runner.run import Run, Stop
+from service.store.responses import ResponseStore, StoredResponse
+
+FROM_THE_START: Final = -1
+
+
+class Runner:
+    """Owns the runs of this process. `drain` is how many seconds they get to end by themselves when it is closed."""
+
+    def __init__(self, *, store: ResponseStore, admission: Admission, history: History, drain: float) -> None:
+        self._store = store
+        self._admission = admission
+        self._history = history
+        self._drain = drain
+        self._live: dict[str, Run] = {}
+        self._reaping: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    async def start(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run:
+        """Accepts a request: the response is in the log and the model at work. Raises NodexaError for every refusal.
+
+        `streaming` says whether somebody reads before the end.
+        """
+        if self._draining:
+            raise NodexaError("server_draining", "The server is being stopped; try again.", retry_after=1)
+        run = await self._admission.admit(request, caller, streaming=streaming)
+        await self._launch(run, ItemList(items=request.input))
+        return run
+
+    async def watch(
+        self, response_id: str, caller: Caller, *, after: int = FROM_THE_START
+    ) -> AsyncGenerator[bytes, None]:
+        """Serialized EventBatches of the events after number `after`, to the terminal one; the first has the settings.
+
+        Raises NodexaError `response_not_found`.
+        """
+        run = self._running(response_id, caller)
+        if run is not None and caller.may_resume(run.row.key_id):
+            async with aclosing(self.follow(run, after=after)) as followed:
+                async for message in followed:
+                    yield message
+            return
+        stored = await self._stored(response_id, caller)
+        if not caller.may_resume(stored.row.key_id):
+            raise _not_found(response_id)
+        segments = await self._store.segments(caller.org_id, response_id, after)
+        prefix = EventBatch(settings=stored.settings).SerializeToString()
+        for message in messages(segments, after):
+            yield prefix + message
+            prefix = b""
+
+    async def follow(self, run: Run, *, after: int = FROM_THE_START) -> AsyncGenerator[bytes, None]:
+        """`watch` for a run that the caller has in hand."""
+        with run.attend():
+            prefix = EventBatch(settings=ResponseSettings.FromString(run.settings)).SerializeToString()
+            async with aclosing(run.log.read(after)) as batches:
+                async for message in batches:
+                    yield prefix + message
+                    prefix = b""
+
+    async def result(self, run: Run) -> Response:
+        """The final response. Raises the failure when it came before any output and a caller can act on it."""
+        with run.attend():
+            await run.wait()
+        failure = run.failure
+        if failure is not None and not run.response.output and failure.status != "UNKNOWN":
+            failure.response_id = run.row.id
+            raise failure
+        return _with_settings(run.response, ResponseSettings.FromString(run.settings))
+
+    async def get(self, response_id: str, caller: Caller) -> Response:
+        """The response as it stands. Raises NodexaError `response_not_found`."""
+        run = self._running(response_id, caller)
+        if run is not None:
+            return _with_settings(fold(events_of(run.log.segments)), ResponseSettings.FromString(run.settings))
+        return await self._read_back(await self._stored(response_id, caller))
+
+    async def page(self, caller: Caller, *, assistant_id: str, before: str, limit: int) -> Sequence[Response]:
+        """At most `limit` stored responses, the newest first, older than the id `before`."""
+        found = await self._store.page(
+            caller.org_id, user_id=caller.user_id, assistant_id=assistant_id, before=before, limit=limit
+        )
+        return [await self._read_back(stored) for stored in found]
+
+    async def input_items(self, response_id: str, caller: Caller) -> Sequence[Item]:
+        """The items of the response's own input, the oldest first. Raises NodexaError `response_not_found`."""
+        await self._stored(response_id, caller)
+        found = await self._store.history(caller.org_id, response_id, limit=1)
+        if not found:
+            raise _not_found(response_id)
+        return found[0].input.items
+
+    async def cancel(self, response_id: str, caller: Caller) -> Response:
+        """Stops a running response; a final one stays as it is. Returns it. Raises NodexaError `response_not_found`."""
+        run = self._running(response_id, caller)
+        if run is not None:
+            run.stop(Stop.CANCELLED)
+            await run.wait()
+            return _with_settings(run.response, ResponseSettings.FromString(run.settings))
+        return await self.get(response_id, caller)
+
+    async def delete(self, response_id: str, caller: Caller) -> None:
+        """Forgets a response, a running one after cancelling it. Raises NodexaError `response_not_found`."""
+        run = self._running(response_id, caller)
+        if run is not None:
+            run.stop(Stop.CANCELLED)
+            await run.wait()
+        await self._stored(response_id, caller)
+        await self._store.delete(caller.org_id, response_id)
+        self._history.forget(response_id)
+
+    async def close(self) -> None:
+        """Takes nothing new, gives what runs its time to end, and then ends it as interrupted."""
+        self._draining = True
+        deadline = asyncio.get_running_loop().time() + self._drain
+        while self._live:
+            if asyncio.get_running_loop().time() >= deadline:
+                for run in list(self._live.values()):
+                    run.stop(Stop.INTERRUPTED)
+            await asyncio.sleep(0.02)
+        await asyncio.gather(*self._reaping)
+
+    async def _launch(self, run: Run, items: ItemList) -> None:
+        self._live[run.row.id] = run
+        try:
+            await run.begin(items.SerializeToString())
+        except BaseException:
+            del self._live[run.row.id]
+            raise
+        task = asyncio.create_task(self._reap(run))
+        self._reaping.add(task)
+        task.add_done_callback(self._reaping.discard)
+
+    async def _reap(self, run: Run) -> None:
+        await run.wait()
+        del self._live[run.row.id]
+
+    def _running(self, response_id: str, caller: Caller) -> Run | None:
+        run = self._live.get(response_id)
+        if run is None or run.row.org_id != caller.org_id or not caller.may_see(run.row.user_id) or not run.stored:
+            return None
+        return run
+
+    async def _stored(self, response_id: str, caller: Caller) -> StoredResponse:
+        stored = await self._store.get(caller.org_id, response_id)
+        if stored is None or not caller.may_see(stored.row.user_id):
+            raise _not_found(response_id)
+        return stored
+
+    async def _read_back(self, stored: StoredResponse) -> Response:
+        if stored.result is not None:
+            return _with_settings(stored.result, stored.settings)
+        segments = await self._store.segments(stored.row.org_id, stored.row.id, FROM_THE_START)
+        return _with_settings(fold(events_of(segments)), stored.settings)
+
+
+def _with_settings(response: Response, settings: ResponseSettings) -> Response:
+    whole = Response()
+    whole.CopyFrom(response)
+    whole.settings.CopyFrom(settings)
+    return whole
+
+
+def _not_found(response_id: str) -> NodexaError:
+    return NodexaError("response_not_found", f"No response {response_id!r}.", param="id")

@@ -1,0 +1,63 @@
+"""A request's settings laid over its assistant's. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from nodexa.v1.admin_pb2 import Assistant
+from nodexa.v1.response_pb2 import ResponseSettings
+
+from service.runner.settings_check import LOGPROBS
+
+DEFAULTABLE: Final = frozenset(
+    {
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "temperature",
+        "top_p",
+        "max_output_tokens",
+        "stop",
+        "seed",
+        "text",
+        "reasoning",
+    }
+)
+"""The fields of ResponseSettings that an assistant may preset."""
+
+
+def effective_settings(assistant: Assistant, asked: ResponseSettings) -> ResponseSettings:
+    """What the response runs with: each field from the request where it is set, else from the assistant.
+
+    A tool choice of the assistant goes with its tools: a request with tools of its own starts from auto.
+    """
+    settings = ResponseSettings()
+    settings.CopyFrom(assistant.defaults)
+    if asked.HasField("tools"):
+        settings.ClearField("tool_choice")
+    for descriptor, _ in asked.ListFields():
+        settings.ClearField(descriptor.name)  # type: ignore[arg-type]
+    settings.MergeFrom(asked)
+    return settings
+
+
+def system_prompt(assistant: Assistant, asked: ResponseSettings) -> str:
+    """The assistant's prompt with the request's words after it, or in its place where the assistant says so."""
+    if not asked.instructions:
+        return assistant.instructions
+    if assistant.instructions_mode == Assistant.INSTRUCTIONS_MODE_REPLACE or not assistant.instructions:
+        return asked.instructions
+    return f"{assistant.instructions}\n\n{asked.instructions}"
+
+
+def unused_settings(settings: ResponseSettings) -> Iterator[str]:
+    """The paths of what was set and has no effect."""
+    for index, tool in enumerate(settings.tools.tools):
+        if tool.HasField("opaque"):
+            yield f"tools[{index}]"
+    for index, word in enumerate(settings.include):
+        if word != LOGPROBS:
+            yield f"include[{index}]"
+    if settings.reasoning.HasField("summary"):
+        yield "reasoning.summary"

@@ -1,0 +1,178 @@
+"""One pass through the model: what it may call is checked before it's shown, and what it cost is added up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from nodexa.v1.item_pb2 import FunctionCall, FunctionCallOutput, Item
+from nodexa.v1.response_pb2 import Usage
+from nodexa.v1.tool_pb2 import ToolChoice
+
+from service.errors import NodexaError
+from service.model.model import Chunk, Finish, FinishReason, Model, Prompt, TokenUsage, ToolCallDelta
+
+_TOLD: Final = "The function call was refused: {problem}. Call one of these functions with a JSON object: {names}."
+
+
+@dataclass(slots=True)
+class _Call:
+    name: str
+    call_id: str
+    pieces: list[str] = field(default_factory=list)
+
+    @property
+    def arguments(self) -> str:
+        return "".join(self.pieces)
+
+
+@dataclass(slots=True)
+class Turn:
+    """The model at work on one prompt. After `chunks` is exhausted the other fields tell how it ended.
+
+    A call of an unknown function, or one with broken arguments that nobody has seen yet, is told to the model once; the
+    second time, or when it was already shown, the turn raises NodexaError `invalid_tool_call`.
+    """
+
+    model: Model
+    prompt: Prompt
+    reason: FinishReason | None = None
+    calls: dict[int, _Call] = field(default_factory=dict)
+    _usages: list[Usage | None] = field(default_factory=list)
+    _refused: list[tuple[_Call, str]] = field(default_factory=list)
+    _hidden: set[int] = field(default_factory=set)
+
+    async def chunks(self) -> AsyncGenerator[Sequence[Chunk], None]:
+        """What the response shows, batch by batch."""
+        async with aclosing(self._attempt(self.prompt)) as batches:
+            async for batch in batches:
+                yield batch
+        if self._refused:
+            if self.calls:
+                raise _invalid_call(self._refused[0][1])
+            told, self._refused = _told(self.prompt, self._refused), []
+            async with aclosing(self._attempt(told)) as batches:
+                async for batch in batches:
+                    yield batch
+            if self._refused:
+                raise _invalid_call(self._refused[0][1])
+        self._expect_wanted_call()
+
+    @property
+    def usage(self) -> Usage | None:
+        """What all passes cost together; None when one of them went uncounted."""
+        total = Usage()
+        for usage in self._usages:
+            if usage is None:
+                return None
+            for descriptor in Usage.DESCRIPTOR.fields:
+                setattr(total, descriptor.name, getattr(total, descriptor.name) + getattr(usage, descriptor.name))
+        return total if self._usages else None
+
+    async def _attempt(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
+        self.reason = None
+        self._hidden.clear()
+        self._usages.append(None)
+        async with aclosing(self.model.stream(prompt)) as stream:
+            async for batch in stream:
+                shown = self._sift(batch)
+                if shown:
+                    yield shown
+        self._expect_usable_end()
+
+    def _expect_usable_end(self) -> None:
+        if self.reason is None:
+            raise NodexaError("upstream_protocol_error", "The model's answer broke off without an end.")
+        for call in self.calls.values():
+            if self.reason is FinishReason.STOP and (problem := _arguments_problem(call)):
+                raise _invalid_call(problem)
+
+    def _sift(self, batch: Sequence[Chunk]) -> Sequence[Chunk]:
+        """The chunks of `batch` that may be shown; notes the rest."""
+        if not any(isinstance(chunk, (ToolCallDelta, TokenUsage, Finish)) for chunk in batch):
+            return batch
+        whole = any(isinstance(chunk, Finish) for chunk in batch)
+        before = set(self.calls)
+        shown = [chunk for chunk in batch if self._note(chunk)]
+        if whole:
+            for index in self.calls.keys() - before:
+                if problem := _arguments_problem(self.calls[index]):
+                    self._refuse(index, problem)
+            shown = [c for c in shown if not (isinstance(c, ToolCallDelta) and c.index in self._hidden)]
+        return shown
+
+    def _note(self, chunk: Chunk) -> bool:
+        """Takes a chunk down; whether it's shown."""
+        if isinstance(chunk, TokenUsage):
+            self._usages[-1] = Usage(
+                input_tokens=chunk.input_tokens,
+                cached_tokens=chunk.cached_tokens,
+                output_tokens=chunk.output_tokens,
+                reasoning_tokens=chunk.reasoning_tokens,
+                total_tokens=chunk.input_tokens + chunk.output_tokens,
+            )
+            return False
+        if isinstance(chunk, Finish):
+            self.reason = chunk.reason
+            return False
+        if isinstance(chunk, ToolCallDelta):
+            return self._note_call(chunk)
+        return True
+
+    def _note_call(self, chunk: ToolCallDelta) -> bool:
+        if chunk.index in self._hidden:
+            return False
+        call = self.calls.setdefault(chunk.index, _Call(chunk.name, chunk.call_id))
+        call.pieces.append(chunk.arguments)
+        if call.name not in self._names():
+            self._refuse(chunk.index, f"there is no function {call.name[:64]!r}")
+            return False
+        return True
+
+    def _refuse(self, index: int, problem: str) -> None:
+        self._hidden.add(index)
+        self._refused.append((self.calls.pop(index), problem))
+
+    def _names(self) -> set[str]:
+        settings = self.prompt.settings
+        if settings.tool_choice.mode == ToolChoice.MODE_NONE:
+            return set()
+        return {tool.function.name for tool in settings.tools.tools if tool.HasField("function")}
+
+    def _expect_wanted_call(self) -> None:
+        choice = self.prompt.settings.tool_choice
+        wanted = choice.function.name if choice.HasField("function") else ""
+        if self.reason is not FinishReason.STOP or not (wanted or choice.mode == ToolChoice.MODE_REQUIRED):
+            return
+        if not self.calls or (wanted and any(call.name != wanted for call in self.calls.values())):
+            raise _invalid_call(f"tool_choice asked for {wanted or 'a function call'}, and the model did otherwise")
+
+
+def _told(prompt: Prompt, refused: Sequence[tuple[_Call, str]]) -> Prompt:
+    """The prompt with the refused calls and what was wrong with them."""
+    names = [tool.function.name for tool in prompt.settings.tools.tools if tool.HasField("function")]
+    items = list(prompt.items)
+    for number, (call, _) in enumerate(refused):
+        arguments = call.arguments if not _arguments_problem(call) else "{}"
+        call_id = call.call_id or f"refused_{number}"
+        items.append(Item(function_call=FunctionCall(call_id=call_id, name=call.name, arguments=arguments)))
+    for number, (call, problem) in enumerate(refused):
+        told = _TOLD.format(problem=problem, names=", ".join(names) or "none")
+        call_id = call.call_id or f"refused_{number}"
+        items.append(Item(function_call_output=FunctionCallOutput(call_id=call_id, text=told)))
+    return replace(prompt, items=items)
+
+
+def _arguments_problem(call: _Call) -> str:
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError):
+        return f"the arguments of {call.name!r} are not JSON"
+    return "" if isinstance(arguments, dict) else f"the arguments of {call.name!r} are not a JSON object"
+
+
+def _invalid_call(problem: str) -> NodexaError:
+    return NodexaError("invalid_tool_call", f"The model made a function call that can't be used: {problem}.")

@@ -1,0 +1,182 @@
+"""The core put together: store, catalog, runner and the gRPC server in front of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from nodexa.v1 import admin_service_pb2, response_service_pb2
+from nodexa.v1.admin_pb2 import Model as ModelConfig
+from nodexa.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
+from nodexa.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
+
+from service.ids import NewId
+from service.keys import load_keyring
+from service.rpc.admin import AdminServicer, KeyMaker
+from service.rpc.caller import Authenticator
+from service.rpc.gate import Gate
+from service.rpc.responses import ResponseServicer
+from service.runner.admission import Admission
+from service.runner.catalog import Catalog, OpenModel
+from service.runner.history import History
+from service.runner.recover import recover
+from service.runner.runner import Runner
+from service.settings import Clock, Settings
+from service.store.administration import Administration
+from service.store.database import Database
+from service.store.responses import ResponseStore
+
+DATABASE = "nodexa.db"
+MASTER_KEY = "master.key"
+SERVICES = ("nodexa.v1.ResponseService", "nodexa.v1.AdminService")
+
+log = logging.getLogger(__name__)
+
+
+class AddressError(Exception):
+    """An address can't be listened on; the message says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Everything of a running core that has to be closed again, and what its first start needs."""
+
+    settings: Settings
+    database: Database
+    administration: Administration
+    keys: KeyMaker
+    catalog: Catalog
+    runner: Runner
+    server: grpc.aio.Server
+    health: health.aio.HealthServicer
+    addresses: Sequence[str]
+
+    async def stop(self) -> None:
+        """Says that it's leaving, lets what runs come to its end, then closes everything."""
+        await self.health.enter_graceful_shutdown()
+        await self.runner.close()
+        await self.server.stop(self.settings.drain)
+        await self.catalog.close()
+        await self.database.close()
+
+
+async def start_core(
+    settings: Settings,
+    *,
+    open_model: OpenModel,
+    problem: Callable[[ModelConfig], str],
+    clock: Clock,
+    new_id: NewId,
+    from_file: Mapping[str, ModelConfig],
+) -> Core:
+    """Opens the data directory, settles what was left behind, and listens.
+
+    `problem` says why a model can't answer now. Raises AddressError for an address that is taken or open to the
+    network, ValueError for a broken master key.
+    """
+    _expect_private(settings)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.chmod(0o700)
+    database = await Database.open(settings.data / DATABASE)
+    store, administration = ResponseStore(database), Administration(database)
+    keyring = load_keyring(settings.data / MASTER_KEY)
+    await store.prune(clock())
+    await recover(store, clock=clock, new_id=new_id)
+    catalog = Catalog(administration, open_model=open_model, from_file=from_file)
+    history = History(store)
+    admission = Admission(
+        store=store,
+        catalog=catalog,
+        history=history,
+        clock=clock,
+        new_id=new_id,
+        grace=settings.grace,
+        retention=settings.retention,
+    )
+    runner = Runner(store=store, admission=admission, history=history, drain=settings.drain)
+    authenticator = Authenticator(keyring, administration)
+    keys = KeyMaker(administration, keyring, clock, new_id)
+    admin = AdminServicer(
+        store=administration,
+        catalog=catalog,
+        authenticator=authenticator,
+        keys=keys,
+        problem=problem,
+        clock=clock,
+        new_id=new_id,
+    )
+    server = _server(settings, Gate(authenticator, new_id))
+    add_ResponseServiceServicer_to_server(ResponseServicer(runner), server)
+    add_AdminServiceServicer_to_server(admin, server)
+    state = _add_health_and_reflection(server)
+    addresses = _bind(server, settings.listen)
+    await server.start()
+    return Core(settings, database, administration, keys, catalog, runner, server, state, addresses)
+
+
+def _server(settings: Settings, gate: Gate) -> grpc.aio.Server:
+    return grpc.aio.server(
+        interceptors=(gate,),
+        options=(
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", settings.max_message_bytes),
+            ("grpc.max_metadata_size", 64 * 1024),
+            ("grpc.so_reuseport", 0),
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ),
+    )
+
+
+def _add_health_and_reflection(server: grpc.aio.Server) -> health.aio.HealthServicer:
+    state = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(state, server)
+    names = [
+        *(service.full_name for service in response_service_pb2.DESCRIPTOR.services_by_name.values()),
+        *(service.full_name for service in admin_service_pb2.DESCRIPTOR.services_by_name.values()),
+        health.SERVICE_NAME,
+        reflection.SERVICE_NAME,
+    ]
+    reflection.enable_server_reflection(names, server)
+    return state
+
+
+async def serving(core: Core) -> None:
+    """Tells health checks that the core takes work."""
+    for service in ("", *SERVICES):
+        await core.health.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+
+def _bind(server: grpc.aio.Server, addresses: Sequence[str]) -> list[str]:
+    """Listens on every address; returns them with the ports that 0 became."""
+    bound = []
+    for address in addresses:
+        if address.startswith("unix:"):
+            Path(address.removeprefix("unix:")).unlink(missing_ok=True)
+        try:
+            port = server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise AddressError(
+                f"{address} can't be listened on: it is in use, or not an address of this machine."
+            ) from error
+        host, _, _ = address.rpartition(":")
+        bound.append(address if address.startswith("unix:") else f"{host}:{port}")
+    return bound
+
+
+def _expect_private(settings: Settings) -> None:
+    for address in settings.listen:
+        host = address.rpartition(":")[0].strip("[]")
+        private = address.startswith("unix:") or host in ("localhost", "::1") or host.startswith("127.")
+        if not private and not settings.insecure:
+            raise AddressError(
+                f"{address} is open to the network, and gRPC here isn't encrypted. Listen on 127.0.0.1 or unix:PATH, "
+                "or say --insecure where something else protects it."
+            )

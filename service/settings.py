@@ -1,0 +1,78 @@
+"""What an operator can set, and where it comes from: arguments first, then the environment, then nodexa.toml."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from google.protobuf.json_format import ParseDict, ParseError
+from nodexa.v1.admin_pb2 import Model
+
+Clock = Callable[[], int]
+"""Milliseconds since 1970."""
+
+FILE_NAME: Final = "nodexa.toml"
+EMBEDDED_MODEL: Final = "smollm2-135m"
+"""The name of the model that comes with Nodexa."""
+
+
+class SettingsError(Exception):
+    """The settings can't be used; the message says which and why, for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that the core is told from outside.
+
+    `listen` are gRPC addresses, `host:port` or `unix:PATH`; `base_url` is where the bridge answers, for the quickstart
+    file. Times are in seconds; `grace` is how long a foreground response goes on without a reader.
+    """
+
+    data: Path = Path("var")
+    listen: tuple[str, ...] = ("127.0.0.1:50051",)
+    base_url: str = "http://127.0.0.1:8080"
+    insecure: bool = False
+    grace: float = 10.0
+    retention: float = 30 * 24 * 3600.0
+    drain: float = 5.0
+    max_message_bytes: int = 16 * 1024 * 1024
+    models: Mapping[str, Model] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def now_ms() -> int:
+    """The time of the machine."""
+    return time.time_ns() // 1_000_000
+
+
+def embedded_model() -> Model:
+    """The model that is always there; an operator's own of the same name takes its place."""
+    return Model(name=EMBEDDED_MODEL, kind=Model.KIND_EMBEDDED, from_file=True)
+
+
+def read_models(data: Path) -> Mapping[str, Model]:
+    """The models of `nodexa.toml` in the data directory, `[models.NAME]` each, and the one that comes with Nodexa.
+
+    Raises SettingsError for a file that can't be understood.
+    """
+    path = data / FILE_NAME
+    try:
+        document = tomllib.loads(path.read_text()) if path.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    if unknown := document.keys() - {"models"}:
+        raise SettingsError(f"{path} has unknown settings: {', '.join(sorted(unknown))}")
+    found = {name: _model(path, name, entry) for name, entry in document.get("models", {}).items()}
+    return {EMBEDDED_MODEL: embedded_model()} | found
+
+
+def _model(path: Path, name: str, entry: dict[str, Any]) -> Model:
+    kind = f"KIND_{str(entry.get('kind', '')).upper()}"
+    try:
+        return ParseDict({**entry, "kind": kind, "name": name, "from_file": True}, Model())
+    except ParseError as error:
+        raise SettingsError(f"{path}: [models.{name}] {error}") from error

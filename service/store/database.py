@@ -1,0 +1,196 @@
+"""The SQLite file: one writer thread with group commit, and a pool of readers.
+
+The writer owns the only writing connection and so every checkpoint. It never waits for company: whatever was asked for
+while the last commit ran goes into the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlite_utils import Database as Tables
+
+from service.errors import NodexaError
+from service.store.migrations import migrations
+
+T = TypeVar("T")
+Job = Callable[[Tables], T]
+
+READERS: Final = 4
+QUEUE_LIMIT: Final = 4096
+GROUP_LIMIT: Final = 256
+FIXED_WAL_RESET_BUG: Final = (3, 51, 3)
+OUTAGES: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Request:
+    job: Job[Any]
+    done: asyncio.Future[Any]
+
+
+class Database:
+    """An open database. Every method but `open` belongs to the event loop that opened it."""
+
+    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self._path = path
+        self._loop = loop
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._room = asyncio.Semaphore(QUEUE_LIMIT)
+        self._readers = ThreadPoolExecutor(READERS, "nodexa-read")
+        self._local = threading.local()
+        self._writer = threading.Thread(target=self._write_all, name="nodexa-write", daemon=True)
+
+    @classmethod
+    async def open(cls, path: Path) -> Database:
+        """Opens or makes the file, brings its schema up to date and starts the writer."""
+        database = cls(path, asyncio.get_running_loop())
+        await asyncio.to_thread(_migrate, path)
+        database._writer.start()
+        return database
+
+    async def write(self, job: Job[T], *, new_work: bool = False) -> T:
+        """Runs `job` in the writer's next transaction; returns when it is on disk.
+
+        A job that raises is rolled back alone. Work that is not `new_work` waits while the queue is full.
+        Raises NodexaError `storage_unavailable` when SQLite can't write, or when new work meets a full queue.
+        """
+        if new_work and self._room.locked():
+            raise NodexaError("storage_unavailable", "Too many writes are waiting; try again.", retry_after=1)
+        async with self._room:
+            done: asyncio.Future[T] = self._loop.create_future()
+            self._requests.put(_Request(job, done))
+            # A caller that is cancelled must not leave the writer's answer without a taker.
+            return await asyncio.shield(done)
+
+    async def read(self, job: Job[T]) -> T:
+        """Runs `job` on a read-only connection in a thread."""
+        return await self._loop.run_in_executor(self._readers, self._read, job)
+
+    async def close(self) -> None:
+        """Finishes what was asked for, then closes every connection."""
+        self._requests.put(None)
+        await asyncio.to_thread(self._writer.join)
+        self._readers.shutdown()
+
+    def _read(self, job: Job[T]) -> T:
+        tables = getattr(self._local, "tables", None)
+        if tables is None:
+            tables = self._local.tables = Tables(_connect(self._path, read_only=True), execute_plugins=False)
+        try:
+            return job(tables)
+        except sqlite3.OperationalError as error:
+            if _is_outage(error):
+                raise _unavailable(error) from error
+            raise
+
+    def _write_all(self) -> None:
+        tables = Tables(_connect(self._path), execute_plugins=False)
+        while (first := self._requests.get()) is not None:
+            group = [first]
+            stop = False
+            while len(group) < GROUP_LIMIT and not self._requests.empty():
+                more = self._requests.get()
+                if more is None:
+                    stop = True
+                    break
+                group.append(more)
+            outcomes = _commit(tables, group)
+            self._loop.call_soon_threadsafe(_settle, group, outcomes)
+            if stop:
+                break
+        tables.conn.close()
+
+
+def _commit(tables: Tables, group: list[_Request]) -> list[Any]:
+    """Runs the group in one transaction; an outcome is a result, or the exception in its place."""
+    conn = tables.conn
+    try:
+        conn.execute("begin immediate")
+        outcomes = [_attempt(tables, request) for request in group]
+        conn.execute("commit")
+    except sqlite3.Error as error:
+        if conn.in_transaction:
+            conn.execute("rollback")
+        log.error("the database refused a transaction: %s", error)
+        return [_unavailable(error)] * len(group)
+    return outcomes
+
+
+def _attempt(tables: Tables, request: _Request) -> Any:
+    conn = tables.conn
+    conn.execute("savepoint job")
+    try:
+        outcome = request.job(tables)
+    except Exception as error:
+        if isinstance(error, sqlite3.Error) and _is_outage(error):
+            raise
+        conn.execute("rollback to job")
+        outcome = error
+    conn.execute("release job")
+    return outcome
+
+
+def _settle(group: list[_Request], outcomes: list[Any]) -> None:
+    for request, outcome in zip(group, outcomes, strict=True):
+        if request.done.done():
+            continue
+        if isinstance(outcome, Exception):
+            request.done.set_exception(outcome)
+        else:
+            request.done.set_result(outcome)
+
+
+def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    conn = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=5)
+    pragmas = ["foreign_keys=on", "cache_size=-16000", "temp_store=memory"]
+    if not read_only:
+        pragmas += ["journal_mode=wal", "synchronous=full", "wal_autocheckpoint=1000", "journal_size_limit=67108864"]
+    for pragma in pragmas:
+        conn.execute(f"pragma {pragma}")
+    return conn
+
+
+def _migrate(path: Path) -> None:
+    version = sqlite3.sqlite_version_info
+    note = "" if version >= FIXED_WAL_RESET_BUG else " (one writer only: the WAL-reset bug is fixed in 3.51.3)"
+    log.info("SQLite %s%s", sqlite3.sqlite_version, note)
+    conn = _connect(path)
+    try:
+        path.chmod(0o600)
+        tables = Tables(conn, execute_plugins=False)
+        migrations.apply(tables)
+    finally:
+        conn.close()
+
+
+def _is_outage(error: sqlite3.Error) -> bool:
+    """Whether it is the disk or a lock that failed, and not our SQL."""
+    return (error.sqlite_errorcode & 0xFF) in OUTAGES
+
+
+def _unavailable(error: sqlite3.Error) -> NodexaError:
+    log.error("storage: %s", error)
+    return NodexaError("storage_unavailable", "The database can't be used now; try again.", retry_after=1)

@@ -1,0 +1,83 @@
+"""Numbered schema steps; the newest is last and none is ever edited."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlite_utils import Database as Tables
+from sqlite_utils.migrations import Migrations
+
+migrations: Final = Migrations("nodexa")
+
+
+@migrations(name="0001_administration")
+def administration(db: Tables) -> None:
+    """Tenants and what an administrator keeps for them."""
+    db.execute("""
+        create table organizations(
+          id text primary key, name text not null, operator integer not null default 0,
+          created_at integer not null, disabled_at integer) strict""")
+    db.execute("""
+        create table api_keys(
+          id text primary key, org_id text not null references organizations(id),
+          name text not null, hint text not null,
+          key_hmac blob not null unique check(length(key_hmac) = 32),
+          scopes text not null check(json_valid(scopes)), created_at integer not null, revoked_at integer) strict""")
+    db.execute("create index api_keys_org on api_keys(org_id, id)")
+    db.execute("""
+        create table assistants(
+          id text primary key, org_id text not null references organizations(id),
+          model text not null, config text not null check(json_valid(config)), created_at integer not null,
+          updated_at integer not null, deleted_at integer) strict""")
+    db.execute("create index assistants_org on assistants(org_id, id) where deleted_at is null")
+    db.execute("create index assistants_model on assistants(model) where deleted_at is null")
+    db.execute("""
+        create table models(
+          name text primary key, config text not null check(json_valid(config)), created_at integer not null) strict""")
+
+
+@migrations(name="0002_responses")
+def responses(db: Tables) -> None:
+    """Responses and their logs. What changes with every batch is a small row; the rest is written once."""
+    db.execute("""
+        create table responses(
+          id text primary key, org_id text not null references organizations(id), assistant_id text not null,
+          user_id text, key_id text not null, previous_response_id text,
+          status text not null check(status in
+            ('queued','in_progress','requires_action','completed','failed','incomplete','cancelled')),
+          background integer not null, created_at integer not null, finished_at integer,
+          expires_at integer not null, last_seq integer not null default -1) strict, without rowid""")
+    db.execute("create index responses_org on responses(org_id, id)")
+    db.execute("create index responses_work on responses(status) where status in ('queued','in_progress')")
+    db.execute("create index responses_expiry on responses(expires_at)")
+    db.execute("""
+        create table response_requests(
+          response_id text primary key references responses(id) on delete cascade,
+          settings blob not null, input blob not null) strict, without rowid""")
+    db.execute("""
+        create table response_results(
+          response_id text primary key references responses(id) on delete cascade,
+          response blob not null) strict, without rowid""")
+    db.execute("""
+        create table response_segments(
+          response_id text not null references responses(id) on delete cascade,
+          first_seq integer not null, last_seq integer not null check(last_seq >= first_seq), batch blob not null,
+          primary key(response_id, first_seq)) strict, without rowid""")
+    db.execute("""
+        create trigger responses_transition before update of status on responses
+        when new.status <> old.status and not (
+          (old.status = 'queued' and new.status in ('in_progress','cancelled','failed')) or
+          (old.status = 'in_progress' and
+           new.status in ('requires_action','completed','failed','incomplete','cancelled')))
+        begin select raise(abort, 'illegal status transition'); end""")
+    db.execute("""
+        create trigger responses_frozen
+        before update of id, org_id, assistant_id, user_id, previous_response_id on responses
+        begin select raise(abort, 'immutable column'); end""")
+    db.execute("""
+        create trigger segments_append_only before update on response_segments
+        begin select raise(abort, 'the log is append only'); end""")
+    db.execute("""
+        create trigger segments_in_order before insert on response_segments
+        when not exists (select 1 from responses r where r.id = new.response_id and r.last_seq = new.last_seq)
+        begin select raise(abort, 'segment out of order'); end""")

@@ -1,0 +1,233 @@
+"""Responses on disk: a small row, the request, the result, and the log as segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from nodexa.v1.item_pb2 import ItemList
+from nodexa.v1.response_pb2 import Response, ResponseSettings
+from sqlite_utils import Database as Tables
+
+from service.store.database import Database
+
+_ROW: Final = """id, org_id, assistant_id, coalesce(user_id, ''), key_id, coalesce(previous_response_id, ''),
+    status, background, created_at, expires_at"""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of the log: `data` is the serialized EventBatch of the events `first` to `last`."""
+
+    first: int
+    last: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseRow:
+    """What is known of a response without opening it. Times are milliseconds since 1970; empty text means none."""
+
+    id: str
+    org_id: str
+    assistant_id: str
+    user_id: str
+    key_id: str
+    previous_response_id: str
+    status: str
+    background: bool
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One response as its successors see it: what was put in and what came out (`result` is None until final)."""
+
+    row: ResponseRow
+    input: ItemList
+    result: Response | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A response read back: `result` is None while it is not final, and the log has to say how far it is."""
+
+    row: ResponseRow
+    settings: ResponseSettings
+    result: Response | None
+
+
+class ResponseStore:
+    """All reads name the organization; an id of another one is as unknown as one that never was."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, row: ResponseRow, settings: bytes, input_items: bytes, segment: Segment) -> None:
+        """Writes a new response with the first segment of its log."""
+
+        def job(db: Tables) -> None:
+            db.conn.execute(
+                """insert into responses(id, org_id, assistant_id, user_id, key_id, previous_response_id, status,
+                     background, created_at, expires_at, last_seq)
+                   values(?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?)""",
+                (
+                    *(row.id, row.org_id, row.assistant_id, row.user_id, row.key_id, row.previous_response_id),
+                    *(row.status, row.background, row.created_at, row.expires_at, segment.last),
+                ),
+            )
+            db.conn.execute("insert into response_requests values(?, ?, ?)", (row.id, settings, input_items))
+            _insert_segment(db, row.id, segment)
+
+        await self._database.write(job, new_work=True)
+
+    async def append(self, response_id: str, segment: Segment) -> None:
+        """Adds a segment to the log of a running response.
+
+        Raises RuntimeError when the log doesn't end right before the segment or the response is final: somebody else
+        wrote, and the caller must stop at once.
+        """
+
+        def job(db: Tables) -> None:
+            changed = db.conn.execute(
+                """update responses set last_seq = ?, status = 'in_progress'
+                   where id = ? and last_seq = ? and status in ('queued', 'in_progress')""",
+                (segment.last, response_id, segment.first - 1),
+            ).rowcount
+            _expect_owner(response_id, changed)
+            _insert_segment(db, response_id, segment)
+
+        await self._database.write(job)
+
+    async def finish(self, response_id: str, segment: Segment, *, status: str, result: bytes, finished_at: int) -> None:
+        """Adds the last segment and the result. Raises RuntimeError as `append` does."""
+
+        def job(db: Tables) -> None:
+            changed = db.conn.execute(
+                "update responses set last_seq = ?, status = ?, finished_at = ? where id = ? and last_seq = ?",
+                (segment.last, status, finished_at, response_id, segment.first - 1),
+            ).rowcount
+            _expect_owner(response_id, changed)
+            _insert_segment(db, response_id, segment)
+            db.conn.execute("insert into response_results values(?, ?)", (response_id, result))
+
+        await self._database.write(job)
+
+    async def get(self, org_id: str, response_id: str) -> StoredResponse | None:
+        """The response, or None."""
+
+        def job(db: Tables) -> StoredResponse | None:
+            found = db.conn.execute(
+                f"""select {_ROW}, q.settings, s.response from responses
+                    join response_requests q on q.response_id = id left join response_results s on s.response_id = id
+                    where org_id = ? and id = ?""",
+                (org_id, response_id),
+            ).fetchone()
+            return _stored(found) if found else None
+
+        return await self._database.read(job)
+
+    async def page(
+        self, org_id: str, *, user_id: str, assistant_id: str, before: str, limit: int
+    ) -> Sequence[StoredResponse]:
+        """At most `limit` responses, the newest first, older than the id `before`; empty filters match all."""
+
+        def job(db: Tables) -> list[StoredResponse]:
+            rows = db.conn.execute(
+                f"""select {_ROW}, q.settings, s.response from responses
+                    join response_requests q on q.response_id = id left join response_results s on s.response_id = id
+                    where org_id = :org and (:before = '' or id < :before)
+                      and (:user = '' or user_id is null or user_id = :user)
+                      and (:assistant = '' or assistant_id = :assistant)
+                    order by id desc limit :limit""",
+                {"org": org_id, "before": before, "user": user_id, "assistant": assistant_id, "limit": limit},
+            )
+            return [_stored(row) for row in rows]
+
+        return await self._database.read(job)
+
+    async def segments(self, org_id: str, response_id: str, after: int) -> Sequence[Segment]:
+        """The log from the segment that holds the event after `after` on."""
+
+        def job(db: Tables) -> list[Segment]:
+            rows = db.conn.execute(
+                """select first_seq, last_seq, batch from response_segments
+                   where response_id = ? and last_seq > ?
+                     and exists (select 1 from responses where id = response_id and org_id = ?)
+                   order by first_seq""",
+                (response_id, after, org_id),
+            )
+            return [Segment(*row) for row in rows]
+
+        return await self._database.read(job)
+
+    async def history(self, org_id: str, response_id: str, *, limit: int) -> Sequence[Turn]:
+        """The chain that ends with `response_id`, newest first, at most `limit` turns; shorter where one is missing."""
+
+        def job(db: Tables) -> list[Turn]:
+            rows = db.conn.execute(
+                f"""with recursive chain(turn_id, parent_id, depth) as (
+                      select id, previous_response_id, 0 from responses where org_id = :org and id = :id
+                      union all
+                      select r.id, r.previous_response_id, depth + 1 from chain
+                      join responses r on r.id = chain.parent_id and r.org_id = :org where depth + 1 < :limit)
+                    select {_ROW}, q.input, s.response from chain join responses on id = turn_id
+                    join response_requests q on q.response_id = id left join response_results s on s.response_id = id
+                    order by depth""",
+                {"org": org_id, "id": response_id, "limit": limit},
+            )
+            return [
+                Turn(_row(row), ItemList.FromString(row[10]), Response.FromString(row[11]) if row[11] else None)
+                for row in rows
+            ]
+
+        return await self._database.read(job)
+
+    async def delete(self, org_id: str, response_id: str) -> bool:
+        """Removes a response and all that hangs on it; whether there was one."""
+
+        def job(db: Tables) -> bool:
+            deleted = db.conn.execute("delete from responses where org_id = ? and id = ?", (org_id, response_id))
+            return deleted.rowcount > 0
+
+        return await self._database.write(job)
+
+    async def unfinished(self) -> Sequence[ResponseRow]:
+        """Every response of every organization that is not final: after a start, those of a core that died."""
+
+        def job(db: Tables) -> list[ResponseRow]:
+            rows = db.conn.execute(f"select {_ROW} from responses where status in ('queued', 'in_progress')")
+            return [_row(row) for row in rows]
+
+        return await self._database.read(job)
+
+    async def prune(self, now: int) -> int:
+        """Deletes what was kept long enough; how many responses that were."""
+
+        def job(db: Tables) -> int:
+            return db.conn.execute("delete from responses where expires_at <= ?", (now,)).rowcount
+
+        return await self._database.write(job)
+
+
+def _insert_segment(db: Tables, response_id: str, segment: Segment) -> None:
+    db.conn.execute(
+        "insert into response_segments values(?, ?, ?, ?)", (response_id, segment.first, segment.last, segment.data)
+    )
+
+
+def _expect_owner(response_id: str, changed: int) -> None:
+    if not changed:
+        raise RuntimeError(f"the log of {response_id} was written by someone else")
+
+
+def _row(row: Sequence[object]) -> ResponseRow:
+    texts, background, times = row[:7], bool(row[7]), row[8:10]
+    return ResponseRow(*texts, background, *times)  # type: ignore[arg-type, call-arg]
+
+
+def _stored(row: Sequence[bytes]) -> StoredResponse:
+    result = Response.FromString(row[11]) if row[11] else None
+    return StoredResponse(_row(row), ResponseSettings.FromString(row[10]), result)
