@@ -85,7 +85,7 @@ $(PY):
 
 $(DEPENDENCIES): requirements.lock $(PY)
 	@echo "==> dependencies: as pinned in requirements.lock"
-	@$(PIP) $(PIP_BINARY) --require-hashes -r requirements.lock
+	@$(PIP) --no-compile $(PIP_BINARY) --require-hashes -r requirements.lock
 	@touch $@
 
 $(CONTRACT): $(wildcard proto/nodexa/v1/*.proto) proto/nodexa/v1 proto/generate.py $(DEPENDENCIES)
