@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-
 from nodexa.v1.admin_service_pb2_grpc import AdminServiceStub
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
+
 from service.bootstrap import QUICKSTART, bootstrap, read_quickstart
 from service.ids import new_id
 from service.model.scripted import ScriptedModel

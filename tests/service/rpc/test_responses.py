@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.item_pb2 import ContentPart, InputText, Item, Message
@@ -14,6 +15,7 @@ from nodexa.v1.response_service_pb2 import (
     GetResponseRequest,
     WatchResponseRequest,
 )
+
 from service.model.model import Finish, FinishReason, TextDelta, TokenUsage
 from service.model.scripted import says
 from tests.conftest import CoreUnderTest, events_in
@@ -33,7 +35,7 @@ LADDER = [
 ]
 
 
-def asking(core: CoreUnderTest, text: str = "Hello", **more: object) -> CreateResponseRequest:
+def asking(core: CoreUnderTest, text: str = "Hello", **more: Any) -> CreateResponseRequest:
     part = ContentPart(input_text=InputText(text=text))
     item = Item(message=Message(role=Message.ROLE_USER, content=[part]))
     return CreateResponseRequest(assistant_id=core.assistant_id, input=[item], **more)
