@@ -82,7 +82,7 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The model ended its turn; a stream that ends without one was cut."""
+    """The model ended its turn: the last chunk of every whole stream; a stream without it was cut."""
 
     reason: FinishReason
 
@@ -104,9 +104,12 @@ class Model(Protocol):
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
         """Yields what is ready together as one batch, never empty; closing the generator stops the model at once.
 
-        Raises NodexaError with one of the codes `upstream_*`, `rate_limit_exceeded`, `context_length_exceeded`. Failures
-        before the first batch have already been retried where that is safe.
+        Raises NodexaError with one of the codes `upstream_*`, `rate_limit_exceeded`, `context_length_exceeded`.
+        Failures before the first batch have already been retried where that is safe.
         """
+
+    async def warm(self) -> None:
+        """Loads what the first answer needs; where nothing has to be loaded it does nothing. Never raises."""
 
     async def close(self) -> None:
         """Releases connections, threads and memory."""

@@ -1,0 +1,133 @@
+"""Conversation items → the messages of a chat-completions request; pure.
+
+What the form can't say is left out: reasoning (most servers refuse it in a request), items and parts of unknown kinds,
+calls that nobody answered and answers that nobody asked for (servers refuse both). Refusals are the assistant's text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from nodexa.v1.item_pb2 import ContentPart, FunctionCallOutput, InputImage, Item
+from nodexa.v1.item_pb2 import Message as ItemMessage
+
+Message = dict[str, Any]
+
+ROLES: Mapping[int, str] = {
+    ItemMessage.ROLE_USER: "user",
+    ItemMessage.ROLE_ASSISTANT: "assistant",
+    ItemMessage.ROLE_SYSTEM: "system",
+    ItemMessage.ROLE_DEVELOPER: "system",  # Few servers know a developer role, all know system.
+}
+
+
+def chat_messages(instructions: str, items: Iterable[Item]) -> list[Message]:
+    """Returns the messages, oldest first; the system messages that open the conversation are joined into one.
+
+    Calls and the text around them become one assistant message, and the outputs stand right behind it in the order of
+    the calls, wherever they stood in `items`: that is the only order that all servers accept.
+    """
+    items = list(items)
+    outputs = {
+        item.function_call_output.call_id: item.function_call_output
+        for item in items
+        if item.HasField("function_call_output")
+    }
+    messages: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
+    turn: Message = {}
+    for item in items:
+        kind = item.WhichOneof("kind")
+        if kind == "function_call":
+            _add_call(turn, item, outputs)
+        elif kind == "message" and item.message.role == ItemMessage.ROLE_ASSISTANT:
+            if "content" in turn:
+                turn = _close(turn, messages, outputs)
+            turn |= {"role": "assistant", "content": parts_text(item.message.content)}
+        elif kind in ("message", "function_call_output"):
+            turn = _close(turn, messages, outputs)
+            if kind == "message":
+                messages += _message(item.message)
+    _close(turn, messages, outputs)
+    return _join_opening(messages)
+
+
+def parts_text(parts: Iterable[ContentPart]) -> str:
+    """Returns the text of all parts that have one, a line break between them."""
+    return "\n".join(text for part in parts if (text := _text(part)) is not None)
+
+
+def output_text(output: FunctionCallOutput) -> str:
+    """Returns the text of a function's result; its images are left out."""
+    return output.text if output.WhichOneof("output") == "text" else parts_text(output.parts.parts)
+
+
+def _text(part: ContentPart) -> str | None:
+    kind = part.WhichOneof("kind")
+    if kind == "refusal":
+        return part.refusal.refusal
+    return getattr(part, kind).text if kind in ("input_text", "output_text") else None
+
+
+def _message(message: ItemMessage) -> list[Message]:
+    role = ROLES.get(message.role, "user")
+    images = _images(message.content) if role == "user" else []
+    text = parts_text(message.content)
+    if not images:
+        readable = any(_text(part) is not None for part in message.content)
+        return [{"role": role, "content": text}] if readable else []
+    parts = []
+    for part in message.content:
+        if part.HasField("input_image"):
+            parts.append(_image(part.input_image))
+        elif (piece := _text(part)) is not None:
+            parts.append({"type": "text", "text": piece})
+    return [{"role": role, "content": parts}]
+
+
+def _images(parts: Sequence[ContentPart]) -> list[Message]:
+    return [_image(part.input_image) for part in parts if part.HasField("input_image")]
+
+
+def _image(image: InputImage) -> Message:
+    detail = {"detail": image.detail} if image.detail else {}
+    return {"type": "image_url", "image_url": {"url": image.image_url, **detail}}
+
+
+def _add_call(turn: Message, item: Item, outputs: Mapping[str, FunctionCallOutput]) -> None:
+    call = item.function_call
+    if call.call_id not in outputs:
+        return
+    turn["role"] = "assistant"
+    turn.setdefault("tool_calls", []).append(
+        {
+            "id": call.call_id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments or "{}"},
+        }
+    )
+
+
+def _close(turn: Message, messages: list[Message], outputs: Mapping[str, FunctionCallOutput]) -> Message:
+    """Appends the assistant's turn and the outputs of its calls; returns the next, empty turn."""
+    if turn:
+        messages.append({"role": "assistant", "content": None, **turn})
+    images: list[Message] = []
+    for call in turn.get("tool_calls", ()):
+        output = outputs[call["id"]]
+        messages.append({"role": "tool", "tool_call_id": call["id"], "content": output_text(output)})
+        images += _images(output.parts.parts)
+    if images:
+        # A tool message holds text only; whoever can see images looks for them in user messages.
+        words = {"type": "text", "text": "Images returned by the tools:"}
+        messages.append({"role": "user", "content": [words, *images]})
+    return {}
+
+
+def _join_opening(messages: list[Message]) -> list[Message]:
+    """Joins the system messages at the start: many models' templates refuse a second one."""
+    count = next((index for index, message in enumerate(messages) if message["role"] != "system"), len(messages))
+    if count < 2:
+        return messages
+    content = "\n\n".join(message["content"] for message in messages[:count])
+    return [{"role": "system", "content": content}, *messages[count:]]

@@ -1,0 +1,117 @@
+"""The answer of a chat-completions server, bytes split anywhere → chunks; pure.
+
+Both readers have `feed(bytes)` and `end()`, which return chunks, and `done`. `Finish` is the last chunk of `end()` and
+stands behind the usage. What is nonsense raises NodexaError("upstream_protocol_error").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import orjson
+
+from service.errors import NodexaError
+from service.model.chat_answer import Answer
+from service.model.chat_errors import garbled
+from service.model.model import Chunk
+from service.model.sse import SseParser
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+
+
+class Reader(Protocol):
+    """Takes the bytes of one answer."""
+
+    @property
+    def done(self) -> bool:
+        """The server has said all; what still comes is of no interest."""
+
+    @property
+    def closing(self) -> bool:
+        """The answer is whole; only usage and the end mark may follow."""
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Returns the chunks that `data` completes; often none."""
+
+    def end(self) -> list[Chunk]:
+        """Returns the last chunks, once the body ended or `done` is set."""
+
+
+class StreamReader:
+    """Reads `text/event-stream`. A missing `[DONE]` is forgiven once the server said why it finished."""
+
+    def __init__(self, model: str) -> None:
+        self.done = False
+        self._model = model
+        self._parser = SseParser()
+        self._answer = Answer(model)
+        self._failure: NodexaError | None = None
+
+    @property
+    def closing(self) -> bool:
+        return self._answer.finish is not None
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        try:
+            events = self._parser.feed(data)
+        except ValueError:
+            raise garbled(self._model, "an event of more than 10 MB") from None
+        try:
+            self._take(events, chunks)
+        except NodexaError as failure:
+            if not chunks:
+                raise
+            # What came before the failure is good, and is shown first.
+            self._failure, self.done = failure, True
+        return chunks
+
+    def end(self) -> list[Chunk]:
+        if self._failure:
+            raise self._failure
+        chunks: list[Chunk] = []
+        if not self.done:
+            self._take(self._parser.end(), chunks)
+        return chunks + self._answer.end()
+
+    def _take(self, events: Iterable[bytes], chunks: list[Chunk]) -> None:
+        for event in events:
+            if event.strip() == b"[DONE]":
+                self.done = True
+                return
+            self._answer.add(_object(event, self._model), "delta", chunks)
+
+
+class JsonReader:
+    """Reads `application/json`: the whole answer at once, when it has ended."""
+
+    def __init__(self, model: str) -> None:
+        self.done = False
+        self.closing = False
+        self._model = model
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > MAX_BODY_BYTES:
+            raise garbled(self._model, "an answer of more than 32 MB")
+        return []
+
+    def end(self) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        answer = Answer(self._model)
+        answer.add(_object(b"".join(self._pieces), self._model), "message", chunks)
+        return chunks + answer.end()
+
+
+def _object(data: bytes, model: str) -> dict[str, Any]:
+    try:
+        value = orjson.loads(data)
+    except ValueError:
+        raise garbled(model, "something that is not JSON") from None
+    if not isinstance(value, dict):
+        raise garbled(model, "JSON that is not an object")
+    return value

@@ -1,0 +1,113 @@
+"""A prompt → the body of a chat-completions request; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from nodexa.v1.response_pb2 import JsonSchema, ResponseSettings, TextFormat
+from nodexa.v1.tool_pb2 import FunctionTool, ToolChoice
+
+from service.model.chat_messages import chat_messages
+from service.model.model import Prompt
+
+LOGPROBS = "message.output_text.logprobs"
+NO_ARGUMENTS = '{"type":"object","properties":{}}'
+CHOICES: Mapping[int, str] = {
+    ToolChoice.MODE_UNSPECIFIED: "auto",
+    ToolChoice.MODE_AUTO: "auto",
+    ToolChoice.MODE_NONE: "none",
+    ToolChoice.MODE_REQUIRED: "required",
+}
+# `max_tokens` is what most servers know (some know only that); OpenAI's newer models refuse it.
+COMPLETION_TOKENS_HOSTS = ("api.openai.com", "openai.azure.com", "services.ai.azure.com")
+
+
+def chat_body(prompt: Prompt, *, model: str, limit_field: str = "max_tokens") -> bytes:
+    """Returns the request's JSON. `model` is the server's id of it; `limit_field` as `limit_field_of` says."""
+    settings = prompt.settings
+    body: dict[str, Any] = {"model": model, "messages": chat_messages(prompt.instructions, prompt.items)}
+    if prompt.streaming:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    if settings.HasField("max_output_tokens"):
+        body[limit_field] = settings.max_output_tokens
+    body.update(_sampling(settings))
+    body.update(_form(settings))
+    body.update(_tools(settings))
+    return orjson.dumps(body)
+
+
+def limit_field_of(base_url: str) -> str:
+    """Returns the name under which the server at `base_url` takes the most tokens to write."""
+    host = urlsplit(base_url).hostname or ""
+    known = any(host == name or host.endswith(f".{name}") for name in COMPLETION_TOKENS_HOSTS)
+    return "max_completion_tokens" if known else "max_tokens"
+
+
+def functions(settings: ResponseSettings) -> list[FunctionTool]:
+    """Returns the functions that the model may call; tools of other kinds are not shown to it."""
+    return [tool.function for tool in settings.tools.tools if tool.HasField("function")]
+
+
+def _sampling(settings: ResponseSettings) -> Iterator[tuple[str, Any]]:
+    for name in ("temperature", "top_p", "seed"):
+        if settings.HasField(name):
+            yield name, getattr(settings, name)
+    if settings.stop:
+        yield "stop", list(settings.stop)
+    if LOGPROBS in settings.include:
+        yield "logprobs", True
+        if settings.top_logprobs:
+            yield "top_logprobs", settings.top_logprobs
+    if settings.reasoning.HasField("effort"):
+        yield "reasoning_effort", settings.reasoning.effort
+
+
+def _form(settings: ResponseSettings) -> Iterator[tuple[str, Any]]:
+    if settings.text.HasField("verbosity"):
+        yield "verbosity", settings.text.verbosity
+    if form := response_format(settings.text.format):
+        yield "response_format", form
+
+
+def response_format(form: TextFormat) -> dict[str, Any]:
+    """Returns `response_format`, empty for plain text."""
+    match form.WhichOneof("kind"):
+        case "json_object":
+            return {"type": "json_object"}
+        case "json_schema":
+            return {"type": "json_schema", "json_schema": dict(_schema(form.json_schema))}
+        case _:
+            return {}
+
+
+def _schema(form: JsonSchema) -> Iterator[tuple[str, Any]]:
+    yield "name", form.name
+    yield "schema", orjson.Fragment(form.schema_json or "{}")
+    for name in ("strict", "description"):
+        if form.HasField(name):
+            yield name, getattr(form, name)
+
+
+def _tools(settings: ResponseSettings) -> Iterator[tuple[str, Any]]:
+    tools = functions(settings)
+    if not tools:
+        return  # Servers refuse a choice among no tools.
+    yield "tools", [{"type": "function", "function": dict(_function(tool))} for tool in tools]
+    choice = settings.tool_choice
+    if choice.HasField("function"):
+        yield "tool_choice", {"type": "function", "function": {"name": choice.function.name}}
+    elif settings.HasField("tool_choice"):
+        yield "tool_choice", CHOICES[choice.mode]
+    if settings.HasField("parallel_tool_calls"):
+        yield "parallel_tool_calls", settings.parallel_tool_calls
+
+
+def _function(tool: FunctionTool) -> Iterator[tuple[str, Any]]:
+    yield "name", tool.name
+    yield "parameters", orjson.Fragment(tool.parameters_json or NO_ARGUMENTS)
+    for name in ("description", "strict"):
+        if tool.HasField(name):
+            yield name, getattr(tool, name)

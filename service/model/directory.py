@@ -1,0 +1,81 @@
+"""Which class answers for which kind of model: the one table from an administrator's configuration to a Model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from nodexa.v1.admin_pb2 import Model as ModelConfig
+
+from service.errors import NodexaError
+from service.model.http_client import parse_address
+from service.model.model import Model
+from service.model.openai_chat import OpenAIChat
+
+Environment = Mapping[str, str]
+
+
+def open_model(config: ModelConfig, *, environment: Environment) -> Model:
+    """Returns the model; nothing is loaded or connected yet. Raises NodexaError where the configuration is wrong.
+
+    `environment` is read again for each request: that a key is missing is an error of the request.
+    """
+    try:
+        return _kind(config).open(config, environment)
+    except ValueError as error:
+        raise NodexaError("upstream_error", f"The model {config.name!r} is configured wrongly: {error}.") from None
+
+
+def problem(config: ModelConfig, *, environment: Environment) -> str:
+    """Returns why the model can't answer now, in words for the administrator; empty when it seems fine."""
+    try:
+        return _kind(config).problem(config, environment)
+    except ValueError as error:
+        return str(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    open: Callable[[ModelConfig, Environment], Model]
+    problem: Callable[[ModelConfig, Environment], str]
+
+
+def _kind(config: ModelConfig) -> _Kind:
+    try:
+        return KINDS[config.kind]
+    except KeyError:
+        raise ValueError("its kind is none that this version knows") from None
+
+
+def _open_chat(config: ModelConfig, environment: Environment) -> Model:
+    def api_key() -> str:
+        if wrong := _key_problem(config, environment):
+            raise NodexaError("upstream_auth_error", f"The model {config.name!r} can't be asked: {wrong}.")
+        return _key(config, environment)
+
+    return OpenAIChat(config, api_key=api_key)
+
+
+def _chat_problem(config: ModelConfig, environment: Environment) -> str:
+    parse_address(config.base_url, "")
+    return _key_problem(config, environment)
+
+
+def _key(config: ModelConfig, environment: Environment) -> str:
+    return environment.get(config.api_key_env, "").strip() if config.api_key_env else ""
+
+
+def _key_problem(config: ModelConfig, environment: Environment) -> str:
+    if not config.api_key_env:
+        return ""
+    key = _key(config, environment)
+    if not key:
+        return f"the environment variable {config.api_key_env} is not set where the core runs"
+    if not (key.isascii() and key.isprintable()):
+        return f"the environment variable {config.api_key_env} holds no key: only printable ASCII can be sent"
+    return ""
+
+
+KINDS: Mapping[ModelConfig.Kind.ValueType, _Kind] = {
+    ModelConfig.KIND_OPENAI_CHAT: _Kind(_open_chat, _chat_problem),
+}

@@ -1,0 +1,200 @@
+"""One HTTP/1.1 connection to a model server: bytes in, the head and body of one answer after the other out."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import cast
+
+import httptools
+
+HIGH_WATER = 256 * 1024
+MAX_HEAD_BYTES = 64 * 1024
+
+
+class HttpError(Exception):
+    """The exchange failed; the text is for our own log only."""
+
+
+class ConnectionLostError(HttpError):
+    """The connection broke before the end of the answer."""
+
+
+class IdleTimeoutError(HttpError):
+    """No byte came for too long."""
+
+
+class MalformedAnswerError(HttpError):
+    """What came is not HTTP."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection that carries one exchange at a time: `send`, then `read` until it returns b""."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._asked = False
+        self._head_done = False
+        self._head_size = 0
+        self._complete = False
+        self._keep_alive = False
+        self._body: list[bytes] = []
+        self._size = 0
+        self._paused = False
+        self._failure: HttpError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._idle_timeout = 0.0
+        self._heard = 0.0
+        self._watchdog: asyncio.TimerHandle | None = None
+
+    # What the client calls.
+
+    async def send(self, request: bytes, *, idle_timeout: float) -> None:
+        """Sends a request and waits for the head of the answer. Raises HttpError."""
+        if self._transport is None or self._transport.is_closing():
+            raise self._failure or ConnectionLostError("closed")
+        self.status, self.headers, self._head_size = 0, {}, 0
+        self._parser = httptools.HttpResponseParser(self)
+        self._asked = True
+        self._head_done = self._complete = self._keep_alive = False
+        self._idle_timeout, self._heard = idle_timeout, self._loop.time()
+        self._watchdog = self._loop.call_later(idle_timeout, self._check_idle)
+        self._transport.write(request)
+        while not self._head_done:
+            await self._wait()
+
+    async def read(self) -> bytes:
+        """Returns all of the body that came since the last call, b"" at its end. Raises HttpError when it is cut."""
+        while not self._body:
+            if self._complete:
+                return b""
+            await self._wait()
+        data = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body, self._size = [], 0
+        if self._paused and self._transport:
+            self._paused, self._heard = False, self._loop.time()
+            self._transport.resume_reading()
+        return data
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole body has arrived."""
+        return self._complete
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request can be sent."""
+        alive = self._transport is not None and not self._transport.is_closing()
+        return alive and self._complete and self._keep_alive and not self._body and self._failure is None
+
+    def abort(self) -> None:
+        """Closes the socket at once; whoever waits gets ConnectionLostError."""
+        self._fail(ConnectionLostError("closed by us"))
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._asked or self._complete:
+            self._fail(MalformedAnswerError("bytes that nobody asked for"))
+            return
+        self._heard = self._loop.time()
+        if not self._head_done:
+            self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._misparsed(error)
+        if not self._head_done and self._head_size > MAX_HEAD_BYTES:
+            self._fail(MalformedAnswerError("a head that is too long"))
+        elif self._size > HIGH_WATER and not self._paused and self._transport and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._head_done and exc is None and self._failure is None and not self._sized():
+            self._complete = True  # Such a body ends where the connection does.
+        self._fail(ConnectionLostError(str(exc)))
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            raise ValueError("an answer that nobody asked for")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        if self.status < 200:  # An interim answer; the real one follows.
+            self.headers.clear()
+        else:
+            self._head_done = True
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+        self._size += len(body)
+
+    def on_message_complete(self) -> None:
+        if self._head_done:
+            self._complete = True
+            self._keep_alive = self._parser.should_keep_alive()
+            self._stop_watchdog()
+
+    # The rest.
+
+    def _misparsed(self, error: Exception) -> None:
+        if self._complete:  # What comes behind a whole answer does not spoil it, only the connection.
+            self._keep_alive = False
+        else:
+            self._fail(MalformedAnswerError(str(error)))
+
+    def _sized(self) -> bool:
+        return b"content-length" in self.headers or b"transfer-encoding" in self.headers
+
+    async def _wait(self) -> None:
+        if self._failure:
+            raise self._failure
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _check_idle(self) -> None:
+        # One timer an exchange, moved on when it fires: cheaper than one an arrival.
+        now = self._loop.time()
+        if self._paused:
+            self._heard = now  # It is we who do not read.
+        left = self._heard + self._idle_timeout - now
+        if left > 0:
+            self._watchdog = self._loop.call_later(left, self._check_idle)
+        else:
+            self._fail(IdleTimeoutError(f"nothing for {self._idle_timeout} s"))
+
+    def _stop_watchdog(self) -> None:
+        if self._watchdog:
+            self._watchdog.cancel()
+            self._watchdog = None
+
+    def _fail(self, failure: HttpError) -> None:
+        self._failure = self._failure or failure
+        self._stop_watchdog()
+        if self._transport and not self._transport.is_closing():
+            self._transport.abort()
+        self._wake()

@@ -1,0 +1,81 @@
+"""A model for tests: it plays the turns that a test gives it. Not offered to users: no configuration leads here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+
+from service.model.model import Chunk, Finish, FinishReason, Prompt, TextDelta, TokenUsage, ToolCallDelta
+
+Step = Sequence[Chunk] | asyncio.Event | BaseException
+"""A batch to give out, a gate to wait at, or an exception to raise."""
+
+STOP = Finish(FinishReason.STOP)
+
+
+class ScriptedModel:
+    """Plays one turn a call of `stream`, in the order given; a call without a turn left fails the test.
+
+    `prompts` are the prompts of all calls; `stopped` counts the turns that were closed before their end.
+    """
+
+    def __init__(self, turns: Iterable[Sequence[Step]] = (), *, tools: bool = True, images: bool = True) -> None:
+        self.prompts: list[Prompt] = []
+        self.stopped = 0
+        self.closed = False
+        self._turns = list(turns)
+        self._tools = tools
+        self._images = images
+
+    @property
+    def tools(self) -> bool:
+        return self._tools
+
+    @property
+    def images(self) -> bool:
+        return self._images
+
+    def add(self, *turns: Sequence[Step]) -> None:
+        """Adds turns behind those that are left."""
+        self._turns += turns
+
+    async def warm(self) -> None:
+        """Does nothing."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
+        if not self._turns:
+            raise AssertionError("the script has no turn left")
+        self.prompts.append(prompt)
+        ended = False
+        try:
+            for step in self._turns.pop(0):
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                elif isinstance(step, BaseException):
+                    ended = True
+                    raise step
+                else:
+                    yield step
+            ended = True
+        finally:
+            self.stopped += not ended
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def says(text: str, *, usage: TokenUsage | None = None) -> list[Step]:
+    """Returns a turn that says `text`, a word a batch."""
+    words = text.split(" ")
+    pieces = [word if index == 0 else f" {word}" for index, word in enumerate(words)]
+    last: list[Chunk] = [*([usage] if usage else ()), STOP]
+    return [*([TextDelta(piece)] for piece in pieces), last]
+
+
+def calls(*functions: tuple[str, str], usage: TokenUsage | None = None) -> list[Step]:
+    """Returns a turn that calls functions, (name, arguments) each; it leaves the call ids to the runner."""
+    batches: list[Step] = [
+        [ToolCallDelta(index=index, name=name, arguments=arguments)]
+        for index, (name, arguments) in enumerate(functions)
+    ]
+    return [*batches, [*([usage] if usage else ()), STOP]]
