@@ -21,6 +21,8 @@ from service.runner.turn import Turn
 from service.settings import Clock
 from service.store.responses import ResponseRow, ResponseStore, Segment
 
+FIRST_READER_SECONDS: Final = 1.0
+"""How long a new run waits for its first reader, however impatient it is."""
 RETRY_SECONDS: Final = 0.5
 """How long the end of a response waits before it tries the disk again."""
 
@@ -84,7 +86,7 @@ class Run:
         written = self._store.create(self.row, self.settings, input_items, segment) if self._store else None
         await self.log.append(segment, written)
         self._task = asyncio.create_task(self._drive(), name=self.row.id)
-        self._mind_readers()
+        self._mind_readers(at_least=FIRST_READER_SECONDS)
 
     @contextmanager
     def attend(self) -> Iterator[None]:
@@ -107,14 +109,14 @@ class Run:
         """Returns when the response is final and its log complete."""
         await self.log.wait_closed()
 
-    def _mind_readers(self) -> None:
+    def _mind_readers(self, *, at_least: float = 0.0) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._readers or self.log.closed or self._patience is None:
             return
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._patience, self.stop, Stop.CANCELLED)
+        self._timer = loop.call_later(max(self._patience, at_least), self.stop, Stop.CANCELLED)
 
     async def _drive(self) -> None:
         try:
