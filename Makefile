@@ -43,7 +43,7 @@ proto: $(CONTRACT) ## generate the package nodexa from proto/ into gen/
 run: setup ## set up, then serve HTTP on 127.0.0.1:8080 and gRPC on 127.0.0.1:50051
 	@exec $(BIN)/nodexa serve $(ARGS)
 
-test: setup node-modules ## set up, then run all tests (NODEXA_SKIP_NODE=1: without the Node SDK's)
+test: node-modules setup ## set up, then run all tests (NODEXA_SKIP_NODE=1: without the Node SDK's)
 	@$(PY) -m pytest $(if $(filter 1,$(NODEXA_SKIP_NODE)),-m "not node") $(ARGS)
 
 lint: $(CHECKED) ## check style, types, imports and the contract; writes nothing
