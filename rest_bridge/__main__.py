@@ -1,0 +1,92 @@
+"""`python -m rest_bridge`: serves HTTP in front of a core, on an address of its own or on a socket it inherits."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from rest_bridge.server import BACKLOG, serve
+from rest_bridge.settings import settings_from
+
+_EXTRA: Final = ("request_id", "milliseconds")
+
+
+class _LineFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in _EXTRA if hasattr(record, name)}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs until SIGTERM or SIGINT; 0 after a clean end, 2 when it can't start."""
+    options = _parser().parse_args(arguments)
+    _log_lines()
+    try:
+        settings = settings_from(os.environ)
+        listening = _listening(options)
+    except (OSError, ValueError) as error:
+        print(f"rest_bridge: {error}", file=sys.stderr)  # noqa: T201 - for the person who starts it
+        return 2
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(settings, core=options.core, listening=listening))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rest_bridge", description="The HTTP side of Nodexa.")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--http", metavar="HOST:PORT", default="127.0.0.1:8080", help="where to listen")
+    where.add_argument("--fd", type=int, metavar="N", help="an inherited listening socket, shared with other bridges")
+    parser.add_argument(
+        "--core", metavar="ADDR", default="127.0.0.1:50051", help="the core: host:port or unix:PATH (gRPC)"
+    )
+    return parser
+
+
+def _listening(options: argparse.Namespace) -> socket.socket:
+    if options.fd is not None:
+        return socket.socket(fileno=options.fd)
+    host, colon, port = options.http.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"--http takes HOST:PORT, not {options.http!r}.")
+    host = host.strip("[]") or "127.0.0.1"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
+    logging.getLogger("rest_bridge").info("listening on http://%s:%d", *listening.getsockname()[:2])
+    return listening
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - there is none on Windows
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+def _log_lines() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_LineFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,83 @@
+"""Reads a request's body: JSON only, within a size and a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from rest_bridge.errors import RequestError
+from rest_bridge.presence import ClientLeft, Receive
+
+CLOSE: Final = ((b"connection", b"close"),)
+"""Goes with a refusal of a body that was not read: what is left of it must not be taken for the next request."""
+LINGER_SECONDS: Final = 2
+LINGER_TIMES: Final = 4
+"""A body that is too large is still swallowed for a while: a client that can't write on may never read the answer."""
+
+
+async def read_json_body(
+    receive: Receive, headers: Mapping[str, str], *, max_bytes: int, timeout_seconds: float
+) -> bytes:
+    """The body. Raises RequestError: unsupported_media_type, request_too_large, request_timeout; ClientLeft."""
+    _check_type(headers)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return await _read(receive, headers, max_bytes=max_bytes)
+    except TimeoutError:
+        raise RequestError(
+            "request_timeout", f"The body did not arrive within {timeout_seconds:g} seconds.", headers=CLOSE
+        ) from None
+
+
+def _check_type(headers: Mapping[str, str]) -> None:
+    media_type, _, parameters = headers.get("content-type", "").lower().partition(";")
+    charset = parameters.partition("charset=")[2].strip().strip('"')
+    if media_type.strip() != "application/json" or charset not in ("", "utf-8"):
+        raise _unsupported("Send the body as JSON, with the header Content-Type: application/json.")
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise _unsupported("Send the body uncompressed, without Content-Encoding.")
+
+
+async def _read(receive: Receive, headers: Mapping[str, str], *, max_bytes: int) -> bytes:
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > max_bytes:
+        if headers.get("expect", "").lower() != "100-continue":
+            await _swallow(receive, LINGER_TIMES * max_bytes)
+        raise _too_large(max_bytes)
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        chunk, more = await _chunk(receive)
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > max_bytes:
+            await _swallow(receive, LINGER_TIMES * max_bytes)
+            raise _too_large(max_bytes)
+    return b"".join(chunks)
+
+
+async def _chunk(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _swallow(receive: Receive, max_bytes: int) -> None:
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            more = True
+            while more and max_bytes > 0:
+                chunk, more = await _chunk(receive)
+                max_bytes -= len(chunk)
+    except TimeoutError:
+        return
+
+
+def _unsupported(message: str) -> RequestError:
+    return RequestError("unsupported_media_type", message, headers=CLOSE)
+
+
+def _too_large(max_bytes: int) -> RequestError:
+    return RequestError("request_too_large", f"The body has more than {max_bytes} bytes.", headers=CLOSE)

@@ -1,0 +1,106 @@
+"""One response's events, followed through the loss and return of the core."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncGenerator
+from typing import Any, Final
+
+import grpc
+from nodexa.v1.event_pb2 import EventBatch
+from nodexa.v1.response_service_pb2 import WatchResponseRequest
+
+from rest_bridge.core import Core, is_lost, refused
+from rest_bridge.errors import RequestError
+from rest_bridge.headers import Metadata
+
+EventCall = grpc.aio.UnaryStreamCall[Any, EventBatch]
+
+TERMINAL: Final = frozenset({"completed", "incomplete", "failed"})
+PAUSE_SECONDS: Final = 0.25
+"""Between two tries to attach again."""
+
+
+@dataclasses.dataclass(slots=True)
+class Position:
+    """How far a client has been told a response. `response_id` is empty until its first event says it."""
+
+    response_id: str = ""
+    number: int | None = None
+    final: bool = False
+
+    def advance(self, batch: EventBatch) -> None:
+        """Counts a batch, which is not empty, as passed on."""
+        last = batch.events[-1]
+        self.number = last.sequence_number
+        self.final = last.WhichOneof("kind") in TERMINAL
+        if not self.response_id:
+            self.response_id = batch.events[0].created.response.id
+
+
+class Follower:
+    """Follows one response for one caller.
+
+    When the core is lost, it waits for it up to `patience_seconds`, then attaches again behind the last event that was
+    passed on, so that the client sees the log without a gap and without a seam.
+    """
+
+    def __init__(self, core: Core, *, metadata: Metadata, patience_seconds: float) -> None:
+        self._core = core
+        self._metadata = metadata
+        self._patience = patience_seconds
+        self._loop = asyncio.get_running_loop()
+
+    async def follow(
+        self, call: EventCall, position: Position, *, repeatable: bool = True
+    ) -> AsyncGenerator[EventBatch, None]:
+        """Yields the batches of `call`, and of the calls that take up where it broke off.
+
+        Raises RequestError when the core refuses, or stays away too long. `repeatable` False says that `call` may have
+        started something even when nothing comes back. No call outlives the generator.
+        """
+        told = False
+        # A caller who asks for what comes after the end gets nothing, and that is all there is.
+        over = bool(position.response_id)
+        deadline = self._loop.time() + self._patience
+        try:
+            while True:
+                loss = _gone(position)
+                try:
+                    async for batch in call:
+                        if batch.events:
+                            position.advance(batch)
+                            told, over, deadline = True, position.final, self._loop.time() + self._patience
+                        yield batch
+                    if over:
+                        return
+                except grpc.aio.AioRpcError as error:
+                    loss = refused(error, repeatable=repeatable)
+                    if not told or not is_lost(error):
+                        raise loss from None
+                over = False
+                call = await self._attach(position, deadline, loss)
+        finally:
+            call.cancel()
+
+    async def _attach(self, position: Position, deadline: float, loss: RequestError) -> EventCall:
+        if self._loop.time() + PAUSE_SECONDS >= deadline or not position.response_id:
+            raise loss
+        await asyncio.sleep(PAUSE_SECONDS)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._core.ready()
+        except TimeoutError:
+            raise _gone(position) from None
+        request = WatchResponseRequest(id=position.response_id, starting_after=position.number)
+        return self._core.responses.WatchResponse(request, metadata=self._metadata)
+
+
+def _gone(position: Position) -> RequestError:
+    return RequestError(
+        "service_unavailable",
+        "The connection to the core was lost and did not come back in time. What became of the response: "
+        f"GET /v1/responses/{position.response_id or '{id}'}",
+        repeatable=False,
+    )

@@ -1,0 +1,98 @@
+"""Request headers → gRPC metadata and request fields. Values of credentials and tokens are never repeated to anyone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from rest_bridge.errors import RequestError
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+Metadata = tuple[tuple[str, str], ...]
+
+MAX_USER_ID: Final = 256
+MAX_USER_TOKENS: Final = 8 * 1024
+_CREDENTIALS: Final = (b"authorization", b"x-api-key")
+_PRINTABLE: Final = re.compile(rb"[\x20-\x7e]*")
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_WITHOUT_EFFECT: Final = ("idempotency-key", "x-nodexa-dialect")
+
+
+def named(headers: RawHeaders) -> dict[str, str]:
+    """The headers by lowercase name; of one that is sent twice, the last."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+
+
+def request_id(headers: Mapping[str, str], *, fresh: str) -> str:
+    """The client's own request id where it is harmless, else `fresh`."""
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else fresh
+
+
+def metadata(headers: RawHeaders, request_id: str) -> Metadata:
+    """What travels beside a gRPC request: credentials, the end user, the request id.
+
+    Raises RequestError: missing_api_key, invalid_api_key, invalid_user_id. Whether a key is good, the core says.
+    """
+    found: dict[str, str] = {}
+    user_ids: set[bytes] = set()
+    for name, value in headers:
+        if name in _CREDENTIALS:
+            # gRPC's metadata is ASCII, and there one of two values would be lost.
+            if not _PRINTABLE.fullmatch(value) or found.setdefault(name.decode(), value.decode()) != value.decode():
+                raise RequestError("invalid_api_key", "The API key is not valid.")
+        elif name == b"x-user-id":
+            user_ids.add(value)
+    if not found:
+        raise RequestError(
+            "missing_api_key", "Send an API key: the header x-api-key: nxk_… or Authorization: Bearer nxk_…"
+        )
+    if user_ids:
+        found["x-user-id"] = _user_id(user_ids)
+    found["x-request-id"] = request_id
+    return tuple(found.items())
+
+
+def user_tokens(headers: Mapping[str, str]) -> dict[str, str]:
+    """The end user's tokens by provider, from `x-user-tokens`. Raises RequestError(invalid_user_tokens)."""
+    text = headers.get("x-user-tokens")
+    if text is None:
+        return {}
+    if len(text) > MAX_USER_TOKENS:
+        raise _bad_tokens(f"is longer than {MAX_USER_TOKENS} bytes")
+    try:
+        tokens: Any = orjson.loads(text.encode("latin-1"))
+    except orjson.JSONDecodeError:
+        raise _bad_tokens("is not valid JSON") from None
+    if not isinstance(tokens, dict) or not all(isinstance(token, str) for token in tokens.values()):
+        raise _bad_tokens("must be a JSON object of texts")
+    return tokens
+
+
+def without_effect(headers: Mapping[str, str]) -> list[str]:
+    """The headers of the product's documentation that this version accepts and does nothing about."""
+    return [name for name in _WITHOUT_EFFECT if name in headers and headers[name] != "openai"]
+
+
+def _user_id(values: set[bytes]) -> str:
+    if len(values) > 1:
+        raise _bad_user_id("is sent twice with different values")
+    (value,) = values
+    if not value.strip():
+        raise _bad_user_id("is empty")
+    if len(value) > MAX_USER_ID:
+        raise _bad_user_id(f"has more than {MAX_USER_ID} characters")
+    if not _PRINTABLE.fullmatch(value):
+        raise _bad_user_id("has characters that are not printable ASCII")
+    return value.decode()
+
+
+def _bad_user_id(complaint: str) -> RequestError:
+    return RequestError("invalid_user_id", f"The header x-user-id {complaint}.", param="x-user-id")
+
+
+def _bad_tokens(complaint: str) -> RequestError:
+    return RequestError("invalid_user_tokens", f"The header x-user-tokens {complaint}.", param="x-user-tokens")

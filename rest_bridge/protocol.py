@@ -1,0 +1,125 @@
+"""uvicorn's HTTP protocol with the limits it lacks: the size of a request's head, and the time it may take."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any, Final
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from rest_bridge.errors import RequestError, error_body, error_headers
+from rest_bridge.settings import Settings
+
+_FIELD_OVERHEAD: Final = 4  # ": " and the line's end
+
+
+def limited_protocol(settings: Settings) -> type[HttpToolsProtocol]:
+    """The protocol class with these limits, for uvicorn to make instances of."""
+    return type("LimitedProtocol", (_LimitedProtocol,), {"settings": settings})
+
+
+class _LimitedProtocol(HttpToolsProtocol):
+    settings: Settings
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = True
+        self._begun = False
+        self._head_bytes = 0
+        self._refusal: RequestError | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head = self._in_head
+        super().data_received(data)
+        # A field without an end reaches no callback: what came in is counted here as well.
+        if was_in_head and self._in_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > self.settings.max_head_bytes + self.settings.max_url_bytes:
+                self._refusal = self._head_too_large()
+                self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._begun, self._head_bytes = True, True, 0
+        self._start_deadline()
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > self.settings.max_url_bytes:
+            limit = self.settings.max_url_bytes
+            self._refuse(RequestError("url_too_long", f"The URL has more than {limit} bytes."))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        if len(self.headers) > self.settings.max_headers:
+            limit = self.settings.max_headers
+            self._refuse(RequestError("request_head_too_large", f"The request has more than {limit} headers."))
+
+    def on_headers_complete(self) -> None:
+        size = sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in self.headers)
+        if len(self.url) + size > self.settings.max_head_bytes:
+            self._refuse(self._head_too_large())
+        self._in_head = False
+        self._stop_deadline()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no request, or too much of one. uvicorn calls this when the parser raises."""
+        refusal = self._refusal or RequestError("invalid_request", "This is not a valid HTTP request.")
+        # In the middle of another answer there is no place for this one.
+        cycle: RequestResponseCycle | None = self.cycle
+        if not self.pipeline and (cycle is None or cycle.response_complete or not cycle.response_started):
+            self.transport.write(_answer(refusal))
+        self._stop_deadline()
+        self.transport.close()
+
+    def _refuse(self, refusal: RequestError) -> None:
+        self._refusal = refusal
+        raise httptools.HttpParserError(refusal.message)
+
+    def _head_too_large(self) -> RequestError:
+        limit = self.settings.max_head_bytes
+        return RequestError("request_head_too_large", f"The request's head has more than {limit} bytes.")
+
+    def _start_deadline(self) -> None:
+        self._stop_deadline()
+        self._deadline = self.loop.call_later(self.settings.head_seconds, self._head_timeout)
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _head_timeout(self) -> None:
+        if self.transport.is_closing():
+            return
+        limit = self.settings.head_seconds
+        self._refusal = RequestError("request_timeout", f"The request's head did not arrive within {limit:g} seconds.")
+        if self._begun:
+            self.send_400_response("")
+        else:
+            self.transport.close()  # a connection that never asked for anything
+
+
+def _answer(refusal: RequestError) -> bytes:
+    body = error_body(refusal)
+    headers = [
+        *error_headers(refusal),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        (b"x-request-id", f"req_{uuid.uuid4().hex}".encode()),
+    ]
+    head = b"".join(b"%b: %b\r\n" % header for header in headers)
+    return STATUS_LINE[refusal.status] + head + b"\r\n" + body

@@ -1,0 +1,97 @@
+"""What an endpoint is given and what it gives back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol, TypeVar
+
+import grpc
+
+from rest_bridge.core import Core, refused
+from rest_bridge.headers import Metadata, RawHeaders, metadata
+from rest_bridge.presence import Presence, Receive
+from rest_bridge.settings import Settings
+from rest_bridge.sse import Send
+from rest_bridge.wire import json
+
+JSON: Final = ((b"content-type", b"application/json"),)
+T = TypeVar("T")
+
+
+class Interruptible(Protocol):
+    """A stream that can be made to end before its time."""
+
+    def interrupt(self) -> None:
+        """Tells the client why, and ends."""
+
+
+@dataclasses.dataclass(slots=True)
+class Bridge:
+    """What all calls share. `streams` are the open ones; `draining` is set once no more should come."""
+
+    core: Core
+    settings: Settings
+    streams: set[Interruptible] = dataclasses.field(default_factory=set)
+    draining: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP answer; its length and request id are added where it is sent."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = JSON
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request on its way to an endpoint. `target` is the id in the path, empty where there is none."""
+
+    bridge: Bridge
+    target: str
+    query: bytes
+    headers: Mapping[str, str]
+    raw_headers: RawHeaders
+    request_id: str
+    receive: Receive
+    send: Send
+
+    def metadata(self) -> Metadata:
+        """What goes beside a gRPC request. Raises RequestError where the headers can't be."""
+        return metadata(self.raw_headers, self.request_id)
+
+    async def ask(self, rpc: Awaitable[T], *, repeatable: bool = True) -> T:
+        """The reply of a unary call to the core, which is cancelled when the client leaves.
+
+        Raises RequestError for what the core refuses, and ClientLeft.
+        """
+        try:
+            async with Presence(self.receive):
+                return await rpc
+            raise AssertionError("an ended block has returned or raised")
+        except grpc.aio.AioRpcError as error:
+            raise refused(error, repeatable=repeatable) from None
+
+
+Endpoint = Callable[[Call], Awaitable[Answer | None]]
+"""Returns the answer, or None when it has sent one itself. Raises RequestError for every refusal."""
+
+
+def answer(value: Any) -> Answer:
+    """A good answer: 200 with `value` as JSON."""
+    return Answer(200, json.dump(value))
+
+
+def page(entries: list[dict[str, Any]], *, has_more: bool) -> Answer:
+    """A list as the SDKs page through it: the cursor of the next page is the last id."""
+    return answer(
+        {
+            "object": "list",
+            "data": entries,
+            "first_id": entries[0]["id"] if entries else None,
+            "last_id": entries[-1]["id"] if entries else None,
+            "has_more": has_more,
+        }
+    )

@@ -1,0 +1,64 @@
+"""From a stream of the core to a stream of the client, with everything that may happen in between."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from rest_bridge.errors import RequestError
+from rest_bridge.follow import EventCall, Follower, Position
+from rest_bridge.routes.call import Call
+from rest_bridge.sse import EventStream
+from rest_bridge.wire.dialect import hides_requires_action
+from rest_bridge.wire.event import StreamRenderer
+
+
+async def play(call: Call, opened: EventCall, position: Position, *, repeatable: bool = True) -> None:
+    """Passes a response's events on to the client, to their end. Raises RequestError while nothing was sent yet."""
+    passage = _Passage(call, opened, position, repeatable=repeatable)
+    call.bridge.streams.add(passage)
+    try:
+        await passage.run()
+    finally:
+        call.bridge.streams.discard(passage)
+
+
+class _Passage:
+    def __init__(self, call: Call, opened: EventCall, position: Position, *, repeatable: bool) -> None:
+        settings = call.bridge.settings
+        self._opened = opened
+        self._position = position
+        self._repeatable = repeatable
+        self._renderer = StreamRenderer(functools.partial(hides_requires_action, call.headers))
+        self._follower = Follower(
+            call.bridge.core, metadata=call.metadata(), patience_seconds=settings.patience_seconds
+        )
+        self._stream = EventStream(
+            call.receive,
+            call.send,
+            request_id=call.request_id,
+            opening_seconds=settings.opening_seconds,
+            heartbeat_seconds=settings.heartbeat_seconds,
+        )
+
+    async def run(self) -> None:
+        await self._stream.play(self._frames(), interrupted=self._interrupted)
+
+    def interrupt(self) -> None:
+        where = "GET /v1/responses/{id}?stream=true"
+        if self._position.response_id and self._position.number is not None:
+            where = f"GET /v1/responses/{self._position.response_id}?stream=true&starting_after={self._position.number}"
+        message = f"The server is being stopped, and this stream with it. The response goes on for a while: {where}"
+        self._stream.end(RequestError("server_draining", message))
+
+    async def _frames(self) -> AsyncGenerator[bytes, None]:
+        followed = self._follower.follow(self._opened, self._position, repeatable=self._repeatable)
+        async with aclosing(followed) as batches:
+            async for batch in batches:
+                yield self._renderer.render(batch)
+
+    def _interrupted(self, refusal: RequestError) -> bytes:
+        # A bridge that stops says nothing about the response; a core that is gone for good takes it along.
+        over = refusal.code != "server_draining"
+        return self._renderer.interrupted(refusal.code, refusal.message, over=over)

@@ -1,0 +1,96 @@
+"""uvicorn with our limits, and an end that is worth the name: open streams are told, and the process exits with 0."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Generator
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from rest_bridge.app import App
+from rest_bridge.core import Core
+from rest_bridge.protocol import limited_protocol
+from rest_bridge.routes.call import Bridge
+from rest_bridge.settings import Settings
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+BACKLOG: Final = 2048
+
+log = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """Serves one bridge. `stop` begins its drain: no new work, unary calls end, streams get `drain_seconds`."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        settings = bridge.settings
+        super().__init__(
+            uvicorn.Config(
+                App(bridge),
+                http=limited_protocol(settings),
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=int(settings.keep_alive_seconds),
+                timeout_graceful_shutdown=int(settings.stop_seconds),
+            )
+        )
+        self._bridge = bridge
+        self._stopping = asyncio.Event()
+        self._ending: asyncio.TimerHandle | None = None
+
+    def stop(self) -> None:
+        """Begins the drain. A second call ends the streams at once."""
+        self.should_exit = True
+        self._stopping.set()
+        patience = 0.0 if self._bridge.draining else self._bridge.settings.drain_seconds
+        self._bridge.draining = True
+        if self._ending is not None:
+            self._ending.cancel()
+        self._ending = asyncio.get_running_loop().call_later(patience, self._end_streams)
+
+    async def main_loop(self) -> None:
+        """Uvicorn's own version wakes ten times a second; the date, which it keeps, needs one."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._stopping.wait()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Uvicorn's own version raises the signal again at the end, and the exit status would not be 0."""
+        loop = asyncio.get_running_loop()
+        with contextlib.ExitStack() as stack:
+            for number in SIGNALS:
+                with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+                    loop.add_signal_handler(number, self.stop)
+                    stack.callback(loop.remove_signal_handler, number)
+            yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Not used: the loop's own handlers call `stop`."""
+        self.stop()
+
+    def _end_streams(self) -> None:
+        for stream in list(self._bridge.streams):
+            stream.interrupt()
+
+
+async def serve(settings: Settings, *, core: str, listening: socket.socket) -> None:
+    """Serves on `listening` until a signal comes, with the core at `core` (`host:port` or `unix:PATH`)."""
+    channel = Core(core)
+    try:
+        await Server(Bridge(channel, settings)).serve(sockets=[listening])
+    finally:
+        await channel.close()

@@ -1,0 +1,101 @@
+"""The SSE side of a stream, in raw ASGI: whole frames, a comment after every silence, `[DONE]`, never a silent cut."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from contextlib import aclosing
+from typing import Any, Final
+
+from rest_bridge.errors import RequestError, internal
+from rest_bridge.presence import Presence, Receive
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+HEADERS: Final = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache"),
+    # nginx and its kin would gather events otherwise.
+    (b"x-accel-buffering", b"no"),
+)
+HEARTBEAT: Final = b": heartbeat\n\n"
+DONE: Final = b"data: [DONE]\n\n"
+
+log = logging.getLogger(__name__)
+
+
+class EventStream:
+    """One answer of events to one client.
+
+    Its head waits for the first frame, so that a failure before has an HTTP status, but at most `opening_seconds`.
+    """
+
+    def __init__(
+        self, receive: Receive, send: Send, *, request_id: str, opening_seconds: float, heartbeat_seconds: float
+    ) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._interval = heartbeat_seconds
+        self._started = False
+        self._loop = asyncio.get_running_loop()
+        self._last_sent = self._loop.time()
+        self._presence = Presence(receive, beat=self._beat, due=self._last_sent + opening_seconds)
+
+    def end(self, refusal: RequestError) -> None:
+        """Makes the stream end soon, with `refusal` told to the client."""
+        self._presence.end(refusal)
+
+    async def play(self, frames: AsyncGenerator[bytes, None], *, interrupted: Callable[[RequestError], bytes]) -> None:
+        """Sends what `frames` yields, one write each, then `[DONE]`.
+
+        A RequestError before the head is raised to the caller; afterwards `interrupted` makes an event of it. Raises
+        ClientLeft. `frames` is closed in any case.
+        """
+        try:
+            async with aclosing(frames), self._presence:
+                await self._pass_on(frames)
+                await self._start()
+            last = DONE
+        except RequestError as refusal:
+            if not self._started:
+                raise
+            last = interrupted(refusal) + DONE
+        except asyncio.CancelledError:
+            if not self._started:
+                raise
+            # The process ends; this is the last chance to say so.
+            last = interrupted(RequestError("server_draining", "The server was stopped.")) + DONE
+        await self._send({"type": "http.response.body", "body": last, "more_body": False})
+
+    async def _pass_on(self, frames: AsyncGenerator[bytes, None]) -> None:
+        try:
+            async for frame in frames:
+                if frame:
+                    await self._write(frame)
+                # uvicorn's send returns at once when the client is gone, and a replay need not wait for anything else:
+                # without this, such a loop would never let anybody notice.
+                await asyncio.sleep(0)
+        except RequestError:
+            raise
+        except Exception:
+            log.exception("a stream failed by a bug", extra={"request_id": self._request_id})
+            raise internal(self._request_id) from None
+
+    async def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            headers = [*HEADERS, (b"x-request-id", self._request_id.encode())]
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def _write(self, body: bytes) -> None:
+        await self._start()
+        self._last_sent = self._loop.time()
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def _beat(self) -> float:
+        if not self._started:
+            await self._start()
+        elif self._loop.time() - self._last_sent >= self._interval:
+            await self._write(HEARTBEAT)
+        return self._last_sent + self._interval

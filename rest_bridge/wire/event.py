@@ -1,0 +1,176 @@
+"""ResponseEvent → SSE frame: `event: <type>`, `data: <one line of JSON>`, a blank line, LF only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from nodexa.v1.event_pb2 import ArgumentsDelta, EventBatch, ResponseEvent, TextDelta
+from nodexa.v1.item_pb2 import Item
+from nodexa.v1.response_pb2 import Response, ResponseSettings
+
+from rest_bridge.errors import error_object
+from rest_bridge.wire import content, item, json
+from rest_bridge.wire.response import render_response, render_settings
+
+EVENT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "created": "response.created",
+        "queued": "response.queued",
+        "in_progress": "response.in_progress",
+        "completed": "response.completed",
+        "incomplete": "response.incomplete",
+        "failed": "response.failed",
+        "output_item_added": "response.output_item.added",
+        "output_item_done": "response.output_item.done",
+        "content_part_added": "response.content_part.added",
+        "content_part_done": "response.content_part.done",
+        "output_text_delta": "response.output_text.delta",
+        "output_text_done": "response.output_text.done",
+        "refusal_delta": "response.refusal.delta",
+        "refusal_done": "response.refusal.done",
+        "reasoning_text_delta": "response.reasoning_text.delta",
+        "reasoning_text_done": "response.reasoning_text.done",
+        "function_call_arguments_delta": "response.function_call_arguments.delta",
+        "function_call_arguments_done": "response.function_call_arguments.done",
+        "error": "error",
+    }
+)
+"""The kind of an event in the contract → its `type` word on the wire."""
+
+SNAPSHOTS: Final = frozenset({"created", "queued", "in_progress", "completed", "incomplete", "failed"})
+LOGPROBS: Final = "message.output_text.logprobs"
+_DELTA_ENDS: Final = {
+    "output_text_delta": b',"logprobs":[]}\n\n',
+    "refusal_delta": b"}\n\n",
+    "reasoning_text_delta": b"}\n\n",
+    "function_call_arguments_delta": b"}\n\n",
+}
+
+
+class StreamRenderer:
+    """Renders one stream. `hides_requires_action` answers for the stream's client, given the settings."""
+
+    def __init__(self, hides_requires_action: Callable[[ResponseSettings], bool]) -> None:
+        self._hides = hides_requires_action
+        self._hidden = False
+        self._settings = render_settings(ResponseSettings())
+        self._logprobs = True
+        self._growing: dict[str, tuple[bytes, bytes]] = {}
+        self._response: Response | None = None
+        self._done: list[Item] = []
+        self._number = 0
+
+    def render(self, batch: EventBatch) -> bytes:
+        """The frames of a batch, to be written at once; empty when it holds no event that is known here."""
+        if batch.HasField("settings"):
+            self._settings = render_settings(batch.settings)
+            self._hidden = self._hides(batch.settings)
+            self._logprobs = LOGPROBS in batch.settings.include
+        return b"".join([self._frame(event) for event in batch.events])
+
+    def interrupted(self, code: str, message: str, *, over: bool) -> bytes:
+        """Tells a client that its stream ends early for a reason that is not in the log.
+
+        What is told bears the number of the last event of the log that was passed on, so that resuming from the last
+        number seen gives exactly the rest. With `over` the response is told to have failed, as far as is known here.
+        """
+        told = _frame("error", self._number, _error(code, message, ""))
+        if not over or self._response is None:
+            return told
+        failed = render_response(self._response, self._settings) | {
+            "status": "failed",
+            "error": error_object(code, message, ""),
+            "output": item.render_items(self._done),
+            "output_text": item.output_text(self._done),
+        }
+        return told + _frame(EVENT_NAMES["failed"], self._number, {"response": failed})
+
+    def _frame(self, event: ResponseEvent) -> bytes:
+        kind = event.WhichOneof("kind")
+        if kind is None:
+            return b""  # an event of a newer core
+        body = getattr(event, kind)
+        self._number = number = event.sequence_number
+        if kind in _DELTA_ENDS and not (self._logprobs and kind == "output_text_delta" and body.logprobs):
+            return self._delta(kind, number, body)
+        if kind in SNAPSHOTS:
+            self._response = body.response
+            shown = render_response(body.response, self._settings, hides_requires_action=self._hidden)
+            return _frame(EVENT_NAMES[kind], number, {"response": shown})
+        if kind == "content_part_added":
+            self._growing.pop(body.item_id, None)
+        elif kind == "output_item_done":
+            self._growing.pop(body.item.id, None)
+            self._done.append(body.item)
+        return _frame(EVENT_NAMES[kind], number, BODIES[kind](body))
+
+    def _delta(self, kind: str, number: int, delta: TextDelta | ArgumentsDelta) -> bytes:
+        # Nearly all events of a stream: only the number and the new text differ, so only they are made anew. The rest
+        # stays the same until the item gets its next content part.
+        item_id = delta.item_id
+        if item_id not in self._growing:
+            self._growing[item_id] = (_delta_head(kind, delta), _DELTA_ENDS[kind])
+        head, end = self._growing[item_id]
+        return b'%b%d,"delta":%b%b' % (head, number, json.dump(delta.delta), end)
+
+
+def _delta_head(kind: str, delta: TextDelta | ArgumentsDelta) -> bytes:
+    name = EVENT_NAMES[kind]
+    head = json.dump({"type": name, **_place(delta)})
+    return b'event: %b\ndata: %b,"sequence_number":' % (name.encode(), head[:-1])
+
+
+def _frame(name: str, number: int, body: Mapping[str, Any]) -> bytes:
+    data = json.dump({"type": name, "sequence_number": number, **body})
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
+
+
+def _place(body: Any) -> dict[str, Any]:
+    place = {"item_id": body.item_id, "output_index": body.output_index}
+    return place if isinstance(body, ArgumentsDelta) else place | {"content_index": body.content_index}
+
+
+def _error(code: str, message: str, param: str) -> dict[str, Any]:
+    # Both forms in one: SDKs look at `error`, the standard has its members beside `type`.
+    return {"code": code, "message": message, "param": param or None, "error": error_object(code, message, param)}
+
+
+def _item(body: Any) -> dict[str, Any]:
+    return {"output_index": body.output_index, "item": item.render_item(body.item)}
+
+
+def _part(body: Any) -> dict[str, Any]:
+    return {**_place(body), "part": content.render_part(body.part)}
+
+
+BODIES: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyType(
+    {
+        "output_item_added": _item,
+        "output_item_done": _item,
+        "content_part_added": _part,
+        "content_part_done": _part,
+        "output_text_delta": lambda body: {
+            **_place(body),
+            "delta": body.delta,
+            "logprobs": content.render_logprobs(body.logprobs),
+        },
+        "output_text_done": lambda body: {
+            **_place(body),
+            "text": body.text,
+            "logprobs": content.render_logprobs(body.logprobs),
+        },
+        "refusal_done": lambda body: {**_place(body), "refusal": body.text},
+        "reasoning_text_done": lambda body: {**_place(body), "text": body.text},
+        "function_call_arguments_done": lambda body: {
+            "item_id": body.item_id,
+            "output_index": body.output_index,
+            "name": body.name,
+            "call_id": body.call_id,
+            "arguments": body.arguments,
+        },
+        "error": lambda body: _error(body.code, body.message, body.param),
+    }
+)
+"""What each kind says beside its type and number; snapshots and plain deltas have ways of their own."""

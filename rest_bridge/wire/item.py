@@ -1,0 +1,215 @@
+"""Items both ways. The oneof's member name is the `type` word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from nodexa.v1.item_pb2 import (
+    ContentPart,
+    ContentPartList,
+    FunctionCall,
+    FunctionCallOutput,
+    InputText,
+    Item,
+    Message,
+    Opaque,
+    OutputText,
+    Reasoning,
+)
+
+from rest_bridge.wire import content, json, shape
+
+ROLES: Final[Mapping[str, Message.Role.ValueType]] = MappingProxyType(
+    {
+        "user": Message.ROLE_USER,
+        "assistant": Message.ROLE_ASSISTANT,
+        "system": Message.ROLE_SYSTEM,
+        "developer": Message.ROLE_DEVELOPER,
+    }
+)
+STATUSES: Final[Mapping[str, Item.Status.ValueType]] = MappingProxyType(
+    {
+        "in_progress": Item.STATUS_IN_PROGRESS,
+        "completed": Item.STATUS_COMPLETED,
+        "incomplete": Item.STATUS_INCOMPLETE,
+    }
+)
+_ROLE_WORDS: Final = {number: word for word, number in ROLES.items()}
+# What a client sent is whole, whether it says so or not.
+_STATUS_WORDS: Final = {Item.STATUS_UNSPECIFIED: "completed"} | {number: word for word, number in STATUSES.items()}
+
+
+def parse_input(value: object, ignored: list[str]) -> list[Item]:
+    """The items of `input`: a text is one message of the user. Adds to `ignored` the paths of what is not acted upon.
+
+    Raises errors.RequestError: invalid_input_type, missing_call_id.
+    """
+    if isinstance(value, str):
+        return [Item(message=Message(role=Message.ROLE_USER, content=[_text_part(value, "user")]))]
+    if not isinstance(value, list):
+        raise shape.wrong("input", "must be a text or a list of items")
+    return [_parse_item(item, f"input[{index}]", ignored) for index, item in enumerate(value)]
+
+
+def render_items(items: Iterable[Item]) -> list[dict[str, Any]]:
+    """The items as on the wire."""
+    return [render_item(item) for item in items]
+
+
+def render_item(item: Item) -> dict[str, Any]:
+    """One item as on the wire."""
+    kind = str(item.WhichOneof("kind"))
+    if kind == "opaque":
+        opaque = content.render_opaque(item.opaque)
+        return {**opaque, "id": item.id} if item.id else opaque
+    head = {"id": item.id, "type": kind, "status": _STATUS_WORDS[item.status]}
+    return head | RENDERERS[kind](getattr(item, kind))
+
+
+def output_text(items: Iterable[Item]) -> str:
+    """All that the model said, as one text."""
+    return "".join(
+        part.output_text.text
+        for item in items
+        if item.HasField("message")
+        for part in item.message.content
+        if part.HasField("output_text")
+    )
+
+
+def _parse_item(value: object, path: str, ignored: list[str]) -> Item:
+    if not isinstance(value, dict):
+        raise shape.wrong(path, "must be an object")
+    word = value.get("type")
+    if word is None and "role" in value:
+        word = "message"  # the short form of a message
+    if not isinstance(word, str) or not word:
+        raise shape.wrong(path, "needs a role (a message) or a type word")
+    parse = PARSERS.get(word)
+    if parse is None:
+        ignored.append(path)
+        item = Item(opaque=Opaque(type=word, json=json.dump(value).decode()))
+    else:
+        item = parse(value, path, ignored)
+        item.status = _status(value, path)
+    if identity := shape.optional_text(value, "id", path):
+        item.id = identity
+    return item
+
+
+def _status(value: Mapping[str, Any], path: str) -> Item.Status.ValueType:
+    word = value.get("status")
+    if word is None:
+        return Item.STATUS_UNSPECIFIED
+    if not isinstance(word, str) or word not in STATUSES:
+        raise shape.wrong(f"{path}.status", f"must be one of {', '.join(STATUSES)}")
+    return STATUSES[word]
+
+
+def _message(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
+    shape.note_unread(value, ("id", "type", "status", "role", "content", "phase"), path, ignored)
+    role = value.get("role")
+    if not isinstance(role, str) or role not in ROLES:
+        raise shape.wrong(f"{path}.role", f"must be one of {', '.join(ROLES)}")
+    said = value.get("content")
+    if said is None:
+        raise shape.wrong(f"{path}.content", "is required: a text or a list of content parts")
+    parts = [_text_part(said, role)] if isinstance(said, str) else content.parse_parts(said, f"{path}.content", ignored)
+    phase = shape.optional_text(value, "phase", path)
+    return Item(message=Message(role=ROLES[role], content=parts, phase=phase))
+
+
+def _text_part(said: str, role: str) -> ContentPart:
+    if role == "assistant":
+        return ContentPart(output_text=OutputText(text=said))
+    return ContentPart(input_text=InputText(text=said))
+
+
+def _function_call(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
+    shape.note_unread(value, ("id", "type", "status", "call_id", "name", "arguments"), path, ignored)
+    return Item(
+        function_call=FunctionCall(
+            call_id=_call_id(value, path),
+            name=shape.text(value, "name", path),
+            arguments=shape.text(value, "arguments", path),
+        )
+    )
+
+
+def _function_call_output(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
+    shape.note_unread(value, ("id", "type", "status", "call_id", "output"), path, ignored)
+    output = FunctionCallOutput(call_id=_call_id(value, path))
+    result = value.get("output")
+    if isinstance(result, str):
+        output.text = result
+    elif isinstance(result, list):
+        output.parts.CopyFrom(ContentPartList(parts=content.parse_parts(result, f"{path}.output", ignored)))
+    else:
+        raise shape.wrong(
+            f"{path}.output", "must be a text (JSON as text, where it is JSON) or a list of content parts"
+        )
+    return Item(function_call_output=output)
+
+
+def _call_id(value: Mapping[str, Any], path: str) -> str:
+    call_id = value.get("call_id")
+    if not call_id:
+        raise shape.wrong(f"{path}.call_id", "is required: it says which call this is about", code="missing_call_id")
+    return shape.text(value, "call_id", path)
+
+
+def _reasoning(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
+    shape.note_unread(value, ("id", "type", "status", "summary", "content", "encrypted_content"), path, ignored)
+    return Item(
+        reasoning=Reasoning(
+            summary=content.parse_parts(value.get("summary") or [], f"{path}.summary", ignored),
+            content=content.parse_parts(value.get("content") or [], f"{path}.content", ignored),
+            encrypted_content=shape.optional_text(value, "encrypted_content", path),
+        )
+    )
+
+
+def _render_message(message: Message) -> dict[str, Any]:
+    shown = {"role": _ROLE_WORDS.get(message.role, "user"), "content": content.render_parts(message.content)}
+    return shown | {"phase": message.phase} if message.HasField("phase") else shown
+
+
+def _render_call(call: FunctionCall) -> dict[str, Any]:
+    return {"call_id": call.call_id, "name": call.name, "arguments": call.arguments}
+
+
+def _render_call_output(output: FunctionCallOutput) -> dict[str, Any]:
+    parts = output.WhichOneof("output") == "parts"
+    return {"call_id": output.call_id, "output": content.render_parts(output.parts.parts) if parts else output.text}
+
+
+def _render_reasoning(reasoning: Reasoning) -> dict[str, Any]:
+    shown: dict[str, Any] = {"summary": content.render_parts(reasoning.summary)}
+    if reasoning.content:
+        shown["content"] = content.render_parts(reasoning.content)
+    if reasoning.HasField("encrypted_content"):
+        shown["encrypted_content"] = reasoning.encrypted_content
+    return shown
+
+
+PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, list[str]], Item]]] = MappingProxyType(
+    {
+        "message": _message,
+        "function_call": _function_call,
+        "function_call_output": _function_call_output,
+        "reasoning": _reasoning,
+    }
+)
+"""How each kind of item is read; any other type word makes it opaque."""
+
+RENDERERS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyType(
+    {
+        "message": _render_message,
+        "function_call": _render_call,
+        "function_call_output": _render_call_output,
+        "reasoning": _render_reasoning,
+    }
+)
+"""How each kind of item is shown, its head apart; opaque ones are shown as they came."""

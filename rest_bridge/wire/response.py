@@ -1,0 +1,94 @@
+"""Response → the JSON object of the wire, with the union of the fields that OpenAI and Open Responses ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from nodexa.v1.response_pb2 import Response, ResponseError, ResponseSettings, Usage
+
+from rest_bridge.errors import error_object
+from rest_bridge.wire import item, text, tool
+
+STATUS_WORDS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        Response.STATUS_QUEUED: "queued",
+        Response.STATUS_IN_PROGRESS: "in_progress",
+        Response.STATUS_COMPLETED: "completed",
+        Response.STATUS_REQUIRES_ACTION: "requires_action",
+        Response.STATUS_FAILED: "failed",
+        Response.STATUS_INCOMPLETE: "incomplete",
+        Response.STATUS_CANCELLED: "cancelled",
+    }
+)
+
+
+def render_settings(settings: ResponseSettings) -> dict[str, Any]:
+    """The part of the object that says what the response ran with; the same in all its snapshots."""
+    return {
+        "instructions": settings.instructions if settings.HasField("instructions") else None,
+        "max_output_tokens": settings.max_output_tokens if settings.HasField("max_output_tokens") else None,
+        "max_tool_calls": None,
+        "parallel_tool_calls": settings.parallel_tool_calls if settings.HasField("parallel_tool_calls") else True,
+        "prompt_cache_key": settings.prompt_cache_key if settings.HasField("prompt_cache_key") else None,
+        "reasoning": text.render_reasoning(settings.reasoning),
+        "safety_identifier": settings.safety_identifier if settings.HasField("safety_identifier") else None,
+        "service_tier": "default",
+        "store": settings.store if settings.HasField("store") else True,
+        "background": settings.background,
+        # The standard has numbers here, never null: 1 stands for the model's own default.
+        "temperature": settings.temperature if settings.HasField("temperature") else 1.0,
+        "top_p": settings.top_p if settings.HasField("top_p") else 1.0,
+        "top_logprobs": settings.top_logprobs,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "text": text.render_text(settings.text),
+        "tool_choice": tool.render_choice(settings.tool_choice),
+        "tools": tool.render_tools(settings.tools),
+        "truncation": "disabled",
+        "metadata": dict(settings.metadata),
+        "user": settings.user if settings.HasField("user") else None,
+        "conversation": None,
+        "nodexa": {"ignored": list(dict.fromkeys(settings.ignored))},
+    }
+
+
+def render_response(
+    response: Response, settings: Mapping[str, Any], *, hides_requires_action: bool = False
+) -> dict[str, Any]:
+    """The whole object. `settings` come from render_settings."""
+    status = STATUS_WORDS.get(response.status, "in_progress")
+    if hides_requires_action and status == "requires_action":
+        status = "completed"
+    return {
+        "id": response.id,
+        "object": "response",
+        "created_at": response.create_time.seconds,
+        "completed_at": response.complete_time.seconds if response.HasField("complete_time") else None,
+        "status": status,
+        "error": _render_error(response.error) if response.HasField("error") else None,
+        "incomplete_details": (
+            {"reason": response.incomplete_details.reason} if response.HasField("incomplete_details") else None
+        ),
+        "model": response.assistant_id,
+        "previous_response_id": response.previous_response_id or None,
+        "output": item.render_items(response.output),
+        "output_text": item.output_text(response.output),
+        "usage": _render_usage(response.usage) if response.HasField("usage") else None,
+        **settings,
+    }
+
+
+def _render_error(error: ResponseError) -> dict[str, Any]:
+    return error_object(error.code, error.message, error.param)
+
+
+def _render_usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.total_tokens,
+    }

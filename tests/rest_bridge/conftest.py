@@ -1,0 +1,83 @@
+"""A real bridge on port 0 in front of the real core."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import openai
+import pytest
+
+from rest_bridge.core import Core
+from rest_bridge.routes.call import Bridge
+from rest_bridge.server import Server
+from rest_bridge.settings import Settings
+from tests.conftest import CoreUnderTest
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeUnderTest:
+    """A serving bridge, and a key and an assistant to call it with."""
+
+    bridge: Bridge
+    server: Server
+    host: str
+    port: int
+    key: str = ""
+    assistant_id: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def http(self, *, key: str | None = None) -> httpx.AsyncClient:
+        """A client that sends the key, unless given another (empty: none)."""
+        sent = self.key if key is None else key
+        headers = {"authorization": f"Bearer {sent}"} if sent else {}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+
+    def sdk(self, **more: str) -> openai.AsyncOpenAI:
+        """The official SDK, which sends everything once."""
+        return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, default_headers=more)
+
+    def body(self, **more: object) -> dict[str, object]:
+        """The smallest request, with `more` in it."""
+        return {"model": self.assistant_id, "input": "Hello", **more}
+
+
+@asynccontextmanager
+async def running_bridge(
+    address: str, settings: Settings, *, key: str = "", assistant_id: str = ""
+) -> AsyncIterator[BridgeUnderTest]:
+    """A bridge for the core at `address`, stopped as SIGTERM would."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    host, port = listening.getsockname()
+    core = Core(address)
+    bridge = Bridge(core, settings)
+    server = Server(bridge)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        yield BridgeUnderTest(bridge, server, host, port, key, assistant_id)
+    finally:
+        server.stop()
+        async with asyncio.timeout(30):
+            await serving
+        await core.close()
+
+
+@pytest.fixture
+def bridge_settings() -> Settings:
+    """Limits and times small enough to be reached in a test."""
+    return Settings(drain_seconds=0.2, stop_seconds=5, head_seconds=0.5, body_seconds=0.5, patience_seconds=5)
+
+
+@pytest.fixture
+async def bridge(core: CoreUnderTest, bridge_settings: Settings) -> AsyncIterator[BridgeUnderTest]:
+    """A bridge in front of `core`."""
+    async with running_bridge(core.address, bridge_settings, key=core.key, assistant_id=core.assistant_id) as running:
+        yield running
