@@ -85,6 +85,9 @@ $(PY):
 
 $(DEPENDENCIES): requirements.lock $(PY)
 	@echo "==> dependencies: as pinned in requirements.lock"
+	@# The pip of an old Python takes twice as long for the rest as the pinned one.
+	@sed -n '/^pip==/,/^    #/p' requirements.lock > .venv/pip.lock
+	@$(PIP) --quiet --no-deps --require-hashes -r .venv/pip.lock
 	@$(PIP) --no-compile $(PIP_BINARY) --require-hashes -r requirements.lock
 	@touch $@
 
