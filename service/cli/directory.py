@@ -16,7 +16,7 @@ import click
 
 from service.cli.addresses import LONGEST_SOCKET_PATH
 
-_LOCK_SECONDS: Final = 5.0
+_LOCK_SECONDS: Final = 3.0
 _LOCK_PAUSE: Final = 0.1
 
 

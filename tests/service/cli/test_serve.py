@@ -145,7 +145,7 @@ def test_a_broken_database_ends_serve_with_the_reason(serve: Serve, tmp_path: Pa
 
 
 def test_grpc_may_be_a_unix_socket_and_the_data_directory_deep(serve: Serve, tmp_path: Path) -> None:
-    deep = tmp_path / ("deep" * 10) / ("deeper" * 10)
+    deep = tmp_path / ("deep" * 30)
     served = serve(data=deep, grpc=f"unix:{tmp_path / 's'}").ready()
     assert served.quickstart["NODEXA_GRPC"] == f"unix:{tmp_path / 's'}"
     assert readyz(served) == 200

@@ -16,7 +16,7 @@ import pytest
 from service.cli.supervisor import Child, GaveUpError, supervise
 
 # Says its process id, then waits; SIGTERM ends it, or not.
-OBEDIENT = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+OBEDIENT = "import os, time; os.write(1, b'%d\\n' % os.getpid()); time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {OBEDIENT}"
 BROKEN = "raise SystemExit(3)"
 
