@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ LOCK = ROOT / "requirements.lock"
 WEIGHTS_LOCK = ROOT / "service" / "model" / "weights.lock"
 NODE_LOCK = ROOT / "tests" / "sdk" / "node" / "package-lock.json"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(.*(?:\n    .*)*)", re.MULTILINE)
+OWN = {"service", "rest_bridge", "nodexa"}
+RUN_AS_A_COMMAND = {"pip"}
 FLOOR = re.compile(r"([A-Za-z0-9._-]+)(>=|==)([^;\s]+)")
 
 
@@ -31,6 +36,25 @@ def floors(requirements: list[str]) -> dict[str, str]:
 def pins(lock: Path) -> dict[str, str]:
     """Name → version of every pin in a lock file."""
     return {match[1]: match[2] for match in PIN.finditer(lock.read_text())}
+
+
+def imported_distributions(*folders: str) -> list[set[str]]:
+    """For each foreign package that is imported below the folders: the installed distributions that provide it."""
+    trees = (ast.parse(path.read_text()) for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    modules = {
+        name.partition(".")[0]
+        for tree in trees
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    provided = importlib.metadata.packages_distributions()
+    return [set(provided[module]) for module in sorted(modules - OWN - sys.stdlib_module_names)]
 
 
 def parts(version: str) -> tuple[int, ...]:
@@ -69,6 +93,13 @@ def test_every_dependency_has_a_floor_and_a_pin_at_or_above_it() -> None:
     asked, pinned = floors(declared), pins(LOCK)
     assert len(asked) == len(declared)
     assert {name for name, floor in asked.items() if parts(pinned[name]) < parts(floor)} == set()
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    declared = set(floors(pyproject()["project"]["dependencies"]))
+    imported = imported_distributions("service", "rest_bridge")
+    assert [providers for providers in imported if not providers & declared] == []
+    assert declared - set().union(*imported) == RUN_AS_A_COMMAND
 
 
 @pytest.mark.parametrize("lock", [LOCK, WEIGHTS_LOCK], ids=lambda lock: lock.name)

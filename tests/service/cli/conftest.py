@@ -59,7 +59,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     started: list[Served] = []
 
     def start(*options: str, data: Path | None = None, **addresses: str | int) -> Served:
-        started.append(Served(data or tmp_path / "var", *options, **addresses))  # type: ignore[arg-type]
+        started.append(Served(data or tmp_path / "var", *options, **addresses))
         return started[-1]
 
     yield start
