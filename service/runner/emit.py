@@ -88,11 +88,6 @@ class Emitter:
                 tell(chunk)
         return self._take()
 
-    def end_turn(self) -> EventBatch:
-        """Closes what the model left open: it ended its turn by itself."""
-        self._close_all(Item.STATUS_COMPLETED)
-        return self._take()
-
     def finish(
         self,
         status: Response.Status.ValueType,

@@ -67,6 +67,7 @@ class Run:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._stop: Stop | None = None
+        self._at_work = False
         self._ending = False
         self._unwritten = EventBatch()
 
@@ -74,6 +75,11 @@ class Run:
     def stored(self) -> bool:
         """Whether it can be found by its id."""
         return self._store is not None
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is on its way, and will come to an end by itself."""
+        return self._task is not None
 
     @property
     def response(self) -> Response:
@@ -101,9 +107,11 @@ class Run:
 
     def stop(self, why: Stop) -> None:
         """Ends the run soon; without effect when it is ending anyway."""
-        if self._stop is None and not self._ending and self._task is not None:
+        if self._stop is None and not self._ending:
             self._stop = why
-            self._task.cancel()
+            # A task that is cancelled before its first step would end without a word.
+            if self._task is not None and self._at_work:
+                self._task.cancel()
 
     async def wait(self) -> None:
         """Returns when the response is final and its log complete."""
@@ -119,12 +127,9 @@ class Run:
         self._timer = loop.call_later(max(self._patience, at_least), self.stop, Stop.CANCELLED)
 
     async def _drive(self) -> None:
+        self._at_work = True
         try:
-            async with aclosing(self._turn.chunks()) as batches:
-                async for chunks in batches:
-                    await self._append(self._emitter.feed(chunks))
-            await self._append(self._emitter.end_turn())
-            last = self._conclude()
+            last = await self._work() if self._stop is None else self._stopped(self._stop)
         except asyncio.CancelledError:
             if self._stop is None:
                 raise
@@ -135,6 +140,13 @@ class Run:
             log.exception("%s failed by a bug", self.row.id)
             last = self._failed(NodexaError("internal_error", "The platform failed; the operator's log says how."))
         await self._end(last)
+
+    async def _work(self) -> EventBatch:
+        """Lets the model write; the last batch."""
+        async with aclosing(self._turn.chunks()) as batches:
+            async for chunks in batches:
+                await self._append(self._emitter.feed(chunks))
+        return self._conclude()
 
     async def _append(self, batch: EventBatch) -> None:
         if not batch.events:
@@ -181,8 +193,8 @@ class Run:
             except NodexaError as error:
                 log.error("%s can't be ended yet: %s", self.row.id, error.message)
                 await asyncio.sleep(RETRY_SECONDS)
-            except RuntimeError as error:
-                log.error("%s is left to its new owner: %s", self.row.id, error)
+            except Exception:
+                log.exception("%s can't be ended here: somebody else wrote its log, or this is a bug", self.row.id)
                 self.log.abandon()
                 break
         self._mind_readers()

@@ -144,12 +144,13 @@ class Runner:
         self._live[run.row.id] = run
         try:
             await run.begin(items.SerializeToString())
-        except BaseException:
-            del self._live[run.row.id]
-            raise
-        task = asyncio.create_task(self._reap(run))
-        self._reaping.add(task)
-        task.add_done_callback(self._reaping.discard)
+        finally:
+            if run.begun:
+                task = asyncio.create_task(self._reap(run))
+                self._reaping.add(task)
+                task.add_done_callback(self._reaping.discard)
+            else:
+                del self._live[run.row.id]
 
     async def _reap(self, run: Run) -> None:
         await run.wait()
