@@ -77,28 +77,43 @@ async def start_core(
     """Opens the data directory, settles what was left behind, and listens.
 
     `problem` says why a model can't answer now. Raises AddressError for an address that is taken or open to the
-    network, ValueError for a broken master key.
+    network, InUseError for a data directory that another core uses, ValueError for a broken master key.
     """
     _expect_private(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
     settings.data.chmod(0o700)
     database = await Database.open(settings.data / DATABASE)
+    try:
+        return await _start(
+            settings,
+            database,
+            open_model=open_model,
+            problem=problem,
+            clock=clock,
+            new_id=new_id,
+            from_file=from_file,
+        )
+    except BaseException:
+        await database.close()
+        raise
+
+
+async def _start(
+    settings: Settings,
+    database: Database,
+    *,
+    open_model: OpenModel,
+    problem: Callable[[ModelConfig], str],
+    clock: Clock,
+    new_id: NewId,
+    from_file: Mapping[str, ModelConfig],
+) -> Core:
     store, administration = ResponseStore(database), Administration(database)
     keyring = load_keyring(settings.data / MASTER_KEY)
     await store.prune(clock())
     await recover(store, clock=clock, new_id=new_id)
     catalog = Catalog(administration, open_model=open_model, from_file=from_file)
-    history = History(store)
-    admission = Admission(
-        store=store,
-        catalog=catalog,
-        history=history,
-        clock=clock,
-        new_id=new_id,
-        grace=settings.grace,
-        retention=settings.retention,
-    )
-    runner = Runner(store=store, admission=admission, history=history, drain=settings.drain)
+    runner = _runner(settings, store, catalog, clock=clock, new_id=new_id)
     authenticator = Authenticator(keyring, administration)
     keys = KeyMaker(administration, keyring, clock, new_id)
     admin = AdminServicer(
@@ -117,6 +132,20 @@ async def start_core(
     addresses = _bind(server, settings.listen)
     await server.start()
     return Core(settings, database, administration, keys, catalog, runner, server, state, addresses)
+
+
+def _runner(settings: Settings, store: ResponseStore, catalog: Catalog, *, clock: Clock, new_id: NewId) -> Runner:
+    history = History(store)
+    admission = Admission(
+        store=store,
+        catalog=catalog,
+        history=history,
+        clock=clock,
+        new_id=new_id,
+        grace=settings.grace,
+        retention=settings.retention,
+    )
+    return Runner(store=store, admission=admission, history=history, drain=settings.drain)
 
 
 def _server(settings: Settings, gate: Gate) -> grpc.aio.Server:

@@ -1,13 +1,15 @@
 """The SQLite file: one writer thread with group commit, and a pool of readers.
 
 The writer owns the only writing connection and so every checkpoint. It never waits for company: whatever was asked for
-while the last commit ran goes into the next one.
+while the last commit ran goes into the next one. A lock beside the file keeps a second core out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import os
 import queue
 import sqlite3
 import threading
@@ -44,6 +46,10 @@ OUTAGES: Final = frozenset(
 log = logging.getLogger(__name__)
 
 
+class InUseError(OSError):
+    """Another process has the database open; the message says which one and what to do."""
+
+
 @dataclass(slots=True)
 class _Request:
     job: Job[Any]
@@ -53,9 +59,10 @@ class _Request:
 class Database:
     """An open database. Every method but `open` belongs to the event loop that opened it."""
 
-    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop, lock: int) -> None:
         self._path = path
         self._loop = loop
+        self._lock = lock
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._room = asyncio.Semaphore(QUEUE_LIMIT)
         self._readers = ThreadPoolExecutor(READERS, "nodexa-read")
@@ -64,9 +71,16 @@ class Database:
 
     @classmethod
     async def open(cls, path: Path) -> Database:
-        """Opens or makes the file, brings its schema up to date and starts the writer."""
-        database = cls(path, asyncio.get_running_loop())
-        await asyncio.to_thread(_migrate, path)
+        """Opens or makes the file, brings its schema up to date and starts the writer.
+
+        Raises InUseError while another process has it open.
+        """
+        database = cls(path, asyncio.get_running_loop(), _lock(path.with_suffix(".lock")))
+        try:
+            await asyncio.to_thread(_migrate, path)
+        except BaseException:
+            os.close(database._lock)
+            raise
         database._writer.start()
         return database
 
@@ -93,6 +107,7 @@ class Database:
         self._requests.put(None)
         await asyncio.to_thread(self._writer.join)
         self._readers.shutdown()
+        os.close(self._lock)
 
     def _read(self, job: Job[T]) -> T:
         tables = getattr(self._local, "tables", None)
@@ -102,7 +117,8 @@ class Database:
             return job(tables)
         except sqlite3.OperationalError as error:
             if _is_outage(error):
-                raise _unavailable(error) from error
+                log.error("the database refused to be read: %s", error)
+                raise _unavailable() from error
             raise
 
     def _write_all(self) -> None:
@@ -134,7 +150,7 @@ def _commit(tables: Tables, group: list[_Request]) -> list[Any]:
         if conn.in_transaction:
             conn.execute("rollback")
         log.error("the database refused a transaction: %s", error)
-        return [_unavailable(error)] * len(group)
+        return [_unavailable() for _ in group]
     return outcomes
 
 
@@ -186,11 +202,24 @@ def _migrate(path: Path) -> None:
         conn.close()
 
 
+def _lock(path: Path) -> int:
+    """A descriptor that holds the lock until it is closed, or its process dies. Raises InUseError."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise InUseError(
+            f"The data directory {path.parent} is in use by another core. Stop that one, or name another by --data."
+        ) from None
+    return lock
+
+
 def _is_outage(error: sqlite3.Error) -> bool:
     """Whether it is the disk or a lock that failed, and not our SQL."""
-    return (error.sqlite_errorcode & 0xFF) in OUTAGES
+    # Errors of the Python module itself have no code.
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in OUTAGES
 
 
-def _unavailable(error: sqlite3.Error) -> NodexaError:
-    log.error("storage: %s", error)
+def _unavailable() -> NodexaError:
     return NodexaError("storage_unavailable", "The database can't be used now; try again.", retry_after=1)
