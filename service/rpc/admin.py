@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -93,7 +94,7 @@ class AdminServicer(AdminServiceServicer):
     async def UpdateOrganization(self, request: pb.UpdateOrganizationRequest, context: Context) -> Organization:
         check.check_mask(request.update_mask, ORGANIZATION_FIELDS)
         organization = await self._organization(request.organization.id)
-        request.update_mask.MergeMessage(request.organization, organization)
+        check.apply_mask(request.update_mask, request.organization, organization)
         check.check_name(organization.name, "organization.name")
         if organization.disabled and organization.id == CALLER.get().org_id:
             raise NodexaError(
@@ -125,12 +126,7 @@ class AdminServicer(AdminServiceServicer):
     async def UpdateAssistant(self, request: pb.UpdateAssistantRequest, context: Context) -> Assistant:
         check.check_mask(request.update_mask, ASSISTANT_FIELDS)
         assistant = await self._assistant(request.assistant.id)
-        try:
-            request.update_mask.MergeMessage(request.assistant, assistant, True, True)
-        except ValueError as error:
-            raise NodexaError(
-                "invalid_request", "The mask names a field that doesn't exist.", param="update_mask"
-            ) from error
+        check.apply_mask(request.update_mask, request.assistant, assistant)
         await self._check_assistant(assistant)
         await self._store.update_assistant(assistant, now=self._clock())
         self._catalog.forget()
@@ -163,9 +159,9 @@ class AdminServicer(AdminServiceServicer):
 
     async def CreateModel(self, request: pb.CreateModelRequest, context: Context) -> Model:
         check.check_model(request.model)
-        if any(model.name == request.model.name for model in await self._catalog.configs()):
+        known = any(model.name == request.model.name for model in await self._catalog.configs())
+        if known or not await self._store.add_model(request.model, now=self._clock()):
             raise NodexaError("model_already_exists", f"There is a model {request.model.name!r}.", param="model.name")
-        await self._store.add_model(request.model, now=self._clock())
         self._catalog.forget()
         return self._shown(request.model)
 
@@ -205,7 +201,8 @@ class AdminServicer(AdminServiceServicer):
         return key
 
     async def _check_assistant(self, assistant: Assistant) -> None:
-        check.check_assistant(assistant)
+        # In a thread: it may hold schemas of megabytes, and nobody else waits for them.
+        await asyncio.to_thread(check.check_assistant, assistant)
         if all(model.name != assistant.model for model in await self._catalog.configs()):
             message = f"There is no model {assistant.model!r}; ListModels names them."
             raise NodexaError("model_not_found", message, param="assistant.model")

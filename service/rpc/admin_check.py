@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
 from nodexa.v1.admin_pb2 import ApiKey, Assistant, Model
 
 from service.errors import NodexaError
@@ -72,6 +73,14 @@ def check_mask(mask: FieldMask, allowed: Iterable[str]) -> None:
     for path in mask.paths:
         if path.partition(".")[0] not in allowed:
             raise _invalid(f"{path!r} can't be changed; these can: {', '.join(sorted(allowed))}.", "update_mask")
+
+
+def apply_mask(mask: FieldMask, source: Message, target: Message) -> None:
+    """Takes the fields that `mask` names over from `source`. Raises NodexaError for a field that doesn't exist."""
+    try:
+        mask.MergeMessage(source, target, True, True)
+    except ValueError as error:
+        raise _invalid("The mask names a field that doesn't exist.", "update_mask") from error
 
 
 def _check_server(model: Model) -> None:

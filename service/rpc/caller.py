@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Final
 
@@ -15,6 +15,9 @@ from service.store.administration import Administration, KeyOwner
 SECONDS_AT_HAND: Final = 1.0
 MOST_AT_HAND: Final = 100_000
 MAX_USER_ID: Final = 256
+
+Metadata = Sequence[tuple[str, str | bytes]]
+"""The metadata of a call, in the order in which it came; a name may stand in it twice."""
 
 CALLER: Final[ContextVar[Caller]] = ContextVar("caller")
 """The caller of the RPC that runs now; set by the gate before a servicer is reached."""
@@ -28,7 +31,7 @@ class Authenticator:
         self._store = store
         self._at_hand: dict[bytes, tuple[float, KeyOwner]] = {}
 
-    async def caller(self, metadata: Mapping[str, str | bytes], *, request_id: str) -> Caller:
+    async def caller(self, metadata: Metadata, *, request_id: str) -> Caller:
         """The caller. Raises NodexaError `missing_api_key`, `invalid_api_key` or `invalid_user_id`."""
         secret = _secret(metadata)
         owner = await self._owner(secret)
@@ -60,36 +63,37 @@ class Authenticator:
         return owner
 
 
-def _secret(metadata: Mapping[str, str | bytes]) -> str:
-    authorization, api_key = metadata.get("authorization"), metadata.get("x-api-key")
-    secrets = set()
-    if authorization is not None:
-        scheme, _, token = str(authorization).partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise _invalid("The Authorization header must be: Bearer nxk_…")
-        secrets.add(token.strip())
-    if api_key is not None:
-        secrets.add(str(api_key).strip())
+def _secret(metadata: Metadata) -> str:
+    secrets = {str(value).strip() for name, value in metadata if name == "x-api-key"}
+    secrets |= {_bearer(str(value)) for name, value in metadata if name == "authorization"}
     if not secrets:
         raise NodexaError("missing_api_key", "Send an API key: Authorization: Bearer nxk_…, or x-api-key: nxk_…")
     if len(secrets) > 1:
-        raise _invalid("Authorization and x-api-key hold two different keys; send one.")
+        raise _invalid("The call carries two different keys; send one, as Authorization or as x-api-key.")
     return secrets.pop()
 
 
-def _user_id(metadata: Mapping[str, str | bytes]) -> str:
-    given = metadata.get("x-user-id-bin", metadata.get("x-user-id"))
-    if given is None:
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise _invalid("The Authorization header must be: Bearer nxk_…")
+    return token.strip()
+
+
+def _user_id(metadata: Metadata) -> str:
+    given = {_text(value) for name, value in metadata if name in ("x-user-id", "x-user-id-bin")}
+    if not given:
         return ""
-    try:
-        user_id = given.decode() if isinstance(given, bytes) else given
-    except UnicodeDecodeError:
-        user_id = ""
-    if not user_id or len(user_id) > MAX_USER_ID or not user_id.isprintable():
+    user_id = given.pop()
+    if given or not user_id or len(user_id) > MAX_USER_ID or not user_id.isprintable():
         raise NodexaError(
-            "invalid_user_id", f"x-user-id has 1 to {MAX_USER_ID} printable characters.", param="x-user-id"
+            "invalid_user_id", f"x-user-id is one value of 1 to {MAX_USER_ID} printable characters.", param="x-user-id"
         )
     return user_id
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _invalid(message: str) -> NodexaError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -15,6 +15,8 @@ from google.rpc.status_pb2 import Status
 from service.errors import NodexaError
 
 DETAILS_KEY = "grpc-status-details-bin"
+MAX_MESSAGE_BYTES: Final = 1000
+"""Messages quote what callers sent, and gRPC clients drop an answer with more than 8 to 16 kB of metadata."""
 
 
 async def abort(
@@ -23,9 +25,10 @@ async def abort(
     """Ends the RPC with `error`. Raises grpc.aio.AbortError always."""
     code = grpc.StatusCode[error.status]
     number, _ = code.value
-    status = Status(code=number, message=error.message, details=[_packed(detail) for detail in _details(error)])
+    message = _cut(error.message)
+    status = Status(code=number, message=message, details=[_packed(detail) for detail in _details(error)])
     metadata = (("x-request-id", request_id), (DETAILS_KEY, status.SerializeToString()))
-    await context.abort(code, error.message, metadata)
+    await context.abort(code, message, metadata)
     raise AssertionError("abort returned")
 
 
@@ -40,6 +43,11 @@ def _details(error: NodexaError) -> Sequence[Message]:
     retry = RetryInfo()
     retry.retry_delay.FromSeconds(math.ceil(error.retry_after))
     return [info, retry]
+
+
+def _cut(message: str) -> str:
+    data = message.encode()
+    return message if len(data) <= MAX_MESSAGE_BYTES else data[:MAX_MESSAGE_BYTES].decode(errors="ignore") + " …"
 
 
 def _packed(detail: Message) -> AnyMessage:

@@ -9,7 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, TypeAlias, cast
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from service.errors import NodexaError
 from service.ids import NewId
@@ -44,25 +44,25 @@ class Gate(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith(_OURS):
             return handler
+        # Without a deserializer the bytes come as they are: they are read when it is known who sent them.
         if handler.unary_stream is not None:
-            return grpc.unary_stream_rpc_method_handler(
-                self._streaming(handler.unary_stream, method), handler.request_deserializer, _encode
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            self._unary(handler.unary_unary, method), handler.request_deserializer, handler.response_serializer
-        )
+            return grpc.unary_stream_rpc_method_handler(self._streaming(handler, method), None, _encode)
+        return grpc.unary_unary_rpc_method_handler(self._unary(handler, method), None, handler.response_serializer)
 
-    def _unary(self, behavior: Any, method: str) -> Any:
-        async def answer(request: Message, context: Context) -> Message:
+    def _unary(self, handler: Any, method: str) -> Any:
+        async def answer(data: bytes, context: Context) -> Message:
             async with self._admitted(method, context):
-                return cast(Message, await behavior(request, context))
+                return cast(Message, await handler.unary_unary(_decode(data, handler), context))
             raise AssertionError("the gate swallowed an error")
 
         return answer
 
-    def _streaming(self, behavior: Any, method: str) -> Any:
-        async def answer(request: Message, context: Context) -> AsyncGenerator[bytes, None]:
-            async with self._admitted(method, context), aclosing(behavior(request, context)) as messages:
+    def _streaming(self, handler: Any, method: str) -> Any:
+        async def answer(data: bytes, context: Context) -> AsyncGenerator[bytes, None]:
+            async with (
+                self._admitted(method, context),
+                aclosing(handler.unary_stream(_decode(data, handler), context)) as messages,
+            ):
                 async for message in messages:
                     yield message
 
@@ -70,8 +70,8 @@ class Gate(grpc.aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _admitted(self, method: str, context: Context) -> AsyncIterator[None]:
-        metadata = dict(context.invocation_metadata() or ())
-        given = str(metadata.get("x-request-id", ""))
+        metadata = tuple(context.invocation_metadata() or ())
+        given = next((str(value) for name, value in metadata if name == "x-request-id"), "")
         request_id = given if _REQUEST_ID.fullmatch(given) else self._new_id("req")
         context.set_trailing_metadata((("x-request-id", request_id),))
         try:
@@ -87,6 +87,13 @@ class Gate(grpc.aio.ServerInterceptor):
             log.exception("%s failed by a bug (request %s)", method, request_id)
             message = f"The platform failed; tell the operator the request id {request_id}."
             await abort(context, NodexaError("internal_error", message), request_id=request_id)
+
+
+def _decode(data: bytes, handler: Any) -> Message:
+    try:
+        return cast(Message, handler.request_deserializer(data))
+    except DecodeError as error:
+        raise NodexaError("invalid_request", "The request's bytes are not a message of this RPC.") from error
 
 
 def _encode(message: Message | bytes) -> bytes:

@@ -122,9 +122,17 @@ class Administration:
         """Whether an assistant of any organization writes with the model."""
         return bool(await self._select("assistants", "model = ? and deleted_at is null", [name], Page(1)))
 
-    async def add_model(self, model: Model, *, now: int) -> None:
+    async def add_model(self, model: Model, *, now: int) -> bool:
+        """Keeps a new model; False when there is one of its name."""
         row = {"name": model.name, "config": MessageToJson(model, indent=None), "created_at": now}
-        await self._database.write(lambda db: _insert(db, "models", row))
+
+        def job(db: Tables) -> bool:
+            if _table(db, "models").count_where("name = ?", [model.name]):
+                return False
+            _insert(db, "models", row)
+            return True
+
+        return await self._database.write(job)
 
     async def models(self) -> Sequence[Model]:
         rows = await self._database.read(lambda db: list(_table(db, "models").rows_where(order_by="name")))
