@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
 from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import CreateResponseRequest
@@ -13,7 +16,7 @@ from service.runner.caller import Caller
 from service.runner.catalog import Catalog
 from service.runner.emit import Emitter
 from service.runner.history import History, match_calls
-from service.runner.input_check import check_assistant_id, check_items, check_readable, with_ids
+from service.runner.input_check import check_assistant_id, check_items, check_readable, check_user_tokens, with_ids
 from service.runner.lifecycle import word
 from service.runner.run import Run
 from service.runner.settings_check import check_settings
@@ -21,6 +24,9 @@ from service.runner.settings_merge import effective_settings, system_prompt, unu
 from service.runner.turn import Turn
 from service.settings import Clock
 from service.store.responses import ResponseRow, ResponseStore
+
+LARGE: Final = 64 * 1024
+"""Settings of more bytes are looked through in a thread: schemas of 16 MB take seconds, and nobody else waits."""
 
 
 class Admission:
@@ -49,10 +55,11 @@ class Admission:
         """The run of an acceptable request, its input items with ids. Raises NodexaError for every refusal."""
         check_assistant_id(request.assistant_id)
         check_items(request.input)
+        check_user_tokens(request.user_tokens)
         assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
         model = await self._catalog.model(assistant.model)
         settings = effective_settings(assistant, request.settings)
-        check_settings(settings)
+        await _check_settings(settings)
         _expect_tools(model, assistant, settings)
         unread = list(check_readable(request.input, images=model.images, model=assistant.model))
         settings.ignored.extend(path for path in [*unused_settings(settings), *unread] if path not in settings.ignored)
@@ -95,11 +102,19 @@ class Admission:
             user_id=caller.user_id,
             key_id=caller.key_id,
             previous_response_id=response.previous_response_id,
-            status=word(Response.STATUS_QUEUED if background else Response.STATUS_IN_PROGRESS),
+            # Nothing waits in a queue yet: the first batch of the log leads to this state, in the background too.
+            status=word(Response.STATUS_IN_PROGRESS),
             background=background,
             created_at=now,
             expires_at=now + int(self._retention * 1000),
         )
+
+
+async def _check_settings(settings: ResponseSettings) -> None:
+    if settings.ByteSize() > LARGE:
+        await asyncio.to_thread(check_settings, settings)
+    else:
+        check_settings(settings)
 
 
 def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from nodexa.v1.item_pb2 import ContentPart, Item, Message
+from nodexa.v1.item_pb2 import ContentPart, Item, Message, Opaque
 
 from service.errors import NodexaError
 from service.ids import ASSISTANT_ID, NewId
 
+MAX_USER_TOKENS: Final = 8 * 1024
 _PREFIXES: Final = {
     "message": "msg",
     "function_call": "fc",
@@ -38,6 +40,16 @@ def check_items(items: Sequence[Item]) -> None:
         if item.id and item.id in ids:
             raise NodexaError("invalid_request", "Two input items have the same id.", param=f"input[{index}].id")
         ids.add(item.id)
+
+
+def check_user_tokens(tokens: Mapping[str, str]) -> None:
+    """Raises NodexaError `invalid_user_tokens`, which tells nothing of what was sent."""
+    size = sum(len(provider.encode()) + len(token.encode()) for provider, token in tokens.items())
+    if size > MAX_USER_TOKENS or not all(tokens.keys()) or not all(tokens.values()):
+        message = (
+            f"User tokens are a provider and its token each, none empty, together {MAX_USER_TOKENS} bytes at most."
+        )
+        raise NodexaError("invalid_user_tokens", message, param="x-user-tokens")
 
 
 def with_ids(items: Iterable[Item], new_id: NewId) -> Iterator[Item]:
@@ -69,6 +81,11 @@ def _check_item(item: Item, path: str) -> None:
         raise NodexaError(
             "invalid_input_type", "A message's role is user, assistant, system or developer.", param=f"{path}.role"
         )
+    if item.HasField("opaque"):
+        _check_opaque(item.opaque, path)
+    for field, parts in _all_parts(item):
+        for place, part in enumerate(parts):
+            _check_part(part, f"{path}.{field}[{place}]")
     if kind == "message" and not item.message.content:
         raise NodexaError("missing_required_field", "A message needs content.", param=f"{path}.content")
     if kind in ("function_call", "function_call_output") and not getattr(item, kind).call_id:
@@ -77,6 +94,31 @@ def _check_item(item: Item, path: str) -> None:
         raise NodexaError("missing_required_field", "A function call needs a name.", param=f"{path}.name")
     if kind == "function_call_output" and item.function_call_output.WhichOneof("output") is None:
         raise NodexaError("missing_required_field", "A function call's output is missing.", param=f"{path}.output")
+
+
+def _check_part(part: ContentPart, path: str) -> None:
+    if part.WhichOneof("kind") is None:
+        raise NodexaError("invalid_input_type", "A content part needs a kind.", param=path)
+    if part.HasField("opaque"):
+        _check_opaque(part.opaque, path)
+
+
+def _check_opaque(opaque: Opaque, path: str) -> None:
+    """It is given back as it came, so it must be what it says."""
+    try:
+        value = json.loads(opaque.json)
+    except (ValueError, RecursionError):
+        value = None
+    if not opaque.type or not isinstance(value, dict) or value.get("type") != opaque.type:
+        raise NodexaError("invalid_input_type", "An opaque thing is a JSON object with its type word.", param=path)
+
+
+def _all_parts(item: Item) -> Sequence[tuple[str, Sequence[ContentPart]]]:
+    if item.HasField("function_call_output"):
+        return [("output", item.function_call_output.parts.parts)]
+    if item.HasField("reasoning"):
+        return [("summary", item.reasoning.summary), ("content", item.reasoning.content)]
+    return [("content", item.message.content)]
 
 
 def _parts(item: Item) -> Sequence[ContentPart]:
