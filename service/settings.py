@@ -66,11 +66,16 @@ def read_models(data: Path) -> Mapping[str, Model]:
         raise SettingsError(f"{path} is not TOML: {error}") from error
     if unknown := document.keys() - {"models"}:
         raise SettingsError(f"{path} has unknown settings: {', '.join(sorted(unknown))}")
-    found = {name: _model(path, name, entry) for name, entry in document.get("models", {}).items()}
+    entries = document.get("models", {})
+    if not isinstance(entries, dict):
+        raise SettingsError(f"{path}: models must be tables, [models.NAME] each")
+    found = {name: _model(path, name, entry) for name, entry in entries.items()}
     return {EMBEDDED_MODEL: embedded_model()} | found
 
 
-def _model(path: Path, name: str, entry: dict[str, Any]) -> Model:
+def _model(path: Path, name: str, entry: Any) -> Model:
+    if not isinstance(entry, dict):
+        raise SettingsError(f"{path}: [models.{name}] must be a table")
     kind = f"KIND_{str(entry.get('kind', '')).upper()}"
     try:
         return ParseDict({**entry, "kind": kind, "name": name, "from_file": True}, Model())

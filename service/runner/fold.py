@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, MutableSequence
 from typing import Final
 
-from nodexa.v1.event_pb2 import ResponseEvent
+from nodexa.v1.event_pb2 import ResponseEvent, TextDelta
 from nodexa.v1.item_pb2 import ContentPart, Item
 from nodexa.v1.response_pb2 import Response
 
@@ -27,13 +27,13 @@ _SUMMARIES: Final = frozenset(
 def fold(events: Iterable[ResponseEvent]) -> Response:
     """The response after `events`, which start at number 0; open items hold what their deltas said so far."""
     response = Response()
-    texts: dict[tuple[int, int], list[str]] = {}
+    texts: dict[tuple[int, int], list[TextDelta]] = {}
     arguments: dict[int, list[str]] = {}
     for event in events:
         kind = str(event.WhichOneof("kind"))
         if kind in _TEXT_DELTAS:
             text = getattr(event, kind)
-            texts.setdefault((text.output_index, text.content_index), []).append(text.delta)
+            texts.setdefault((text.output_index, text.content_index), []).append(text)
         elif kind == "function_call_arguments_delta":
             piece = event.function_call_arguments_delta
             arguments.setdefault(piece.output_index, []).append(piece.delta)
@@ -53,17 +53,19 @@ def fold(events: Iterable[ResponseEvent]) -> Response:
 
 
 def _fill_open_items(
-    response: Response, texts: dict[tuple[int, int], list[str]], arguments: dict[int, list[str]]
+    response: Response, texts: dict[tuple[int, int], list[TextDelta]], arguments: dict[int, list[str]]
 ) -> None:
     open_items = {i: item for i, item in enumerate(response.output) if item.status == Item.STATUS_IN_PROGRESS}
     for (index, content_index), pieces in texts.items():
         if index in open_items:
             part = _parts(open_items[index])[content_index]
             content = getattr(part, str(part.WhichOneof("kind")))
-            setattr(content, "refusal" if part.HasField("refusal") else "text", "".join(pieces))
-    for index, pieces in arguments.items():
+            setattr(content, "refusal" if part.HasField("refusal") else "text", "".join(p.delta for p in pieces))
+            if part.HasField("output_text"):
+                part.output_text.logprobs.extend(logprob for piece in pieces for logprob in piece.logprobs)
+    for index, written in arguments.items():
         if index in open_items:
-            open_items[index].function_call.arguments = "".join(pieces)
+            open_items[index].function_call.arguments = "".join(written)
 
 
 def _parts(item: Item) -> MutableSequence[ContentPart]:

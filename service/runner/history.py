@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from nodexa.v1.item_pb2 import Item
@@ -25,6 +25,7 @@ class History:
         self._store = store
         self._turns: OrderedDict[str, tuple[Turn, int]] = OrderedDict()
         self._bytes = 0
+        self._deletions = 0
         self._limit = cache_bytes
 
     async def recall(self, response_id: str, caller: Caller) -> list[Item]:
@@ -37,13 +38,16 @@ class History:
         turns = await self._chain(response_id, caller)
         _expect_continuable(turns[0], response_id)
         items: list[Item] = []
+        waiting: set[str] = set()
         for turn in reversed(turns):
-            items.extend(turn.input.items)
-            items.extend(_spoken(turn))
+            spoken = list(_spoken(turn))
+            items += [*_answers_first(turn.input.items, waiting), *spoken]
+            waiting = {item.function_call.call_id for item in spoken if item.HasField("function_call")}
         return items
 
     def forget(self, response_id: str) -> None:
         """Drops a deleted turn."""
+        self._deletions += 1
         found = self._turns.pop(response_id, None)
         if found is not None:
             self._bytes -= found[1]
@@ -58,16 +62,23 @@ class History:
                 self._turns.move_to_end(wanted)
                 found: Sequence[Turn] = [cached[0]]
             else:
-                found = await self._store.history(caller.org_id, wanted, limit=MAX_TURNS - len(turns))
-            for turn in found:
-                if turn.row.org_id != caller.org_id or not caller.may_see(turn.row.user_id):
-                    raise _not_found(response_id)
-                self._keep(turn)
+                found = await self._read(caller.org_id, wanted, limit=MAX_TURNS - len(turns))
+            if any(turn.row.org_id != caller.org_id or not caller.may_see(turn.row.user_id) for turn in found):
+                raise _not_found(response_id)
             if not found or len(turns) + len(found) > MAX_TURNS:
                 raise _not_found(response_id) if not turns else _history_gone(response_id)
             turns.extend(found)
             wanted = turns[-1].row.previous_response_id
         return turns
+
+    async def _read(self, org_id: str, response_id: str, *, limit: int) -> Sequence[Turn]:
+        deletions = self._deletions
+        found = await self._store.history(org_id, response_id, limit=limit)
+        # What was deleted meanwhile must not come back through the cache.
+        if deletions == self._deletions:
+            for turn in found:
+                self._keep(turn)
+        return found
 
     def _keep(self, turn: Turn) -> None:
         if turn.result is None or turn.row.id in self._turns:
@@ -101,7 +112,11 @@ def match_calls(history: Iterable[Item], new: Sequence[Item]) -> list[Item]:
             f"No output was given for these function calls: {names}. Send one function_call_output for each.",
             param="input",
         )
-    return sorted(new, key=lambda item: item.function_call_output.call_id not in waiting)
+    return _answers_first(new, waiting)
+
+
+def _answers_first(items: Iterable[Item], waiting: Collection[str]) -> list[Item]:
+    return sorted(items, key=lambda item: item.function_call_output.call_id not in waiting)
 
 
 def _pair(items: Iterable[Item], pending: dict[str, str], answered: set[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -15,7 +15,9 @@ from nodexa.v1.tool_pb2 import ToolChoice
 from service.errors import NodexaError
 from service.model.model import Chunk, Finish, FinishReason, Model, Prompt, TokenUsage, ToolCallDelta
 
-_TOLD: Final = "The function call was refused: {problem}. Call one of these functions with a JSON object: {names}."
+_TOLD: Final = "The function call was refused: {problem}. {advice}"
+_CALL: Final = "Call one of these functions with a JSON object: {names}."
+_ANSWER: Final = "Answer without calling a function."
 
 
 @dataclass(slots=True)
@@ -43,21 +45,21 @@ class Turn:
     calls: dict[int, _Call] = field(default_factory=dict)
     _usages: list[Usage | None] = field(default_factory=list)
     _refused: list[tuple[_Call, str]] = field(default_factory=list)
-    _hidden: set[int] = field(default_factory=set)
+    _hidden: dict[int, _Call] = field(default_factory=dict)
 
     async def chunks(self) -> AsyncGenerator[Sequence[Chunk], None]:
         """What the response shows, batch by batch."""
         async with aclosing(self._attempt(self.prompt)) as batches:
             async for batch in batches:
                 yield batch
-        if self._refused:
+        if self._refused and self.reason is FinishReason.STOP:
             if self.calls:
                 raise _invalid_call(self._refused[0][1])
-            told, self._refused = _told(self.prompt, self._refused), []
+            told, self._refused = _told(self.prompt, self._refused, self._names()), []
             async with aclosing(self._attempt(told)) as batches:
                 async for batch in batches:
                     yield batch
-            if self._refused:
+            if self._refused and self.reason is FinishReason.STOP:
                 raise _invalid_call(self._refused[0][1])
         self._expect_wanted_call()
 
@@ -94,10 +96,9 @@ class Turn:
         """The chunks of `batch` that may be shown; notes the rest."""
         if not any(isinstance(chunk, (ToolCallDelta, TokenUsage, Finish)) for chunk in batch):
             return batch
-        whole = any(isinstance(chunk, Finish) for chunk in batch)
         before = set(self.calls)
         shown = [chunk for chunk in batch if self._note(chunk)]
-        if whole:
+        if self.reason is FinishReason.STOP:
             for index in self.calls.keys() - before:
                 if problem := _arguments_problem(self.calls[index]):
                     self._refuse(index, problem)
@@ -124,6 +125,7 @@ class Turn:
 
     def _note_call(self, chunk: ToolCallDelta) -> bool:
         if chunk.index in self._hidden:
+            self._hidden[chunk.index].pieces.append(chunk.arguments)
             return False
         call = self.calls.setdefault(chunk.index, _Call(chunk.name, chunk.call_id))
         call.pieces.append(chunk.arguments)
@@ -133,8 +135,8 @@ class Turn:
         return True
 
     def _refuse(self, index: int, problem: str) -> None:
-        self._hidden.add(index)
-        self._refused.append((self.calls.pop(index), problem))
+        self._hidden[index] = self.calls.pop(index)
+        self._refused.append((self._hidden[index], problem))
 
     def _names(self) -> set[str]:
         settings = self.prompt.settings
@@ -151,16 +153,16 @@ class Turn:
             raise _invalid_call(f"tool_choice asked for {wanted or 'a function call'}, and the model did otherwise")
 
 
-def _told(prompt: Prompt, refused: Sequence[tuple[_Call, str]]) -> Prompt:
-    """The prompt with the refused calls and what was wrong with them."""
-    names = [tool.function.name for tool in prompt.settings.tools.tools if tool.HasField("function")]
+def _told(prompt: Prompt, refused: Sequence[tuple[_Call, str]], names: Collection[str]) -> Prompt:
+    """The prompt with the refused calls and what was wrong with them; `names` are the functions that may be called."""
+    advice = _CALL.format(names=", ".join(sorted(names))) if names else _ANSWER
     items = list(prompt.items)
     for number, (call, _) in enumerate(refused):
         arguments = call.arguments if not _arguments_problem(call) else "{}"
         call_id = call.call_id or f"refused_{number}"
         items.append(Item(function_call=FunctionCall(call_id=call_id, name=call.name, arguments=arguments)))
     for number, (call, problem) in enumerate(refused):
-        told = _TOLD.format(problem=problem, names=", ".join(names) or "none")
+        told = _TOLD.format(problem=problem, advice=advice)
         call_id = call.call_id or f"refused_{number}"
         items.append(Item(function_call_output=FunctionCallOutput(call_id=call_id, text=told)))
     return replace(prompt, items=items)
