@@ -193,7 +193,7 @@ def _fields(assistant: Assistant) -> list[tuple[str, str]]:
         ("name", assistant.name),
         ("model", assistant.model),
         ("instructions", assistant.instructions),
-        ("mode", word(_MODES, assistant.instructions_mode)),
+        ("mode", word(_MODES, assistant.instructions_mode) if assistant.instructions_mode else ""),
         ("tools", ", ".join(tools)),
         *((key, f"{getattr(defaults, key):g}") for key in numbers),
         ("made (UTC)", time_of(assistant.create_time)),

@@ -33,7 +33,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty:
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     if table.row_count:
-        _console().print(table)
+        _print(table)
     else:
         click.echo(empty)
 
@@ -46,9 +46,12 @@ def print_fields(fields: Iterable[tuple[str, str]]) -> None:
     for name, value in fields:
         if value:
             table.add_row(name, Text(printable(value)))
-    _console().print(table)
+    _print(table)
 
 
-def _console() -> Console:
-    # Lines that aren't folded must not be filled up with spaces either: rich pads only to the widest cell.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+def _print(table: Table) -> None:
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())

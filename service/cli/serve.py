@@ -124,7 +124,7 @@ async def _serve(plan: Plan, *, wants_weights: bool) -> None:
 
     def told(number: signal.Signals) -> None:
         if not stop.is_set():
-            _say("Stopping. (Ctrl-C again stops at once.)")
+            _say("Stopping; streams that are open get some seconds more. (Ctrl-C again stops at once.)")
             stop.set()
         elif number == signal.SIGINT:
             hurry.set()
