@@ -50,6 +50,10 @@ class InUseError(OSError):
     """Another process has the database open; the message says which one and what to do."""
 
 
+class BrokenDatabaseError(ValueError):
+    """The file can't be opened as a database; the message says which one and what to do."""
+
+
 @dataclass(slots=True)
 class _Request:
     job: Job[Any]
@@ -73,13 +77,16 @@ class Database:
     async def open(cls, path: Path) -> Database:
         """Opens or makes the file, brings its schema up to date and starts the writer.
 
-        Raises InUseError while another process has it open.
+        Raises InUseError while another process has it open, BrokenDatabaseError for a file that is none.
         """
         database = cls(path, asyncio.get_running_loop(), _lock(path.with_suffix(".lock")))
         try:
             await asyncio.to_thread(_migrate, path)
-        except BaseException:
+        except BaseException as error:
             os.close(database._lock)
+            if isinstance(error, sqlite3.DatabaseError):
+                advice = "restore it from a backup, or name another data directory"
+                raise BrokenDatabaseError(f"{path} can't be used: {error}; {advice}.") from error
             raise
         database._writer.start()
         return database
