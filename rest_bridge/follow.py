@@ -66,7 +66,6 @@ class Follower:
         deadline = self._loop.time() + self._patience
         try:
             while True:
-                loss = _gone(position)
                 try:
                     async for batch in call:
                         if batch.events:
@@ -76,17 +75,18 @@ class Follower:
                     if over:
                         return
                 except grpc.aio.AioRpcError as error:
-                    loss = refused(error, repeatable=repeatable)
-                    if not told or not is_lost(error):
-                        raise loss from None
+                    if not told:
+                        raise refused(error, repeatable=repeatable) from None
+                    if not is_lost(error):
+                        raise _final(refused(error), position) from None
                 over = False
-                call = await self._attach(position, deadline, loss)
+                call = await self._attach(position, deadline)
         finally:
             call.cancel()
 
-    async def _attach(self, position: Position, deadline: float, loss: RequestError) -> EventCall:
+    async def _attach(self, position: Position, deadline: float) -> EventCall:
         if self._loop.time() + PAUSE_SECONDS >= deadline or not position.response_id:
-            raise loss
+            raise _gone(position)
         await asyncio.sleep(PAUSE_SECONDS)
         try:
             async with asyncio.timeout_at(deadline):
@@ -97,10 +97,15 @@ class Follower:
         return self._core.responses.WatchResponse(request, metadata=self._metadata)
 
 
+def _final(refusal: RequestError, position: Position) -> RequestError:
+    # A response that keeps nothing is gone with its core; the truth is that it was interrupted.
+    return _gone(position) if refusal.code == "response_not_found" else refusal
+
+
 def _gone(position: Position) -> RequestError:
     return RequestError(
-        "service_unavailable",
-        "The connection to the core was lost and did not come back in time. What became of the response: "
-        f"GET /v1/responses/{position.response_id or '{id}'}",
+        "server_error",
+        "The response was interrupted: the connection to the core was lost. If it was stored, this says what became "
+        f"of it: GET /v1/responses/{position.response_id or '{id}'}",
         repeatable=False,
     )

@@ -40,7 +40,8 @@ class EventStream:
         self._started = False
         self._loop = asyncio.get_running_loop()
         self._last_sent = self._loop.time()
-        self._presence = Presence(receive, beat=self._beat, due=self._last_sent + opening_seconds)
+        due = self._last_sent + min(opening_seconds, heartbeat_seconds)
+        self._presence = Presence(receive, beat=self._beat, due=due)
 
     def end(self, refusal: RequestError) -> None:
         """Makes the stream end soon, with `refusal` told to the client."""

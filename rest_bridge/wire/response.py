@@ -11,7 +11,7 @@ from nodexa.v1.response_pb2 import Response, ResponseError, ResponseSettings, Us
 from rest_bridge.errors import error_object
 from rest_bridge.wire import item, text, tool
 
-STATUS_WORDS: Final[Mapping[int, str]] = MappingProxyType(
+STATUS_WORDS: Final[Mapping[Response.Status.ValueType, str]] = MappingProxyType(
     {
         Response.STATUS_QUEUED: "queued",
         Response.STATUS_IN_PROGRESS: "in_progress",

@@ -1,0 +1,193 @@
+"""Items and content parts both ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from nodexa.v1.item_pb2 import ContentPart, Item, Message, Opaque
+from openai.types.responses import ResponseInputItemParam, ResponseItem
+from pydantic import TypeAdapter
+
+from rest_bridge.errors import RequestError
+from rest_bridge.wire import content, item
+
+ITEMS: TypeAdapter[object] = TypeAdapter(ResponseItem)
+PARAMS: TypeAdapter[object] = TypeAdapter(ResponseInputItemParam)
+
+WHOLE: list[dict[str, Any]] = [
+    {
+        "id": "msg_1",
+        "type": "message",
+        "status": "completed",
+        "role": "user",
+        "content": [
+            {"type": "input_text", "text": "What is\u2028this?\x00"},
+            {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "low"},
+        ],
+    },
+    {
+        "id": "msg_2",
+        "type": "message",
+        "status": "incomplete",
+        "role": "assistant",
+        "content": [
+            {
+                "type": "output_text",
+                "text": "A picture.",
+                "annotations": [{"type": "file_path", "file_id": "f", "index": 1}],
+                "logprobs": [
+                    {
+                        "token": "A",
+                        "bytes": [65],
+                        "logprob": -0.5,
+                        "top_logprobs": [{"token": "B", "bytes": [66], "logprob": -1.5}],
+                    }
+                ],
+            },
+            {"type": "refusal", "refusal": "No more."},
+        ],
+        "phase": "final_answer",
+    },
+    {
+        "id": "fc_1",
+        "type": "function_call",
+        "status": "completed",
+        "call_id": "call_1",
+        "name": "look",
+        "arguments": '{"at": 1.50}',
+    },
+    {
+        "id": "fco_1",
+        "type": "function_call_output",
+        "status": "completed",
+        "call_id": "call_1",
+        "output": "seen",
+    },
+    {
+        "id": "fco_2",
+        "type": "function_call_output",
+        "status": "completed",
+        "call_id": "call_2",
+        "output": [{"type": "input_text", "text": "seen"}],
+    },
+    {
+        "id": "rs_1",
+        "type": "reasoning",
+        "status": "completed",
+        "summary": [{"type": "summary_text", "text": "short"}],
+        "content": [{"type": "reasoning_text", "text": "long"}],
+        "encrypted_content": "gAAA",
+    },
+    {"id": "ws_1", "type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
+]
+
+
+@pytest.mark.parametrize("value", WHOLE, ids=lambda value: value["id"])
+def test_a_whole_item_comes_back_as_it_was(value: dict[str, Any]) -> None:
+    PARAMS.validate_python(value)
+    ignored: list[str] = []
+    (parsed,) = item.parse_input([value], ignored)
+    assert item.render_item(parsed) == value
+    ITEMS.validate_python(item.render_item(parsed))
+    assert ignored == ([] if parsed.WhichOneof("kind") != "opaque" else ["input[0]"])
+
+
+def test_every_kind_of_item_and_part_is_read_and_shown() -> None:
+    kinds = {kind.name for kind in Item.DESCRIPTOR.oneofs_by_name["kind"].fields} - {"opaque"}
+    assert kinds == set(item.PARSERS) == set(item.RENDERERS)
+    parts = {kind.name for kind in ContentPart.DESCRIPTOR.oneofs_by_name["kind"].fields}
+    assert parts == {*content.PARSERS, "opaque"} == set(content.RENDERERS)
+
+
+def test_every_role_and_status_has_its_word() -> None:
+    assert set(item.ROLES.values()) == set(Message.Role.values()) - {Message.ROLE_UNSPECIFIED}
+    assert set(item.STATUSES.values()) == set(Item.Status.values()) - {Item.STATUS_UNSPECIFIED}
+
+
+def test_a_text_is_one_message_of_the_user() -> None:
+    (parsed,) = item.parse_input("Hello", [])
+    assert parsed.message.role == Message.ROLE_USER
+    assert parsed.message.content[0].input_text.text == "Hello"
+    assert not parsed.id
+
+
+@pytest.mark.parametrize(("role", "kind"), [("user", "input_text"), ("assistant", "output_text")])
+def test_a_short_message_needs_no_type_and_its_text_is_a_part(role: str, kind: str) -> None:
+    (parsed,) = item.parse_input([{"role": role, "content": "Hello"}], [])
+    assert [part.WhichOneof("kind") for part in parsed.message.content] == [kind]
+
+
+def test_an_unknown_type_is_kept_word_for_word_and_noted() -> None:
+    value = {"type": "telepathy_call", "thought": {"depth": 1.5, "big": 9007199254740993}}
+    ignored: list[str] = []
+    (parsed,) = item.parse_input([value], ignored)
+    assert parsed.opaque.type == "telepathy_call"
+    assert item.render_item(parsed) == value
+    assert ignored == ["input[0]"]
+
+
+def test_an_unknown_part_is_kept_word_for_word() -> None:
+    part = {"type": "input_file", "file_data": "AA=="}
+    (parsed,) = item.parse_input([{"role": "user", "content": [part]}], [])
+    assert content.render_parts(parsed.message.content) == [part]
+
+
+def test_an_id_that_the_platform_gave_stands_in_an_opaque_item() -> None:
+    (parsed,) = item.parse_input([{"type": "item_reference", "id": "msg_9"}], [])
+    assert parsed.id == "msg_9"
+    parsed.id = "item_1"
+    assert item.render_item(parsed)["id"] == "item_1"
+
+
+def test_members_that_nobody_reads_are_noted_and_nulls_are_not() -> None:
+    ignored: list[str] = []
+    item.parse_input(
+        [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "caller": None, "namespace": "n"}],
+        ignored,
+    )
+    assert ignored == ["input[0].namespace"]
+
+
+@pytest.mark.parametrize(
+    ("value", "param"),
+    [
+        (7, "input"),
+        ({"role": "user"}, "input"),
+        (["text"], "input[0]"),
+        ([{"content": "x"}], "input[0]"),
+        ([{"type": 7}], "input[0]"),
+        ([{"role": "wizard", "content": "x"}], "input[0].role"),
+        ([{"role": ["user"], "content": "x"}], "input[0].role"),
+        ([{"role": "user"}], "input[0].content"),
+        ([{"role": "user", "content": 5}], "input[0].content"),
+        ([{"role": "user", "content": ["x"]}], "input[0].content[0]"),
+        ([{"role": "user", "content": [{"text": "x"}]}], "input[0].content[0]"),
+        ([{"role": "user", "content": [{"type": "input_text"}]}], "input[0].content[0].text"),
+        ([{"role": "user", "content": [{"type": "input_text", "text": 5}]}], "input[0].content[0].text"),
+        ([{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}], "input[0].content[0].image_url"),
+        ([{"role": "user", "content": "x", "status": "lost"}], "input[0].status"),
+        ([{"role": "user", "content": "x", "id": 5}], "input[0].id"),
+        ([{"role": "user", "content": "x"}, {"type": "function_call", "call_id": "c"}], "input[1].name"),
+        ([{"type": "function_call_output", "call_id": "c"}], "input[0].output"),
+        ([{"type": "function_call_output", "call_id": "c", "output": {"a": 1}}], "input[0].output"),
+        ([{"type": "function_call_output", "call_id": 5, "output": "x"}], "input[0].call_id"),
+        ([{"type": "reasoning", "summary": "x"}], "input[0].summary"),
+    ],
+)
+def test_an_item_of_unknown_shape_is_refused_by_its_path(value: object, param: str) -> None:
+    with pytest.raises(RequestError) as refusal:
+        item.parse_input(value, [])
+    assert (refusal.value.code, refusal.value.param) == ("invalid_input_type", param)
+    assert refusal.value.message.startswith(param)
+
+
+@pytest.mark.parametrize("value", [{}, {"call_id": None}, {"call_id": ""}])
+def test_a_function_call_output_without_its_call_is_refused(value: dict[str, object]) -> None:
+    with pytest.raises(RequestError) as refusal:
+        item.parse_input([{"type": "function_call_output", "output": "x", **value}], [])
+    assert (refusal.value.code, refusal.value.param) == ("missing_call_id", "input[0].call_id")
+
+
+def test_an_item_that_is_not_json_is_shown_by_its_type() -> None:
+    assert item.render_item(Item(id="x_1", opaque=Opaque(type="odd", json="{"))) == {"type": "odd", "id": "x_1"}
