@@ -96,20 +96,24 @@ async def test_a_signal_ends_the_process_well_although_a_stream_is_open(
             assert await process.wait() == 0
 
 
-async def test_several_processes_share_one_socket_and_end_one_by_one(core: CoreUnderTest) -> None:
+async def answers(port: int) -> None:
+    """Waits until somebody behind the socket answers."""
+    async with connected(port) as (reader, writer):
+        writer.write(head("GET", "/healthz"))
+        assert b"200 OK" in await reader.readline()
+
+
+async def test_another_process_can_take_over_the_socket(core: CoreUnderTest) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        async with (
-            asyncio.timeout(30),
-            bridge_process(core, listening) as one,
-            bridge_process(core, listening) as other,
-        ):
-            for process in (one, other):
-                async with connected(port) as (reader, writer):
-                    writer.write(head("GET", "/healthz"))
-                    assert b"200 OK" in await reader.readline()
-                process.terminate()
-                assert await process.wait() == 0
+        async with asyncio.timeout(30), bridge_process(core, listening) as one:
+            await answers(port)
+            async with bridge_process(core, listening) as other:
+                one.terminate()
+                assert await one.wait() == 0
+                await answers(port)
+                other.terminate()
+                assert await other.wait() == 0
 
 
 @pytest.mark.parametrize("arguments", [["--http", "nonsense"], ["--http", "127.0.0.1:99999"], ["--fd", "999"]])
