@@ -23,7 +23,9 @@ Before the table: after tool outputs the reply is `The tools said: …`; `tool_c
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -107,20 +109,22 @@ def _call(text: str, body: Json) -> Reply:
     return Reply(calls=calls, finish="tool_calls")
 
 
-def instance(schema: Json) -> Any:
-    """Returns a small value that obeys a simple JSON Schema."""
+def instance(schema: Json, root: Json | None = None) -> Any:
+    """Returns a small value that obeys a simple JSON Schema; `root` is the whole that references are looked up in."""
+    root = schema if root is None else root
+    if "$ref" in schema or "anyOf" in schema:
+        path = schema["$ref"].split("/")[1:] if "$ref" in schema else ()
+        return instance(functools.reduce(operator.getitem, path, root) if path else schema["anyOf"][0], root)
     if "const" in schema:
         return schema["const"]
     if "enum" in schema:
         return schema["enum"][0]
-    if "anyOf" in schema:
-        return instance(schema["anyOf"][0])
     kind = schema.get("type", "string")
     kind = kind[0] if isinstance(kind, list) else kind
     if kind == "object":
-        return {name: instance(each) for name, each in schema.get("properties", {}).items()}
+        return {name: instance(each, root) for name, each in schema.get("properties", {}).items()}
     if kind == "array":
-        return [instance(schema.get("items", {}))] * max(1, schema.get("minItems", 1))
+        return [instance(schema.get("items", {}), root)] * max(1, schema.get("minItems", 1))
     return {"string": "text", "integer": 1, "number": 1.5, "boolean": True, "null": None}[kind]
 
 

@@ -117,11 +117,18 @@ class Running:
 class Served(Running):
     """A `nodexa serve` of its own data directory, on free ports unless told which."""
 
-    def __init__(self, data: Path, *options: str, http: int = 0, grpc: str = "127.0.0.1:0") -> None:
+    def __init__(
+        self,
+        data: Path,
+        *options: str,
+        http: int = 0,
+        grpc: str = "127.0.0.1:0",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.data = data
         addresses = ("--http", f"127.0.0.1:{http}", "--grpc", grpc)
         command = (*COMMAND, "serve", "--data", str(data), "--no-weights")
-        super().__init__(*command, *addresses, *options, cwd=data.parent)
+        super().__init__(*command, *addresses, *options, cwd=data.parent, env=env)
 
     def ready(self) -> Served:
         """Waits until it says that it answers."""
