@@ -69,7 +69,9 @@ class App:
             return _refusal(internal(request_id))
 
     def _note(self, scope: MutableMapping[str, Any], request_id: str, status: int, started: float) -> None:
-        if status < 500 and not self._bridge.settings.access_log:
+        # A probe that says "not yet" does its duty.
+        notable = status >= 500 and scope["path"] != "/readyz"
+        if not notable and not self._bridge.settings.access_log:
             return
         log.log(
             logging.WARNING if status >= 500 else logging.INFO,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from nodexa.v1.event_pb2 import ArgumentsDelta, EventBatch, ResponseEvent, TextDelta
+from nodexa.v1.event_pb2 import ArgumentsDelta, EventBatch, TextDelta
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 
@@ -57,7 +57,7 @@ class StreamRenderer:
         self._hidden = False
         self._settings = render_settings(ResponseSettings())
         self._logprobs = True
-        self._growing: dict[str, tuple[bytes, bytes]] = {}
+        self._templates: dict[str, bytes] = {}
         self._response: Response | None = None
         self._done: list[Item] = []
         self._number = 0
@@ -68,7 +68,20 @@ class StreamRenderer:
             self._settings = render_settings(batch.settings)
             self._hidden = self._hides(batch.settings)
             self._logprobs = LOGPROBS in batch.settings.include
-        return b"".join([self._frame(event) for event in batch.events])
+        plain = () if self._logprobs else _DELTA_ENDS
+        frames = []
+        for event in batch.events:
+            kind = event.WhichOneof("kind") or ""
+            if kind in plain:
+                # Nearly all events of a stream: only the number and the new text differ, so only they are made anew.
+                delta = getattr(event, kind)
+                template = self._templates.get(delta.item_id) or self._template(kind, delta)
+                frames.append(template % (event.sequence_number, json.dump(delta.delta)))
+            elif kind:  # else it is an event of a newer core
+                frames.append(self._frame(kind, event.sequence_number, getattr(event, kind)))
+        if batch.events:
+            self._number = batch.events[-1].sequence_number
+        return b"".join(frames)
 
     def interrupted(self, code: str, message: str, *, over: bool) -> bytes:
         """Tells a client that its stream ends early for a reason that is not in the log.
@@ -87,39 +100,29 @@ class StreamRenderer:
         }
         return told + _frame(EVENT_NAMES["failed"], self._number, {"response": failed})
 
-    def _frame(self, event: ResponseEvent) -> bytes:
-        kind = event.WhichOneof("kind")
-        if kind is None:
-            return b""  # an event of a newer core
-        body = getattr(event, kind)
-        self._number = number = event.sequence_number
-        if kind in _DELTA_ENDS and not (self._logprobs and kind == "output_text_delta" and body.logprobs):
-            return self._delta(kind, number, body)
+    def _frame(self, kind: str, number: int, body: Any) -> bytes:
         if kind in SNAPSHOTS:
             self._response = body.response
             shown = render_response(body.response, self._settings, hides_requires_action=self._hidden)
             return _frame(EVENT_NAMES[kind], number, {"response": shown})
         if kind == "content_part_added":
-            self._growing.pop(body.item_id, None)
+            self._templates.pop(body.item_id, None)
         elif kind == "output_item_done":
-            self._growing.pop(body.item.id, None)
+            self._templates.pop(body.item.id, None)
             self._done.append(body.item)
         return _frame(EVENT_NAMES[kind], number, BODIES[kind](body))
 
-    def _delta(self, kind: str, number: int, delta: TextDelta | ArgumentsDelta) -> bytes:
-        # Nearly all events of a stream: only the number and the new text differ, so only they are made anew. The rest
-        # stays the same until the item gets its next content part.
-        item_id = delta.item_id
-        if item_id not in self._growing:
-            self._growing[item_id] = (_delta_head(kind, delta), _DELTA_ENDS[kind])
-        head, end = self._growing[item_id]
-        return b'%b%d,"delta":%b%b' % (head, number, json.dump(delta.delta), end)
-
-
-def _delta_head(kind: str, delta: TextDelta | ArgumentsDelta) -> bytes:
-    name = EVENT_NAMES[kind]
-    head = json.dump({"type": name, **_place(delta)})
-    return b'event: %b\ndata: %b,"sequence_number":' % (name.encode(), head[:-1])
+    def _template(self, kind: str, delta: TextDelta | ArgumentsDelta) -> bytes:
+        """What all deltas of an item share until its next content part, with places for the number and the text."""
+        name = EVENT_NAMES[kind]
+        head = json.dump({"type": name, **_place(delta)}).replace(b"%", b"%%")
+        template = b'event: %b\ndata: %b,"sequence_number":%%d,"delta":%%b%b' % (
+            name.encode(),
+            head[:-1],
+            _DELTA_ENDS[kind],
+        )
+        self._templates[delta.item_id] = template
+        return template
 
 
 def _frame(name: str, number: int, body: Mapping[str, Any]) -> bytes:
@@ -156,6 +159,9 @@ BODIES: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyType(
             "delta": body.delta,
             "logprobs": content.render_logprobs(body.logprobs),
         },
+        "refusal_delta": lambda body: {**_place(body), "delta": body.delta},
+        "reasoning_text_delta": lambda body: {**_place(body), "delta": body.delta},
+        "function_call_arguments_delta": lambda body: {**_place(body), "delta": body.delta},
         "output_text_done": lambda body: {
             **_place(body),
             "text": body.text,
@@ -173,4 +179,4 @@ BODIES: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyType(
         "error": lambda body: _error(body.code, body.message, body.param),
     }
 )
-"""What each kind says beside its type and number; snapshots and plain deltas have ways of their own."""
+"""What each kind says beside its type and number; snapshots have a way of their own."""

@@ -72,14 +72,14 @@ def parsed(frames: bytes) -> list[dict[str, Any]]:
 def test_every_kind_of_event_has_its_name_and_its_way() -> None:
     kinds = {kind.name for kind in ResponseEvent.DESCRIPTOR.oneofs_by_name["kind"].fields}
     assert set(EVENT_NAMES) == kinds == set(EXAMPLES)
-    deltas = {"refusal_delta", "reasoning_text_delta", "function_call_arguments_delta"}
-    assert set(BODIES) | SNAPSHOTS | deltas == kinds
+    assert set(BODIES) | SNAPSHOTS == kinds
 
 
 @pytest.mark.parametrize("kind", EVENT_NAMES)
-def test_every_event_satisfies_the_sdk(kind: str) -> None:
+@pytest.mark.parametrize("include", [[], ["message.output_text.logprobs"]], ids=["plain", "with logprobs"])
+def test_every_event_satisfies_the_sdk(kind: str, include: list[str]) -> None:
     told = event(7, **{kind: EXAMPLES[kind]})
-    (data,) = parsed(renderer().render(batch(told)))
+    (data,) = parsed(renderer().render(batch(told, settings=ResponseSettings(include=include))))
     assert (data["type"], data["sequence_number"]) == (EVENT_NAMES[kind], 7)
     SDK_EVENTS.validate_python(data)
     # The SDKs raise for every event with this member, whatever its type.
@@ -129,6 +129,12 @@ def test_deltas_of_several_parts_and_items_keep_their_places() -> None:
         ("refusal", "msg_1", 0, 1, "c"),
         ("output_text", "msg_2", 1, 0, "d"),
     ]
+
+
+def test_a_delta_says_the_same_on_both_ways() -> None:
+    told = batch(text_delta(7, "50 %d \u2028", item_id="msg_%d"), settings=ResponseSettings())
+    slow = batch(text_delta(7, "50 %d \u2028", item_id="msg_%d"))
+    assert parsed(renderer().render(told)) == parsed(renderer().render(slow))
 
 
 def test_log_probabilities_are_shown_where_they_were_asked_for() -> None:
