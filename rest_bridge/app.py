@@ -49,7 +49,8 @@ class App:
             call = Call(
                 bridge=self._bridge,
                 target=target,
-                query=scope["query_string"],
+                # A HEAD has no body, so nothing in it can be asked for, a stream least of all.
+                query=b"" if scope["method"] == "HEAD" else scope["query_string"],
                 headers=named,
                 raw_headers=scope["headers"],
                 request_id=request_id,

@@ -40,6 +40,9 @@ OPTIONS: Final = (
 DETAILS_KEY: Final = "grpc-status-details-bin"
 DOMAIN: Final = "nodexa"
 
+_PARAMS: Final = MappingProxyType({"page_token": "after", "page_size": "limit"})
+"""Fields of the contract that have another name over HTTP."""
+
 _BY_STATUS: Final = MappingProxyType(
     {
         grpc.StatusCode.INVALID_ARGUMENT: ("invalid_request", "The request is not valid."),
@@ -113,10 +116,11 @@ def refused(error: grpc.aio.AioRpcError, *, repeatable: bool = True) -> RequestE
     if info is None:
         return RequestError(code, message, retry_after=retry_after, repeatable=repeatable)
     fallback = RequestError(code, message).status
+    param = info.metadata.get("param", "")
     return RequestError(
         info.reason,
         error.details() or message,
-        param=info.metadata.get("param", ""),
+        param=_PARAMS.get(param, param),
         status=fallback,
         retry_after=retry_after,
         repeatable=not info.metadata.get("response_id"),

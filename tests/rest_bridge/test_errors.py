@@ -80,6 +80,13 @@ def test_an_error_of_the_core_keeps_its_code_words_and_field() -> None:
     assert refusal.repeatable
 
 
+def test_a_field_of_the_contract_is_named_as_over_http() -> None:
+    assert (
+        refused(rpc_error(grpc.StatusCode.INVALID_ARGUMENT, info("invalid_request", param="page_token"))).param
+        == "after"
+    )
+
+
 def test_an_error_after_the_response_exists_is_not_sent_again() -> None:
     refusal = refused(rpc_error(grpc.StatusCode.UNAVAILABLE, info("upstream_error", response_id="resp_1")))
     assert (refusal.status, refusal.repeatable) == (502, False)

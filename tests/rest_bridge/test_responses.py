@@ -25,6 +25,14 @@ async def test_a_request_is_answered_with_the_whole_object(bridge: BridgeUnderTe
     assert (body["status"], body["output_text"], body["usage"]["total_tokens"]) == ("completed", "Hello there", 7)
 
 
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON"])
+async def test_json_under_another_spelling_is_read(bridge: BridgeUnderTest, core: CoreUnderTest, kind: str) -> None:
+    core.model.add(says("Hello"))
+    async with bridge.http() as http:
+        answer = await http.post("/v1/responses", json=bridge.body(), headers={"content-type": kind})
+    assert answer.status_code == 200
+
+
 STORIES: dict[str, list[Step]] = {
     "text": says("Hello there, you", usage=TokenUsage(5, 3)),
     "reasoning, then text": [[ReasoningDelta("hm"), ReasoningDelta("!")], [TextDelta("So."), STOP]],

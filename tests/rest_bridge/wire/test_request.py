@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.tool_pb2 import ToolChoice
 from openai.resources.responses import Responses
 
 from rest_bridge.errors import RequestError
+from rest_bridge.wire.item import render_items
 from rest_bridge.wire.request import FIELDS, Reading, Treatment, parse_create
+from rest_bridge.wire.response import render_settings
 
 BASE = {"model": "asst_1", "input": "Hello"}
 OF_THE_CALL = {"self", "extra_headers", "extra_query", "extra_body", "timeout"}
@@ -191,3 +196,30 @@ def test_a_field_that_cannot_be_is_refused_by_its_name(more: dict[str, Any], cod
     with pytest.raises(RequestError) as refusal:
         read(**more)
     assert (refusal.value.code, refusal.value.param, refusal.value.status) == (code, param, 400)
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+WORDS = st.sampled_from(
+    ["type", "message", "role", "user", "assistant", "content", "input_text", "output_text", "text", "input_image",
+     "image_url", "function", "function_call", "function_call_output", "call_id", "output", "name", "arguments",
+     "reasoning", "summary", "format", "json_schema", "schema", "strict", "id", "status", "logprobs", "bytes", "token"]
+)  # fmt: skip
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | TEXT | WORDS,
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(WORDS | TEXT, children, max_size=5),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(FIELDS)) | TEXT, VALUES, max_size=6))
+def test_no_body_breaks_the_reading(body: dict[str, Any]) -> None:
+    try:
+        reading = parse_create({**BASE, **body}, user_tokens={}, ignored=[])
+    except RequestError as refusal:
+        told = refusal
+        assert told.status == 400
+    else:
+        shown = json.loads(json.dumps(render_settings(reading.request.settings)))
+        assert shown["nodexa"]["ignored"] == list(dict.fromkeys(reading.ignored))
+        assert isinstance(render_items(reading.request.input), list)
