@@ -1,0 +1,1 @@
+"""Nodexa's own measure: a mock model server, a load, a table."""
