@@ -29,6 +29,13 @@ def assistant(stack: Stack) -> str:
     return stack.add_assistant()
 
 
+@pytest.fixture(scope="session")
+def user_key(stack: Stack) -> str:
+    """A key that may not make responses."""
+    made: str = stack.nodexa("keys", "create", "--name", "claims", "--scope", "user")["secret"]
+    return made
+
+
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
     """Checks at the end of the test what the SDK was told."""

@@ -19,13 +19,6 @@ UNKNOWN = "resp_00000000-0000-7000-8000-000000000000"
 Client = openai.OpenAI
 
 
-@pytest.fixture(scope="session")
-def user_key(stack: Stack) -> str:
-    """A key that may not make responses."""
-    made: str = stack.nodexa("keys", "create", "--name", "claims", "--scope", "user")["secret"]
-    return made
-
-
 REFUSED: Mapping[str, tuple[Callable[[Client, str], Any], type[openai.APIStatusError], str, str | None]] = {
     "an unknown turn before": (
         lambda client, model: client.responses.create(model=model, input="Hi", previous_response_id=UNKNOWN),
