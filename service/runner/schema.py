@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NoReturn
@@ -117,17 +116,20 @@ class _Examination:
         """A schema that leads back to itself without a step into the value would be applied for ever."""
         done: set[int] = set()
         for start in self.applied:
-            open_: dict[int, Iterator[Schema]] = {} if start in done else {start: iter(self.applied[start])}
-            while open_:
-                current, successors = next(reversed(open_.items()))
-                following = next(successors, None)
-                if following is None:
-                    del open_[current]
+            path = [] if start in done else [(start, iter(self.applied[start]))]
+            on_path = {start}
+            while path:
+                current, successors = path[-1]
+                following = id(next(successors, None))
+                if following not in self.applied:
+                    path.pop()
+                    on_path.discard(current)
                     done.add(current)
-                elif id(following) in open_:
+                elif following in on_path:
                     raise _ProblemError("refers to itself in a loop, without a step into the value")
-                elif id(following) not in done:
-                    open_[id(following)] = iter(self.applied[id(following)])
+                elif following not in done:
+                    path.append((following, iter(self.applied[following])))
+                    on_path.add(following)
 
 
 def _pointed_at(root: Any, pointer: str) -> Any:
