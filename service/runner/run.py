@@ -87,12 +87,18 @@ class Run:
         return self._emitter.response
 
     async def begin(self, input_items: bytes) -> None:
-        """Writes the response and its first events, then lets the model start. Raises what the store raises."""
+        """Writes the response and its first events, then lets the model start. Raises what the store raises.
+
+        A cancellation comes through after that: what is on disk has a run that brings it to its end.
+        """
         segment = segment_of(self._emitter.begin())
         written = self._store.create(self.row, self.settings, input_items, segment) if self._store else None
-        await self.log.append(segment, written)
-        self._task = asyncio.create_task(self._drive(), name=self.row.id)
-        self._mind_readers(at_least=FIRST_READER_SECONDS)
+        try:
+            await self.log.append(segment, written)
+        finally:
+            if self.log.segments:
+                self._task = asyncio.create_task(self._drive(), name=self.row.id)
+                self._mind_readers(at_least=FIRST_READER_SECONDS)
 
     @contextmanager
     def attend(self) -> Iterator[None]:

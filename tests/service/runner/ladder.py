@@ -1,0 +1,194 @@
+"""The event ladder as a judge: it climbs every event and fails at the first step that would break a client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodexa.v1.event_pb2 import ResponseEvent
+from nodexa.v1.item_pb2 import ContentPart, Item
+from nodexa.v1.response_pb2 import Response
+
+from service.runner.lifecycle import TERMINAL_EVENT
+
+TEXTS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
+
+
+def kinds(events: Sequence[ResponseEvent]) -> list[str]:
+    """What happened, a word an event."""
+    return [str(event.WhichOneof("kind")) for event in events]
+
+
+def climb(events: Sequence[ResponseEvent], *, whole: bool = True) -> Ladder:
+    """Checks that `events` are a legal stream from its start, and to its end where it is `whole`."""
+    ladder = Ladder()
+    for number, event in enumerate(events):
+        assert event.sequence_number == number
+        assert ladder.terminal == "", "something follows the terminal event"
+        kind = str(event.WhichOneof("kind"))
+        STEPS[kind](ladder, kind, getattr(event, kind))
+    if whole:
+        assert ladder.terminal, "no terminal event"
+    return ladder
+
+
+@dataclass(slots=True)
+class Ladder:
+    """How far a stream has come."""
+
+    id: str = ""
+    begun: bool = False
+    items: list[Item] = field(default_factory=list)
+    open: set[int] = field(default_factory=set)
+    parts: dict[int, list[ContentPart]] = field(default_factory=dict)
+    open_parts: dict[int, int] = field(default_factory=dict)
+    deltas: dict[int, list[str]] = field(default_factory=dict)
+    arguments_done: set[int] = field(default_factory=set)
+    call_ids: set[str] = field(default_factory=set)
+    failing: bool = False
+    terminal: str = ""
+
+
+def _created(ladder: Ladder, kind: str, event: Any) -> None:
+    assert not ladder.id
+    assert event.response.id
+    ladder.id = event.response.id
+    assert not event.response.output
+    assert event.response.status in (Response.STATUS_QUEUED, Response.STATUS_IN_PROGRESS)
+
+
+def _progress(ladder: Ladder, kind: str, event: Any) -> None:
+    assert event.response.id == ladder.id != ""
+    assert not ladder.items
+    assert not ladder.begun
+    ladder.begun = kind == "in_progress"
+
+
+def _item_added(ladder: Ladder, kind: str, event: Any) -> None:
+    item = event.item
+    assert ladder.begun
+    assert event.output_index == len(ladder.items)
+    assert item.status == Item.STATUS_IN_PROGRESS
+    assert item.id
+    assert item.id not in {other.id for other in ladder.items}
+    assert not item.message.content
+    assert not item.reasoning.content
+    assert not item.function_call.arguments
+    if item.HasField("function_call"):
+        assert item.function_call.call_id
+        assert item.function_call.call_id not in ladder.call_ids
+        ladder.call_ids.add(item.function_call.call_id)
+    ladder.items.append(item)
+    ladder.open.add(event.output_index)
+    ladder.parts[event.output_index] = []
+    ladder.deltas[event.output_index] = []
+
+
+def _expect_open(ladder: Ladder, event: Any) -> int:
+    index: int = event.output_index
+    assert index in ladder.open
+    assert event.item_id == ladder.items[index].id
+    return index
+
+
+def _part_added(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    assert index not in ladder.open_parts
+    assert event.content_index == len(ladder.parts[index])
+    word = event.part.WhichOneof("kind")
+    assert getattr(getattr(event.part, word), TEXTS[word]) == ""
+    wanted = ("reasoning_text",) if ladder.items[index].HasField("reasoning") else ("output_text", "refusal")
+    assert word in wanted
+    ladder.parts[index].append(event.part)
+    ladder.open_parts[index] = event.content_index
+
+
+def _text_delta(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    assert ladder.open_parts[index] == event.content_index
+    assert ladder.parts[index][-1].WhichOneof("kind") == kind.removesuffix("_delta")
+    assert event.delta
+    ladder.deltas[index].append(event.delta)
+
+
+def _text_done(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    assert ladder.open_parts[index] == event.content_index
+    assert ladder.parts[index][-1].WhichOneof("kind") == kind.removesuffix("_done")
+    assert event.text == "".join(ladder.deltas[index])
+
+
+def _part_done(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    assert ladder.open_parts.pop(index) == event.content_index
+    word = event.part.WhichOneof("kind")
+    assert getattr(getattr(event.part, word), TEXTS[word]) == "".join(ladder.deltas[index])
+    ladder.parts[index][event.content_index] = event.part
+
+
+def _arguments_delta(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    assert ladder.items[index].HasField("function_call")
+    assert index not in ladder.arguments_done
+    ladder.deltas[index].append(event.delta)
+
+
+def _arguments_done(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    call = ladder.items[index].function_call
+    assert (event.name, event.call_id) == (call.name, call.call_id)
+    assert event.arguments == "".join(ladder.deltas[index])
+    assert index not in ladder.arguments_done
+    ladder.arguments_done.add(index)
+
+
+def _item_done(ladder: Ladder, kind: str, event: Any) -> None:
+    index, item = event.output_index, event.item
+    assert index in ladder.open
+    assert index not in ladder.open_parts
+    added = ladder.items[index]
+    assert (item.id, item.WhichOneof("kind")) == (added.id, added.WhichOneof("kind"))
+    assert item.status in (Item.STATUS_COMPLETED, Item.STATUS_INCOMPLETE)
+    if item.HasField("function_call"):
+        assert index in ladder.arguments_done
+        assert item.function_call.call_id == added.function_call.call_id
+        assert item.function_call.arguments == "".join(ladder.deltas[index])
+    else:
+        content = item.reasoning.content if item.HasField("reasoning") else item.message.content
+        assert list(content) == ladder.parts[index]
+    ladder.items[index] = item
+    ladder.open.remove(index)
+
+
+def _error(ladder: Ladder, kind: str, event: Any) -> None:
+    assert event.code
+    ladder.failing = True
+
+
+def _terminal(ladder: Ladder, kind: str, event: Any) -> None:
+    response = event.response
+    assert response.id == ladder.id
+    assert not ladder.open
+    assert list(response.output) == ladder.items
+    assert TERMINAL_EVENT[response.status] == kind
+    assert response.HasField("complete_time")
+    assert ladder.failing == (kind == "failed") == response.HasField("error")
+    ladder.terminal = kind
+
+
+STEPS: dict[str, Callable[[Ladder, str, Any], None]] = {
+    "created": _created,
+    "queued": _progress,
+    "in_progress": _progress,
+    "output_item_added": _item_added,
+    "content_part_added": _part_added,
+    **dict.fromkeys(("output_text_delta", "refusal_delta", "reasoning_text_delta"), _text_delta),
+    **dict.fromkeys(("output_text_done", "refusal_done", "reasoning_text_done"), _text_done),
+    "content_part_done": _part_done,
+    "function_call_arguments_delta": _arguments_delta,
+    "function_call_arguments_done": _arguments_done,
+    "output_item_done": _item_done,
+    "error": _error,
+    **dict.fromkeys(("completed", "incomplete", "failed"), _terminal),
+}

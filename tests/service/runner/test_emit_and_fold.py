@@ -1,0 +1,200 @@
+"""Whatever a model writes and wherever it is cut: the events climb the ladder, and the response is their fold."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
+from nodexa.v1.item_pb2 import Item, TokenLogprob
+from nodexa.v1.response_pb2 import Response, Usage
+
+from service.errors import NodexaError
+from service.ids import NewId
+from service.model.model import Chunk, Finish, FinishReason, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from service.runner.emit import Emitter
+from service.runner.fold import fold
+from service.runner.lifecycle import NEXT, is_final
+from tests.service.runner.ladder import STEPS, climb, kinds
+
+examples = settings(max_examples=60, deadline=None)
+NOW = 1_800_000_000_123
+FINAL = sorted(status for status in Response.Status.values() if is_final(status))
+QUEUED, RUNNING = Response.STATUS_QUEUED, Response.STATUS_UNSPECIFIED
+
+texts = st.text(max_size=4)
+logprobs = st.lists(st.builds(TokenLogprob, token=texts, logprob=st.floats(-9, 0)), max_size=2)
+calls = st.builds(
+    ToolCallDelta,
+    index=st.integers(0, 3),
+    name=st.sampled_from(["look", "listen"]),
+    call_id=st.sampled_from(["", "c1", "c2", "used"]),
+    arguments=st.sampled_from(["", "{", '"a": 1', "}"]),
+)
+chunks = st.one_of(
+    st.builds(TextDelta, texts, logprobs),
+    st.builds(ReasoningDelta, texts),
+    st.builds(RefusalDelta, texts),
+    calls,
+    st.just(Finish(FinishReason.STOP)),
+)
+turns = st.lists(st.lists(chunks, min_size=1, max_size=5), max_size=8)
+
+
+def counting() -> NewId:
+    numbers = itertools.count()
+    return lambda prefix: f"{prefix}_{next(numbers)}"
+
+
+def emitter_of(start: Response.Status.ValueType) -> Emitter:
+    return Emitter(Response(id="resp_1", status=start), new_id=counting(), used_call_ids=["used"])
+
+
+def end(emitter: Emitter, status: Response.Status.ValueType) -> EventBatch:
+    failed = status == Response.STATUS_FAILED
+    return emitter.finish(
+        status,
+        now=NOW,
+        usage=Usage(input_tokens=1, output_tokens=2, total_tokens=3),
+        reason="max_output_tokens" if status == Response.STATUS_INCOMPLETE else "",
+        error=NodexaError("upstream_error", "It broke.", param="model") if failed else None,
+    )
+
+
+def written(turn: Sequence[Sequence[Chunk]], emitter: Emitter) -> list[EventBatch]:
+    batches = [emitter.begin(), *(emitter.feed(batch) for batch in turn)]
+    return [batch for batch in batches if batch.events]
+
+
+def events_of(batches: Sequence[EventBatch]) -> list[ResponseEvent]:
+    return [event for batch in batches for event in batch.events]
+
+
+def delivered(events: Sequence[ResponseEvent]) -> dict[int, str]:
+    """What the deltas said, by output index."""
+    said: dict[int, str] = {}
+    for event in events:
+        kind = str(event.WhichOneof("kind"))
+        if kind == "output_item_added":
+            said[event.output_item_added.output_index] = ""
+        if kind.endswith("_delta"):
+            said[getattr(event, kind).output_index] += getattr(event, kind).delta
+    return said
+
+
+def text_of(item: Item) -> str:
+    parts = item.reasoning.content if item.HasField("reasoning") else item.message.content
+    said = (part.output_text.text or part.refusal.refusal or part.reasoning_text.text for part in parts)
+    return item.function_call.arguments or "".join(said)
+
+
+@examples
+@given(turns, st.sampled_from(FINAL), st.sampled_from([QUEUED, RUNNING]))
+def test_every_stream_climbs_the_ladder_and_folds_to_its_end(
+    turn: list[list[Chunk]], status: Response.Status.ValueType, start: Response.Status.ValueType
+) -> None:
+    emitter = emitter_of(start)
+
+    events = events_of([*written(turn, emitter), end(emitter, status)])
+
+    ladder = climb(events)
+    assert fold(events) == emitter.response == getattr(events[-1], ladder.terminal).response
+    assert emitter.response.status == status
+    assert "used" not in ladder.call_ids
+
+
+@examples
+@given(turns, st.sampled_from(FINAL))
+def test_the_fold_of_every_prefix_holds_what_its_deltas_said(
+    turn: list[list[Chunk]], status: Response.Status.ValueType
+) -> None:
+    emitter = emitter_of(RUNNING)
+    events = events_of([*written(turn, emitter), end(emitter, status)])
+
+    for length in range(1, len(events) + 1):
+        prefix = events[:length]
+        climb(prefix, whole=length == len(events))
+        folded = fold(prefix)
+        assert {index: text_of(item) for index, item in enumerate(folded.output)} == delivered(prefix)
+        assert all(item.id == last.id for item, last in zip(folded.output, emitter.response.output, strict=False))
+
+
+@examples
+@given(turns, st.integers(0, 8), st.sampled_from([QUEUED, RUNNING]))
+def test_a_log_that_broke_off_after_any_batch_is_ended_legally(
+    turn: list[list[Chunk]], kept: int, start: Response.Status.ValueType
+) -> None:
+    batches = written(turn, emitter_of(start))[: kept + 1]
+    left = events_of(batches)
+
+    heir = Emitter(fold(left), new_id=counting(), next_sequence=len(left))
+    events = [*left, *end(heir, Response.STATUS_FAILED).events]
+
+    climb(events)
+    assert fold(events) == heir.response
+    assert all(item.status != Item.STATUS_IN_PROGRESS for item in heir.response.output)
+
+
+@examples
+@given(turns)
+def test_log_probabilities_survive_a_log_that_broke_off(turn: list[list[Chunk]]) -> None:
+    left = events_of(written(turn, emitter_of(RUNNING)))
+    heir = Emitter(fold(left), new_id=counting(), next_sequence=len(left))
+
+    events = [*left, *end(heir, Response.STATUS_FAILED).events]
+
+    told = [each for event in events for each in event.output_text_delta.logprobs]
+    parts = [part for item in heir.response.output for part in item.message.content]
+    kept = [each for part in parts for each in part.output_text.logprobs]
+    assert kept == told
+
+
+def test_what_was_cut_is_incomplete_and_what_was_whole_is_not() -> None:
+    emitter = emitter_of(RUNNING)
+    emitter.begin()
+    emitter.feed([ReasoningDelta("hm"), TextDelta("One"), ToolCallDelta(0, "look", "", "{")])
+
+    end(emitter, Response.STATUS_INCOMPLETE)
+
+    assert [item.status for item in emitter.response.output] == [
+        Item.STATUS_COMPLETED,
+        Item.STATUS_COMPLETED,
+        Item.STATUS_INCOMPLETE,
+    ]
+
+
+def test_interleaved_calls_stay_open_side_by_side() -> None:
+    emitter = emitter_of(RUNNING)
+    batches = [
+        emitter.begin(),
+        emitter.feed([ToolCallDelta(0, "look", "c1", "{"), ToolCallDelta(1, "look", "c1", "[")]),
+        emitter.feed([ToolCallDelta(0, arguments="}"), ToolCallDelta(1, arguments="]")]),
+        end(emitter, Response.STATUS_REQUIRES_ACTION),
+    ]
+
+    climb(events_of(batches))
+
+    first, second = (item.function_call for item in emitter.response.output)
+    assert (first.call_id, first.arguments) == ("c1", "{}")
+    assert second.call_id not in ("", "c1")
+    assert second.arguments == "[]"
+
+
+def test_the_judge_and_the_contract_know_the_same_events() -> None:
+    assert set(STEPS) == {field.name for field in ResponseEvent.DESCRIPTOR.oneofs_by_name["kind"].fields}
+
+
+def test_a_state_that_is_final_can_be_told_once_only() -> None:
+    emitter = emitter_of(RUNNING)
+    emitter.begin()
+    assert kinds(end(emitter, Response.STATUS_COMPLETED).events) == ["completed"]
+
+    for status in FINAL:
+        try:
+            end(emitter, status)
+        except ValueError:
+            continue
+        raise AssertionError(f"completed became {Response.Status.Name(status)}")
+    assert Response.STATUS_COMPLETED not in NEXT
