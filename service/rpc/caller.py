@@ -93,7 +93,10 @@ def _user_id(metadata: Metadata) -> str:
 
 
 def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return ""
 
 
 def _invalid(message: str) -> NodexaError:

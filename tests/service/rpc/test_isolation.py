@@ -1,0 +1,276 @@
+"""A thing of another organization or user, or one that was deleted, is exactly as unknown as one that never was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from nodexa.v1.admin_pb2 import ApiKey, Assistant
+from nodexa.v1.admin_service_pb2 import (
+    CreateApiKeyRequest,
+    CreateAssistantRequest,
+    CreateOrganizationRequest,
+    DeleteAssistantRequest,
+    GetAssistantRequest,
+    GetOrganizationRequest,
+    ListApiKeysRequest,
+    ListAssistantsRequest,
+)
+from nodexa.v1.response_pb2 import ResponseSettings
+from nodexa.v1.response_service_pb2 import (
+    CancelResponseRequest,
+    DeleteResponseRequest,
+    GetResponseRequest,
+    ListInputItemsRequest,
+    ListResponsesRequest,
+    WatchResponseRequest,
+)
+
+from service.ids import new_id
+from service.model.model import TextDelta
+from service.model.scripted import STOP, says
+from tests.conftest import CoreUnderTest
+from tests.service.refusals import Refusal, refusal
+from tests.service.requests import create, get, said, user, watch
+from tests.service.rpc.rpcs import METHODS, request_of, rpc
+
+Request = Callable[[str, str], Message]
+"""The request about an id, by a caller with that assistant."""
+
+RESPONSES, ADMIN = "/nodexa.v1.ResponseService/", "/nodexa.v1.AdminService/"
+
+
+def by(method: str, field: str = "id", **more: Any) -> tuple[str, Request]:
+    return method, lambda name, own: request_of(method, **{field: name}, **more)
+
+
+def inside(method: str, member: str, **more: Any) -> tuple[str, Request]:
+    return method, lambda name, own: request_of(
+        method, **{member: {"id": name, **more}}, update_mask={"paths": ["name"]}
+    )
+
+
+def answering(method: str) -> tuple[str, Request]:
+    return method, lambda name, own: request_of(method, assistant_id=name, input=[user("Hi")])
+
+
+def continuing(method: str) -> tuple[str, Request]:
+    return method, lambda name, own: request_of(method, assistant_id=own, input=[user("Hi")], previous_response_id=name)
+
+
+OF_A_RESPONSE: list[tuple[str, Request]] = [
+    by(RESPONSES + "GetResponse"),
+    by(RESPONSES + "WatchResponse"),
+    by(RESPONSES + "CancelResponse"),
+    by(RESPONSES + "DeleteResponse"),
+    by(RESPONSES + "ListInputItems", "response_id"),
+    continuing(RESPONSES + "CreateResponse"),
+    continuing(RESPONSES + "StreamResponse"),
+]
+OF_AN_ASSISTANT: list[tuple[str, Request]] = [
+    by(ADMIN + "GetAssistant"),
+    by(ADMIN + "DeleteAssistant"),
+    inside(ADMIN + "UpdateAssistant", "assistant", name="Mine now"),
+    answering(RESPONSES + "CreateResponse"),
+    answering(RESPONSES + "StreamResponse"),
+]
+OF_A_KEY: list[tuple[str, Request]] = [by(ADMIN + "RevokeApiKey")]
+OF_AN_ORGANIZATION: list[tuple[str, Request]] = [by(ADMIN + "GetOrganization")]
+# They take no id, or one of a thing that belongs to the whole installation.
+WITHOUT = {
+    RESPONSES + "ListResponses",
+    *(ADMIN + name for name in ("CreateOrganization", "ListOrganizations", "UpdateOrganization")),
+    *(ADMIN + name for name in ("CreateAssistant", "ListAssistants", "CreateApiKey", "ListApiKeys")),
+    *(ADMIN + name for name in ("CreateModel", "ListModels", "DeleteModel")),
+}
+
+
+def name_of(value: object) -> str:
+    return value.rpartition("/")[2] if isinstance(value, str) else ""
+
+
+@pytest.fixture
+async def other(core: CoreUnderTest) -> CoreUnderTest:
+    """The same core as a second organization sees it: with its own key and assistant."""
+    made = await core.admin.CreateOrganization(CreateOrganizationRequest(name="Other"), metadata=core.metadata())
+    seen = replace(core, quickstart={"NODEXA_API_KEY": made.secret})
+    assistant = Assistant(name="Theirs", model="smollm2-135m")
+    theirs = await core.admin.CreateAssistant(CreateAssistantRequest(assistant=assistant), metadata=seen.metadata())
+    return replace(core, quickstart={**seen.quickstart, "NODEXA_ASSISTANT_ID": theirs.id})
+
+
+async def expect_unknown(core: CoreUnderTest, method: str, request: Request, hidden: str, *, user_id: str = "") -> None:
+    """The answer about `hidden` equals the one about an id that never was, apart from the id itself."""
+    never = new_id(hidden.partition("_")[0])
+    metadata = core.metadata(x_request_id="same", **({"x_user_id": user_id} if user_id else {}))
+
+    async def ask(name: str) -> Refusal:
+        answer = await refusal(rpc(core.channel, method, request(name, core.assistant_id), metadata))
+        return replace(answer, message=answer.message.replace(name, "ID"))
+
+    answer = await ask(hidden)
+
+    assert answer == await ask(never)
+    assert answer.status == "NOT_FOUND"
+    assert answer.reason.endswith("_not_found")
+
+
+def test_every_rpc_that_takes_an_id_is_in_the_tables() -> None:
+    tables = [*OF_A_RESPONSE, *OF_AN_ASSISTANT, *OF_A_KEY, *OF_AN_ORGANIZATION]
+
+    assert {method for method, _ in tables} | WITHOUT == set(METHODS)
+
+
+@pytest.mark.parametrize(("method", "request_"), OF_A_RESPONSE, ids=name_of)
+@pytest.mark.parametrize("running", [False, True], ids=["final", "running"])
+async def test_another_organization_s_response_is_unknown(
+    core: CoreUnderTest, other: CoreUnderTest, method: str, request_: Request, *, running: bool
+) -> None:
+    gate = asyncio.Event()
+    core.model.add([[TextDelta("Mine")], *([gate] if running else []), [STOP]])
+    mine = await create(core, settings=ResponseSettings(background=True))
+    if not running:
+        await watch(core, mine.id)
+
+    await expect_unknown(other, method, request_, mine.id)
+
+    gate.set()
+    assert said((await watch(core, mine.id))[-1].completed.response) == "Mine"
+    assert len(core.model.prompts) == 1
+
+
+@pytest.mark.parametrize(("method", "request_"), OF_A_RESPONSE, ids=name_of)
+@pytest.mark.parametrize("running", [False, True], ids=["final", "running"])
+async def test_another_user_s_response_is_unknown(
+    core: CoreUnderTest, method: str, request_: Request, *, running: bool
+) -> None:
+    gate = asyncio.Event()
+    core.model.add([[TextDelta("Hers")], *([gate] if running else []), [STOP]])
+    hers = await create(core, user_id="alice", settings=ResponseSettings(background=True))
+    if not running:
+        await watch(core, hers.id)
+
+    await expect_unknown(core, method, request_, hers.id, user_id="bob")
+
+    gate.set()
+    assert said((await watch(core, hers.id))[-1].completed.response) == "Hers"
+
+
+@pytest.mark.parametrize(("method", "request_"), OF_A_RESPONSE, ids=name_of)
+async def test_a_deleted_response_is_unknown(core: CoreUnderTest, method: str, request_: Request) -> None:
+    core.model.add(says("Gone"))
+    gone = await create(core)
+    await core.responses.DeleteResponse(DeleteResponseRequest(id=gone.id), metadata=core.metadata())
+
+    await expect_unknown(core, method, request_, gone.id)
+
+
+@pytest.mark.parametrize(("method", "request_"), OF_AN_ASSISTANT, ids=name_of)
+async def test_another_organization_s_assistant_is_unknown(
+    core: CoreUnderTest, other: CoreUnderTest, method: str, request_: Request
+) -> None:
+    await expect_unknown(other, method, request_, core.assistant_id)
+
+    kept = await core.admin.GetAssistant(GetAssistantRequest(id=core.assistant_id), metadata=core.metadata())
+    assert kept.name == "First"
+
+
+@pytest.mark.parametrize(("method", "request_"), OF_AN_ASSISTANT, ids=name_of)
+async def test_a_deleted_assistant_is_unknown(core: CoreUnderTest, method: str, request_: Request) -> None:
+    await core.admin.DeleteAssistant(DeleteAssistantRequest(id=core.assistant_id), metadata=core.metadata())
+
+    await expect_unknown(core, method, request_, core.assistant_id)
+
+
+@pytest.mark.parametrize(("method", "request_"), OF_A_KEY, ids=name_of)
+async def test_another_organization_s_key_is_unknown(
+    core: CoreUnderTest, other: CoreUnderTest, method: str, request_: Request
+) -> None:
+    request = CreateApiKeyRequest(name="mine", scopes=[ApiKey.SCOPE_FULL_ACCESS])
+    mine = await core.admin.CreateApiKey(request, metadata=core.metadata())
+
+    await expect_unknown(other, method, request_, mine.api_key.id)
+
+    still = await core.admin.GetOrganization(GetOrganizationRequest(), metadata=[("x-api-key", mine.secret)])
+    assert still.operator
+
+
+@pytest.mark.parametrize(("method", "request_"), OF_AN_ORGANIZATION, ids=name_of)
+async def test_another_organization_is_unknown(
+    core: CoreUnderTest, other: CoreUnderTest, method: str, request_: Request
+) -> None:
+    mine = await core.admin.GetOrganization(GetOrganizationRequest(), metadata=core.metadata())
+
+    await expect_unknown(other, method, request_, mine.id)
+
+
+async def test_the_operator_sees_every_organization(core: CoreUnderTest, other: CoreUnderTest) -> None:
+    theirs = await core.admin.GetOrganization(GetOrganizationRequest(), metadata=other.metadata())
+
+    seen = await core.admin.GetOrganization(GetOrganizationRequest(id=theirs.id), metadata=core.metadata())
+    assert seen == theirs
+
+
+async def test_lists_hold_nothing_of_others(core: CoreUnderTest, other: CoreUnderTest) -> None:
+    core.model.add(says("Mine"))
+    await create(core)
+
+    responses = await core.responses.ListResponses(ListResponsesRequest(), metadata=other.metadata())
+    assistants = await core.admin.ListAssistants(ListAssistantsRequest(), metadata=other.metadata())
+    keys = await core.admin.ListApiKeys(ListApiKeysRequest(), metadata=other.metadata())
+
+    assert not responses.responses
+    assert [assistant.id for assistant in assistants.assistants] == [other.assistant_id]
+    assert [key.name for key in keys.api_keys] == ["first"]
+
+
+async def test_a_user_s_list_holds_her_own_and_nobody_s(core: CoreUnderTest) -> None:
+    core.model.add(*[says("Hi")] * 3)
+    hers, nobodys = await create(core, user_id="alice"), await create(core)
+    his = await create(core, user_id="bob")
+
+    async def listed(**metadata: str) -> set[str]:
+        answer = await core.responses.ListResponses(ListResponsesRequest(), metadata=core.metadata(**metadata))
+        return {response.id for response in answer.responses}
+
+    assert await listed(x_user_id="alice") == {hers.id, nobodys.id}
+    assert await listed() == {hers.id, nobodys.id, his.id}
+
+
+async def test_whoever_speaks_for_nobody_sees_every_user_s_response(core: CoreUnderTest) -> None:
+    core.model.add(says("Hi"))
+    hers = await create(core, user_id="alice")
+
+    assert await get(core, hers.id) == hers
+
+
+async def test_an_assistant_key_comes_back_to_its_own_streams_only(core: CoreUnderTest) -> None:
+    core.model.add(says("Mine"), says("Yours"))
+    request = CreateApiKeyRequest(name="app", scopes=[ApiKey.SCOPE_ASSISTANT])
+    made = await core.admin.CreateApiKey(request, metadata=core.metadata())
+    app = replace(core, quickstart={**core.quickstart, "NODEXA_API_KEY": made.secret})
+    own, foreign = await create(app), await create(core)
+
+    assert said((await watch(app, own.id))[-1].completed.response) == "Mine"
+    await expect_unknown(app, *by(RESPONSES + "WatchResponse"), foreign.id)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [GetResponseRequest(), CancelResponseRequest(), DeleteResponseRequest(), ListInputItemsRequest()],
+    ids=lambda request: type(request).__name__,
+)
+async def test_no_id_at_all_is_unknown_too(core: CoreUnderTest, request_: Message) -> None:
+    method = RESPONSES + type(request_).__name__.removesuffix("Request")
+
+    assert (await refusal(rpc(core.channel, method, request_, core.metadata()))).reason == "response_not_found"
+
+
+async def test_watching_nothing_is_unknown_too(core: CoreUnderTest) -> None:
+    answer = await refusal(core.responses.WatchResponse(WatchResponseRequest(), metadata=core.metadata()))
+
+    assert answer.reason == "response_not_found"
