@@ -1,4 +1,4 @@
-"""The ASGI application: one request in, one answer out, whatever happens on the way."""
+"""The Starlette application: one request in, one answer out, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -6,70 +6,94 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import MutableMapping
-from typing import Any
 
-from rest_bridge import headers, routes
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rest_bridge import headers
 from rest_bridge.errors import RequestError, error_body, error_headers, internal
-from rest_bridge.presence import ClientLeft, Receive
-from rest_bridge.routes.call import JSON, Answer, Bridge, Call
-from rest_bridge.sse import Send
+from rest_bridge.presence import ClientLeft
+from rest_bridge.routes import starlette_routes
+from rest_bridge.routes.call import JSON, SCOPE_KEY, Answer, Bridge, Call, send_answer
 
 log = logging.getLogger(__name__)
 
 STOPPED = "The server was stopped before the answer was there. What was asked for may have been done."
 
 
-class App:
-    """Raw ASGI: nothing between uvicorn and the endpoints but the table of routes."""
+def make_app(bridge: Bridge) -> Starlette:
+    """The application that answers for `bridge`."""
+    app = Starlette(
+        routes=starlette_routes(),
+        middleware=[Middleware(Envelope, bridge=bridge)],
+        exception_handlers={HTTPException: _nowhere},
+    )
+    # An address with one slash too many is another address: a redirected POST would lose its body.
+    app.router.redirect_slashes = False
+    return app
 
-    def __init__(self, bridge: Bridge) -> None:
+
+class Envelope:
+    """Around every request: its id, its error answer, its line in the log. Raw ASGI, so that streams pass untouched."""
+
+    def __init__(self, app: ASGIApp, *, bridge: Bridge) -> None:
+        self._app = app
         self._bridge = bridge
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         started = time.monotonic()
         named = headers.named(scope["headers"])
         request_id = headers.request_id(named, fresh=f"req_{uuid.uuid4().hex}")
-        try:
-            answer = await self._answer(scope, named, request_id, receive, send)
-        except ClientLeft:
-            self._note(scope, request_id, 499, started)
-            return
-        self._note(scope, request_id, answer.status if answer else 200, started)
-        if answer is not None:
-            await _send_answer(answer, request_id, send)
+        mark = (b"x-request-id", request_id.encode())
+        status = 499
 
-    async def _answer(
-        self, scope: MutableMapping[str, Any], named: dict[str, str], request_id: str, receive: Receive, send: Send
-    ) -> Answer | None:
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], mark]
+            await send(message)
+
+        scope[SCOPE_KEY] = Call(
+            bridge=self._bridge,
+            target="",
+            # A HEAD has no body, so nothing in it can be asked for, a stream least of all.
+            query=b"" if scope["method"] == "HEAD" else scope["query_string"],
+            headers=named,
+            raw_headers=scope["headers"],
+            request_id=request_id,
+            receive=receive,
+            send=send_marked,
+        )
+        refusal = await self._run(scope, receive, send_marked, request_id)
+        if refusal is not None:
+            await send_answer(refusal, send_marked)
+        self._note(scope, request_id, status, started)
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> Answer | None:
+        """Runs the request; returns the answer that is still to be sent, if one is."""
         try:
-            endpoint, target = routes.find(scope["method"], scope["path"])
-            if endpoint is None:
-                return Answer(204, headers=((b"allow", routes.allowed(scope["path"])),))
-            call = Call(
-                bridge=self._bridge,
-                target=target,
-                # A HEAD has no body, so nothing in it can be asked for, a stream least of all.
-                query=b"" if scope["method"] == "HEAD" else scope["query_string"],
-                headers=named,
-                raw_headers=scope["headers"],
-                request_id=request_id,
-                receive=receive,
-                send=send,
-            )
-            return await endpoint(call)
+            await self._app(scope, receive, send)
+        except ClientLeft:
+            return None
         except RequestError as refusal:
             return _refusal(refusal)
         except asyncio.CancelledError:
             # uvicorn's last word in a drain. The answer fits still.
             return _refusal(RequestError("server_draining", STOPPED, repeatable=False))
-        except ClientLeft:
-            raise
         except Exception:
             log.exception("a request failed by a bug", extra={"request_id": request_id})
             return _refusal(internal(request_id))
+        return None
 
-    def _note(self, scope: MutableMapping[str, Any], request_id: str, status: int, started: float) -> None:
+    def _note(self, scope: Scope, request_id: str, status: int, started: float) -> None:
         # A probe that says "not yet" does its duty.
         notable = status >= 500 and scope["path"] != "/readyz"
         if not notable and not self._bridge.settings.access_log:
@@ -84,12 +108,10 @@ class App:
         )
 
 
+def _nowhere(request: Request, error: Exception) -> Response:
+    """Starlette's word for a path that no route has."""
+    raise RequestError("not_found", "There is nothing at this address. Responses are at /v1/responses.")
+
+
 def _refusal(refusal: RequestError) -> Answer:
     return Answer(refusal.status, error_body(refusal), (*JSON, *error_headers(refusal)))
-
-
-async def _send_answer(answer: Answer, request_id: str, send: Send) -> None:
-    length = [] if answer.status == 204 else [(b"content-length", b"%d" % len(answer.body))]
-    sent = [*answer.headers, *length, (b"x-request-id", request_id.encode())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": sent})
-    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

@@ -13,7 +13,7 @@ from typing import Final
 
 import uvicorn
 
-from rest_bridge.app import App
+from rest_bridge.app import make_app
 from rest_bridge.core import Core
 from rest_bridge.protocol import limited_protocol
 from rest_bridge.routes.call import Bridge
@@ -32,7 +32,7 @@ class Server(uvicorn.Server):
         settings = bridge.settings
         super().__init__(
             uvicorn.Config(
-                App(bridge),
+                make_app(bridge),
                 http=limited_protocol(settings),
                 ws="none",
                 lifespan="off",

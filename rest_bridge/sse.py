@@ -86,8 +86,7 @@ class EventStream:
     async def _start(self) -> None:
         if not self._started:
             self._started = True
-            headers = [*HEADERS, (b"x-request-id", self._request_id.encode())]
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
 
     async def _write(self, body: bytes) -> None:
         await self._start()

@@ -1,15 +1,18 @@
-"""Every path and method of the HTTP side, in one table."""
+"""Every path and method of the HTTP side, in one table, as routes of Starlette."""
 
 from __future__ import annotations
 
-import re
+import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
 from rest_bridge.errors import RequestError
 from rest_bridge.routes import health, models, responses
-from rest_bridge.routes.call import Endpoint
+from rest_bridge.routes.call import SCOPE_KEY, Answer, Call, Endpoint, send_answer
 
 ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
     {
@@ -23,40 +26,39 @@ ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
         "/readyz": {"GET": health.ready},
     }
 )
-_PATTERNS: Final = tuple(
-    (re.compile(path.replace("{id}", "([^/]+)")), methods) for path, methods in ROUTES.items() if "{id}" in path
-)
 
 
-def find(method: str, path: str) -> tuple[Endpoint | None, str]:
-    """The endpoint, and the id in the path. None for OPTIONS, which no endpoint need answer.
+def starlette_routes() -> list[Route]:
+    """The table as routes; each is an ASGI application of its own, so that a stream can be sent as it comes."""
+    return [Route(path, _Methods(endpoints)) for path, endpoints in ROUTES.items()]
 
-    Raises RequestError: not_found, method_not_allowed.
-    """
-    methods, target = _methods(path)
-    if method == "OPTIONS":
-        return None, target
-    # A HEAD is a GET whose body the server leaves out.
-    endpoint = methods.get("GET" if method == "HEAD" else method)
-    if endpoint is None:
-        raise RequestError(
-            "method_not_allowed",
-            f"{path} has no method {method[:32]}; it has {', '.join(methods)}.",
-            headers=((b"allow", allowed(path)),),
+
+class _Methods:
+    """The endpoints of one path, by method."""
+
+    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
+        self._endpoints = endpoints
+        words = [*endpoints, *(["HEAD"] if "GET" in endpoints else []), "OPTIONS"]
+        self._allow = (b"allow", ", ".join(words).encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._answer(scope, receive, send)
+        if answer is not None:
+            await send_answer(answer, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | None:
+        method = scope["method"]
+        if method == "OPTIONS":
+            return Answer(204, headers=(self._allow,))
+        # A HEAD is a GET whose body the server leaves out.
+        endpoint = self._endpoints.get("GET" if method == "HEAD" else method)
+        if endpoint is None:
+            raise RequestError(
+                "method_not_allowed",
+                f"{scope['path']} has no method {method[:32]}; it has {', '.join(self._endpoints)}.",
+                headers=(self._allow,),
+            )
+        call: Call = scope[SCOPE_KEY]
+        return await endpoint(
+            dataclasses.replace(call, target=scope["path_params"].get("id", ""), receive=receive, send=send)
         )
-    return endpoint, target
-
-
-def allowed(path: str) -> bytes:
-    """The methods of a path, as the header Allow says them."""
-    methods, _ = _methods(path)
-    return ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"]).encode()
-
-
-def _methods(path: str) -> tuple[Mapping[str, Endpoint], str]:
-    if path in ROUTES:
-        return ROUTES[path], ""
-    for pattern, methods in _PATTERNS:
-        if match := pattern.fullmatch(path):
-            return methods, match[1]
-    raise RequestError("not_found", "There is nothing at this address. Responses are at /v1/responses.")

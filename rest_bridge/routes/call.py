@@ -16,6 +16,8 @@ from rest_bridge.sse import Send
 from rest_bridge.wire import json
 
 JSON: Final = ((b"content-type", b"application/json"),)
+SCOPE_KEY: Final = "nodexa.call"
+"""Where the Call of a request stands in its ASGI scope."""
 T = TypeVar("T")
 
 
@@ -73,6 +75,14 @@ class Call:
             raise AssertionError("an ended block has returned or raised")
         except grpc.aio.AioRpcError as error:
             raise refused(error, repeatable=repeatable) from None
+
+
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Sends a whole answer."""
+    length = [] if answer.status == 204 else [(b"content-length", b"%d" % len(answer.body))]
+    sent = [*answer.headers, *length]
+    await send({"type": "http.response.start", "status": answer.status, "headers": sent})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
 Endpoint = Callable[[Call], Awaitable[Answer | None]]
