@@ -129,9 +129,7 @@ def _metadata(reading: Reading, value: Any) -> None:
 
 
 def _include(reading: Reading, value: Any) -> None:
-    words = field.texts("include", value)
-    reading.settings.include.extend(words)
-    reading.ignored.extend(f"include[{i}]" for i, word in enumerate(words) if word not in _INCLUDED)
+    reading.settings.include.extend(field.texts("include", value))
 
 
 def _stop(reading: Reading, value: Any) -> None:
@@ -157,14 +155,6 @@ def _refused(instead: str) -> Field:
 _UNKNOWN: Final = _noted()
 _REQUIRED: Final[Mapping[str, str]] = MappingProxyType(
     {"model": "an assistant's id, asst_ and a UUID", "input": "a text or a list of items"}
-)
-_INCLUDED: Final = frozenset(
-    {
-        "message.output_text.logprobs",
-        # Images that came as a URL are kept as one, so they are always there.
-        "message.input_image.image_url",
-        "computer_call_output.output.image_url",
-    }
 )
 
 FIELDS: Final[Mapping[str, Field]] = MappingProxyType(

@@ -14,6 +14,15 @@ from service.errors import NodexaError
 from service.runner.schema import schema_problem
 
 LOGPROBS: Final = "message.output_text.logprobs"
+INCLUDED: Final = frozenset(
+    {
+        LOGPROBS,
+        # Images that came as a URL are kept as one, so they are always there.
+        "message.input_image.image_url",
+        "computer_call_output.output.image_url",
+    }
+)
+"""What `include` may ask for and gets."""
 MAX_TOOLS: Final = 128
 MAX_STOP: Final = 4
 MAX_METADATA: Final = 16

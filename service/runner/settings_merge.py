@@ -8,7 +8,7 @@ from typing import Final
 from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.response_pb2 import ResponseSettings
 
-from service.runner.settings_check import LOGPROBS
+from service.runner.settings_check import INCLUDED
 
 DEFAULTABLE: Final = frozenset(
     {
@@ -57,7 +57,7 @@ def unused_settings(settings: ResponseSettings) -> Iterator[str]:
         if tool.HasField("opaque"):
             yield f"tools[{index}]"
     for index, word in enumerate(settings.include):
-        if word != LOGPROBS:
+        if word not in INCLUDED:
             yield f"include[{index}]"
     if settings.reasoning.HasField("summary"):
         yield "reasoning.summary"
