@@ -113,7 +113,6 @@ def test_a_choice_of_tools_is_a_word(word: str, mode: ToolChoice.Mode.ValueType)
         ({"truncation": "auto"}, "truncation"),
         ({"user": "u"}, "user"),
         ({"made_up": 1}, "made_up"),
-        ({"include": ["reasoning.encrypted_content"]}, "include[0]"),
         ({"tools": [{"type": "web_search"}]}, "tools[0]"),
         ({"tools": [{"type": "function", "name": "f", "async": True}]}, "tools[0].async"),
         ({"reasoning": {"mode": "pro"}}, "reasoning.mode"),
