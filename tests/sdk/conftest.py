@@ -26,6 +26,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def assistant(stack: Stack) -> str:
     """The id of an assistant without tools and instructions on the fake model."""
+    stack.add_model()
     return stack.add_assistant()
 
 

@@ -68,11 +68,13 @@ class Stack:
         assert ended.code == 0, ended.err
         return ended.json
 
-    def add_assistant(self, name: str = "echo") -> str:
-        """The id of a new assistant on the fake model, which is added when it is missing."""
-        if not any(model["name"] == MODEL for model in self.nodexa("models", "list")["models"]):
-            self.nodexa("models", "add", MODEL, "--kind", "openai_chat", "--base-url", self.model_url)
-        made: str = self.nodexa("assistants", "create", "--name", name, "--model", MODEL)["id"]
+    def add_model(self) -> None:
+        """Makes the fake model known."""
+        self.nodexa("models", "add", MODEL, "--kind", "openai_chat", "--base-url", self.model_url)
+
+    def add_assistant(self) -> str:
+        """The id of a new assistant on the fake model."""
+        made: str = self.nodexa("assistants", "create", "--name", "echo", "--model", MODEL)["id"]
         return made
 
     @property

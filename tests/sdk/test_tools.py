@@ -97,6 +97,17 @@ async def test_the_asynchronous_client_gets_both_calls(async_client: openai.Asyn
     assert answered.output_text == ANSWERED
 
 
+def test_calls_can_be_answered_after_a_restart_of_everything(
+    client: openai.OpenAI, assistant: str, stack: Stack
+) -> None:
+    asked = client.responses.create(model=assistant, input=ASKED, tools=TOOLS)
+    stack.restart()
+    answered = client.responses.create(
+        model=assistant, input=outputs_reversed(asked.output), previous_response_id=asked.id
+    )
+    assert answered.output_text == ANSWERED
+
+
 def test_calls_and_outputs_reach_the_model_in_pairs(client: openai.OpenAI, assistant: str, stack: Stack) -> None:
     asked = client.responses.create(model=assistant, input="call weather in Paris and Rome, again", tools=TOOLS)
     items = outputs_reversed(asked.output[:2])
