@@ -76,11 +76,35 @@ def check_mask(mask: FieldMask, allowed: Iterable[str]) -> None:
 
 
 def apply_mask(mask: FieldMask, source: Message, target: Message) -> None:
-    """Takes the fields that `mask` names over from `source`. Raises NodexaError for a field that doesn't exist."""
-    try:
-        mask.MergeMessage(source, target, True, True)
-    except ValueError as error:
-        raise _invalid("The mask names a field that doesn't exist.", "update_mask") from error
+    """Takes the fields that `mask` names over from `source`, unset ones too.
+
+    Raises NodexaError for a field that doesn't exist.
+    """
+    # FieldMask.MergeMessage leaves a field as it is when the message around it is unset in the source.
+    for path in mask.paths:
+        *outer, name = path.split(".")
+        given, changed = source, target
+        for step in outer:
+            field = given.DESCRIPTOR.fields_by_name.get(step)
+            if field is None or field.is_repeated or field.message_type is None:
+                raise _no_field(path)
+            given, changed = getattr(given, step), getattr(changed, step)
+        if name not in given.DESCRIPTOR.fields_by_name:
+            raise _no_field(path)
+        _take_over(name, given, changed)
+
+
+def _take_over(name: str, source: Message, target: Message) -> None:
+    field = source.DESCRIPTOR.fields_by_name[name]
+    target.ClearField(name)
+    if field.is_repeated or (field.message_type is not None and source.HasField(name)):
+        getattr(target, name).MergeFrom(getattr(source, name))
+    elif field.message_type is None and (not field.has_presence or source.HasField(name)):
+        setattr(target, name, getattr(source, name))
+
+
+def _no_field(path: str) -> NodexaError:
+    return _invalid(f"{path!r} is not a field that can be changed.", "update_mask")
 
 
 def _check_server(model: Model) -> None:

@@ -65,8 +65,10 @@ def check_readable(items: Sequence[Item], *, images: bool, model: str) -> Iterat
     for index, item in enumerate(items):
         if item.HasField("opaque"):
             yield f"input[{index}]"
-        for place, part in enumerate(_parts(item)):
-            path = f"input[{index}].content[{place}]"
+        for path, part in _parts(item, f"input[{index}]"):
+            # Models read no reasoning but their own; what is in it is theirs.
+            if item.HasField("reasoning"):
+                continue
             if part.HasField("opaque"):
                 raise _unreadable(f"Content of type {part.opaque.type!r}", model, path)
             if part.HasField("input_image") and not images:
@@ -83,9 +85,8 @@ def _check_item(item: Item, path: str) -> None:
         )
     if item.HasField("opaque"):
         _check_opaque(item.opaque, path)
-    for field, parts in _all_parts(item):
-        for place, part in enumerate(parts):
-            _check_part(part, f"{path}.{field}[{place}]")
+    for place, part in _parts(item, path):
+        _check_part(part, place)
     if kind == "message" and not item.message.content:
         raise NodexaError("missing_required_field", "A message needs content.", param=f"{path}.content")
     if kind in ("function_call", "function_call_output") and not getattr(item, kind).call_id:
@@ -113,18 +114,15 @@ def _check_opaque(opaque: Opaque, path: str) -> None:
         raise NodexaError("invalid_input_type", "An opaque thing is a JSON object with its type word.", param=path)
 
 
-def _all_parts(item: Item) -> Sequence[tuple[str, Sequence[ContentPart]]]:
-    if item.HasField("function_call_output"):
-        return [("output", item.function_call_output.parts.parts)]
-    if item.HasField("reasoning"):
-        return [("summary", item.reasoning.summary), ("content", item.reasoning.content)]
-    return [("content", item.message.content)]
-
-
-def _parts(item: Item) -> Sequence[ContentPart]:
-    if item.HasField("function_call_output"):
-        return item.function_call_output.parts.parts
-    return item.message.content
+def _parts(item: Item, path: str) -> Iterator[tuple[str, ContentPart]]:
+    """All content of the item, each part with its path."""
+    fields = {
+        "content": item.reasoning.content if item.HasField("reasoning") else item.message.content,
+        "summary": item.reasoning.summary,
+        "output": item.function_call_output.parts.parts,
+    }
+    for name, parts in fields.items():
+        yield from ((f"{path}.{name}[{place}]", part) for place, part in enumerate(parts))
 
 
 def _unreadable(what: str, model: str, path: str) -> NodexaError:
