@@ -1,0 +1,246 @@
+"""The writer: what is asked together is committed together, what fails fails alone, and an outage is said to be one."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database as Tables
+
+from service.errors import NodexaError
+from service.store import database as module
+from service.store.database import Database, InUseError
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = await Database.open(tmp_path / "test.db")
+    await opened.write(lambda db: db.execute("create table things(name text primary key, size integer) strict"))
+    yield opened
+    await opened.close()
+
+
+def add(name: str, size: object = 0) -> module.Job[int]:
+    return lambda db: db.conn.execute("insert into things values(?, ?)", (name, size)).rowcount
+
+
+@asynccontextmanager
+async def held(database: Database) -> AsyncIterator[None]:
+    """Keeps the writer busy until the end of the block, so that what is asked in it waits together."""
+    entered, gate = threading.Event(), threading.Event()
+
+    def job(db: Tables) -> bool:
+        entered.set()
+        return gate.wait(10)
+
+    holding = asyncio.create_task(database.write(job))
+    await asyncio.to_thread(entered.wait, 10)
+    try:
+        yield
+        await asyncio.sleep(0)
+    finally:
+        gate.set()
+    assert await holding
+
+
+def fail(db: Tables) -> None:
+    db.conn.execute("insert into things values('half', 0)")
+    raise LookupError("on purpose")
+
+
+async def names(database: Database) -> set[str]:
+    return {name for (name,) in await database.read(lambda db: db.execute("select name from things").fetchall())}
+
+
+async def test_a_write_returns_what_its_job_returns_and_is_there_to_be_read(database: Database) -> None:
+    assert await database.write(add("a")) == 1
+    assert await names(database) == {"a"}
+
+
+async def test_a_thousand_writes_at_once_are_all_done(database: Database) -> None:
+    done = await asyncio.gather(*(database.write(add(f"{number}")) for number in range(1000)))
+
+    assert sum(done) == 1000
+    assert len(await names(database)) == 1000
+
+
+async def test_what_waits_together_goes_into_one_transaction(database: Database) -> None:
+    statements: list[str] = []
+    await database.write(lambda db: db.conn.set_trace_callback(statements.append))
+    statements.clear()
+
+    async with held(database):
+        together = [asyncio.create_task(database.write(add(f"{number}"))) for number in range(50)]
+
+    assert sum(await asyncio.gather(*together)) == 50
+    # The writer's own turn, and that of all who waited for it.
+    assert statements.count("commit") == 2
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+async def test_a_job_that_fails_is_undone_alone(database: Database, place: int) -> None:
+    jobs: list[module.Job[object]] = [add(f"{number}") for number in range(5)]
+    jobs[place] = fail
+    async with held(database):
+        together = [asyncio.create_task(database.write(job)) for job in jobs]
+
+    outcomes = await asyncio.gather(*together, return_exceptions=True)
+
+    assert isinstance(outcomes[place], LookupError)
+    assert [outcome for number, outcome in enumerate(outcomes) if number != place] == [1] * 4
+    assert await names(database) == {f"{number}" for number in range(5)} - {f"{place}"}
+
+
+async def test_a_job_that_breaks_a_rule_of_the_schema_fails_alone(database: Database) -> None:
+    outcomes = await asyncio.gather(
+        database.write(add("a")), database.write(add("b", "no number")), return_exceptions=True
+    )
+
+    assert outcomes[0] == 1
+    assert isinstance(outcomes[1], sqlite3.IntegrityError)
+    assert await names(database) == {"a"}
+
+
+WRONG: list[module.Job[object]] = [
+    lambda db: db.conn.execute("insert into things values(?, ?)", ("a",)),
+    lambda db: db.conn.execute("insert into things values(?, ?)", ("a", object())),
+    lambda db: db.conn.execute("insert into nothing values(1)"),
+    lambda db: db.conn.execute("insert into things values(?, ?)", ("a", 2**70)),
+]
+
+
+@pytest.mark.parametrize("job", WRONG, ids=["too few values", "no value of SQLite", "no such table", "too large"])
+async def test_a_wrong_statement_is_our_own_error_and_the_writer_goes_on(
+    database: Database, job: module.Job[object]
+) -> None:
+    with pytest.raises((sqlite3.Error, OverflowError)):
+        await database.write(job)
+
+    assert await database.write(add("next")) == 1
+
+
+async def test_a_caller_that_leaves_does_not_stop_the_write(database: Database) -> None:
+    async with held(database):
+        leaving = asyncio.create_task(database.write(add("left")))
+        await asyncio.sleep(0)
+        leaving.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    await database.write(add("next"))
+
+    assert await names(database) == {"left", "next"}
+
+
+async def test_reading_never_writes(database: Database) -> None:
+    with pytest.raises(NodexaError) as refused:
+        await database.read(add("a"))
+
+    assert refused.value.code == "storage_unavailable"
+
+
+async def fill(database: Database, pages: int) -> None:
+    """Lets the file grow by so many pages and no more."""
+    await database.write(
+        lambda db: db.conn.execute(
+            f"pragma max_page_count={db.conn.execute('pragma page_count').fetchone()[0] + pages}"
+        )
+    )
+
+
+async def test_a_full_disk_is_an_outage_that_passes(database: Database) -> None:
+    await fill(database, 2)
+    large = "x" * 100_000
+
+    with pytest.raises(NodexaError) as refused:
+        await database.write(add(large))
+
+    assert (refused.value.code, refused.value.retry_after) == ("storage_unavailable", 1)
+    assert "disk" not in refused.value.message
+    assert await names(database) == set()
+    await fill(database, 1000)
+    assert await database.write(add(large)) == 1
+
+
+async def test_an_outage_tells_each_of_its_callers_apart(database: Database) -> None:
+    await fill(database, 2)
+    async with held(database):
+        together = [asyncio.create_task(database.write(add(letter * 100_000))) for letter in "abc"]
+
+    outcomes = await asyncio.gather(*together, return_exceptions=True)
+
+    # One object for all would carry one response's id to another's caller.
+    assert len({id(outcome) for outcome in outcomes}) == 3
+    assert all(isinstance(outcome, NodexaError) for outcome in outcomes)
+
+
+async def test_another_writer_s_lock_is_an_outage_that_passes(database: Database, tmp_path: Path) -> None:
+    await database.write(lambda db: db.conn.execute("pragma busy_timeout=1"))
+    other = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
+    other.execute("begin immediate")
+
+    with pytest.raises(NodexaError) as refused:
+        await database.write(add("a"))
+    other.execute("rollback")
+    other.close()
+
+    assert refused.value.code == "storage_unavailable"
+    assert await database.write(add("a")) == 1
+
+
+async def test_new_work_is_turned_away_from_a_full_queue_and_running_work_waits(database: Database) -> None:
+    async with held(database):
+        waiting = [asyncio.create_task(database.write(add(f"{n}"))) for n in range(module.QUEUE_LIMIT + 10)]
+        await asyncio.sleep(0)
+        with pytest.raises(NodexaError) as refused:
+            await database.write(add("new"), new_work=True)
+
+    assert (refused.value.code, refused.value.retry_after) == ("storage_unavailable", 1)
+    assert sum(await asyncio.gather(*waiting)) == module.QUEUE_LIMIT + 10
+
+
+async def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "test.db")
+    await database.write(lambda db: db.execute("create table things(name text primary key, size integer) strict"))
+    asked = [asyncio.create_task(database.write(add(f"{number}"))) for number in range(50)]
+    await asyncio.sleep(0)
+
+    await database.close()
+    await asyncio.gather(*asked)
+
+    again = await Database.open(tmp_path / "test.db")
+    assert len(await names(again)) == 50
+    await again.close()
+
+
+async def test_a_second_core_is_kept_out_until_the_first_is_closed(database: Database, tmp_path: Path) -> None:
+    with pytest.raises(InUseError, match="in use by another core") as refused:
+        await Database.open(tmp_path / "test.db")
+
+    assert str(tmp_path) in str(refused.value)
+    await database.write(add("a"))
+
+
+def modes_in(folder: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+async def test_every_file_is_readable_by_its_owner_only(database: Database, tmp_path: Path) -> None:
+    await database.write(add("a"))
+
+    assert modes_in(tmp_path) == dict.fromkeys(["test.db", "test.db-wal", "test.db-shm", "test.lock"], 0o600)
+
+
+async def test_the_log_is_durable_and_checked(database: Database) -> None:
+    def pragmas(db: Tables) -> list[object]:
+        return [
+            db.conn.execute(f"pragma {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+
+    assert await database.write(pragmas) == ["wal", 2, 1]

@@ -1,0 +1,161 @@
+"""The schema: each step once, on an empty file or a full one; and what the triggers keep safe."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from nodexa.v1.item_pb2 import ItemList
+from sqlite_utils import Database as Tables
+
+from service.store.database import Database
+from service.store.migrations import migrations
+from service.store.responses import ResponseRow, ResponseStore, Segment
+
+ROW = ResponseRow(
+    id="resp_1",
+    org_id="org_1",
+    assistant_id="asst_1",
+    user_id="",
+    key_id="key_1",
+    previous_response_id="",
+    status="in_progress",
+    background=False,
+    created_at=0,
+    expires_at=100,
+)
+FIRST, SECOND = Segment(0, 1, b"a"), Segment(2, 2, b"b")
+
+
+def schema(path: Path) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(path)) as conn:
+        return conn.execute("select type, name, sql from sqlite_master order by name").fetchall()
+
+
+async def opened(path: Path) -> tuple[Database, ResponseStore]:
+    database = await Database.open(path)
+    await database.write(
+        lambda db: db.execute("insert or ignore into organizations(id, name, created_at) values('org_1', 'One', 0)")
+    )
+    return database, ResponseStore(database)
+
+
+async def test_opening_again_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    await (await Database.open(path)).close()
+    before = schema(path)
+
+    await (await Database.open(path)).close()
+
+    assert schema(path) == before
+    assert len(before) > 10
+
+
+async def test_a_file_of_an_older_version_is_brought_up_to_date_with_what_it_holds(tmp_path: Path) -> None:
+    path, fresh = tmp_path / "old.db", tmp_path / "fresh.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        migrations.apply(Tables(conn, execute_plugins=False), stop_before="0002_responses")
+        conn.execute("insert into organizations(id, name, created_at) values('org_old', 'Old', 0)")
+        assert not conn.execute("select 1 from sqlite_master where name = 'responses'").fetchone()
+    await (await Database.open(fresh)).close()
+
+    database = await Database.open(path)
+    kept = await database.read(lambda db: db.execute("select id from organizations").fetchall())
+    await database.close()
+
+    assert kept == [("org_old",)]
+    assert schema(path) == schema(fresh)
+
+
+def test_the_steps_are_numbered_in_order() -> None:
+    names = [migration.name for migration in migrations.pending(Tables(memory=True))]
+
+    assert [name.partition("_")[0] for name in names] == [f"{number:04}" for number in range(1, len(names) + 1)]
+
+
+STATEMENTS = {
+    "a segment that leaves a gap": "insert into response_segments values('resp_1', 5, 5, x'00')",
+    "a segment that ends elsewhere": "insert into response_segments values('resp_1', 2, 9, x'00')",
+    "a segment written over": "update response_segments set batch = x'00'",
+    "a segment again": "insert into response_segments values('resp_1', 0, 1, x'00')",
+    "a segment of nothing": "insert into response_segments values('resp_9', 0, 0, x'00')",
+    "an unknown state": "update responses set status = 'done'",
+    "a step back": "update responses set status = 'queued'",
+    "another owner": "update responses set org_id = 'org_2'",
+    "an organization that isn't there": "update api_keys set org_id = 'none'",
+    "a text for a time": "update responses set created_at = 'now'",
+    "an organization that still has responses": "delete from organizations",
+}
+
+
+@pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
+async def test_the_schema_refuses(tmp_path: Path, statement: str) -> None:
+    database, store = await opened(tmp_path / "test.db")
+    await database.write(
+        lambda db: db.execute(
+            "insert into api_keys values('key_1', 'org_1', 'k', 'abcd', zeroblob(32), '[1]', 0, null)"
+        )
+    )
+    await store.create(ROW, b"", ItemList().SerializeToString(), FIRST)
+
+    with pytest.raises(sqlite3.IntegrityError):
+        await database.write(lambda db: db.conn.execute(statement))
+    await database.close()
+
+
+async def test_the_log_has_one_writer(tmp_path: Path) -> None:
+    database, store = await opened(tmp_path / "test.db")
+    await store.create(ROW, b"", b"", FIRST)
+    await store.append(ROW.id, SECOND)
+
+    for late in (FIRST, SECOND, Segment(4, 4, b"d")):
+        with pytest.raises(RuntimeError, match="written by someone else"):
+            await store.append(ROW.id, late)
+        with pytest.raises(RuntimeError, match="written by someone else"):
+            await store.finish(ROW.id, late, status="completed", result=b"", finished_at=1)
+
+    assert await store.segments("org_1", ROW.id, -1) == [FIRST, SECOND]
+    await database.close()
+
+
+async def test_what_is_final_stays_as_it_is(tmp_path: Path) -> None:
+    database, store = await opened(tmp_path / "test.db")
+    await store.create(ROW, b"", b"", FIRST)
+    await store.finish(ROW.id, SECOND, status="failed", result=b"", finished_at=1)
+
+    with pytest.raises(RuntimeError):
+        await store.append(ROW.id, Segment(3, 3, b"c"))
+    with pytest.raises(sqlite3.IntegrityError):
+        await store.finish(ROW.id, Segment(3, 3, b"c"), status="completed", result=b"", finished_at=2)
+
+    assert await store.segments("org_1", ROW.id, -1) == [FIRST, SECOND]
+    assert await store.unfinished() == []
+    await database.close()
+
+
+async def test_what_was_kept_long_enough_goes_with_all_that_hangs_on_it(tmp_path: Path) -> None:
+    database, store = await opened(tmp_path / "test.db")
+    await store.create(ROW, b"s", b"", FIRST)
+    await store.finish(ROW.id, SECOND, status="completed", result=b"", finished_at=1)
+
+    assert await store.prune(ROW.expires_at - 1) == 0
+    assert await store.prune(ROW.expires_at) == 1
+
+    tables = ("responses", "response_requests", "response_results", "response_segments")
+    for table in tables:
+        assert await database.read(lambda db, table=table: db.table(table).count) == 0  # type: ignore[misc]
+    await database.close()
+
+
+async def test_the_log_is_read_from_the_segment_that_holds_the_next_event(tmp_path: Path) -> None:
+    database, store = await opened(tmp_path / "test.db")
+    await store.create(ROW, b"", b"", FIRST)
+    await store.append(ROW.id, SECOND)
+
+    found = {after: await store.segments("org_1", ROW.id, after) for after in (-1, 0, 1, 2)}
+
+    assert found == {-1: [FIRST, SECOND], 0: [FIRST, SECOND], 1: [SECOND], 2: []}
+    assert await store.segments("org_2", ROW.id, -1) == []
+    await database.close()

@@ -1,0 +1,73 @@
+"""The disk is full: new work is refused, what runs waits for it, reading goes on, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+from nodexa.v1.response_pb2 import Response, ResponseSettings
+
+from service.model.model import TextDelta
+from service.model.scripted import STOP, says
+from tests.conftest import CoreUnderTest
+from tests.service.refusals import refusal
+from tests.service.requests import asking, create, get, said, stream, watch
+from tests.service.runner.ladder import climb
+
+LARGE = "x" * 200_000
+
+
+async def fill(core: CoreUnderTest, pages: int) -> None:
+    """Lets the database grow by so many pages and no more."""
+    await core.core.database.write(
+        lambda db: db.conn.execute(
+            f"pragma max_page_count={db.conn.execute('pragma page_count').fetchone()[0] + pages}"
+        )
+    )
+
+
+async def test_new_work_is_refused_and_reading_goes_on(core: CoreUnderTest) -> None:
+    core.model.add(says("Hi"), says("Ho"))
+    before = await create(core)
+    await fill(core, 2)
+
+    answer = await refusal(core.responses.CreateResponse(asking(core, LARGE), metadata=core.metadata()))
+
+    assert (answer.status, answer.reason, answer.retry_after) == ("UNAVAILABLE", "storage_unavailable", 1)
+    assert len(core.model.prompts) == 1
+    assert await get(core, before.id) == before
+    await fill(core, 1000)
+    assert said(await create(core, LARGE)) == "Ho"
+
+
+async def test_what_runs_fails_with_every_event_in_its_log_once_there_is_room(core: CoreUnderTest) -> None:
+    gate = asyncio.Event()
+    core.model.add([[TextDelta("Once")], gate, [TextDelta(LARGE)], [TextDelta("never shown"), STOP]])
+    running = await create(core, settings=ResponseSettings(background=True))
+    following = asyncio.create_task(watch(core, running.id))
+    await fill(core, 2)
+    gate.set()
+    async with asyncio.timeout(10):
+        while not core.model.stopped:
+            assert (await get(core, running.id)).status == Response.STATUS_IN_PROGRESS
+    assert not following.done()
+
+    await fill(core, 1000)
+    async with asyncio.timeout(10):
+        events = await following
+
+    climb(events)
+    failed = events[-1].failed.response
+    assert failed.error.code == "storage_unavailable"
+    assert said(failed) == "Once" + LARGE
+    assert await watch(core, running.id) == events
+    assert (await get(core, running.id)).status == Response.STATUS_FAILED
+
+
+async def test_what_keeps_nothing_needs_no_disk(core: CoreUnderTest) -> None:
+    core.model.add(says("Hi"))
+    await fill(core, 0)
+
+    events = await stream(core, LARGE, settings=ResponseSettings(store=False))
+
+    climb(events)
+    assert said(events[-1].completed.response) == "Hi"
