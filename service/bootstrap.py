@@ -16,7 +16,6 @@ from service.settings import EMBEDDED_MODEL, Clock, Settings
 from service.store.administration import Administration, Page
 
 QUICKSTART: Final = "quickstart.env"
-INSTRUCTIONS: Final = "You are a helpful assistant. Answer briefly."
 
 
 async def bootstrap(
@@ -34,7 +33,8 @@ async def bootstrap(
         return
     organization = Organization(id=new_id("org"), name="First", operator=True)
     await store.add_organization(organization, now=clock())
-    assistant = Assistant(id=new_id("asst"), name="First", model=EMBEDDED_MODEL, instructions=INSTRUCTIONS)
+    # Without instructions: any system prompt at all makes the small embedded model answer worse.
+    assistant = Assistant(id=new_id("asst"), name="First", model=EMBEDDED_MODEL)
     await store.add_assistant(assistant, org_id=organization.id, now=clock())
     _, secret = await keys.make(organization.id, "first", [ApiKey.SCOPE_FULL_ACCESS])
     write_quickstart(path, {"NODEXA_API_KEY": secret, "NODEXA_ASSISTANT_ID": assistant.id} | addresses)
