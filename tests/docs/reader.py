@@ -17,7 +17,7 @@ README: Final = blocks((ROOT / "README.md").read_text(encoding="utf-8"))
 OLLAMA: Final = "http://127.0.0.1:11434/v1"
 OPENAI: Final = "https://api.openai.com/v1"
 GGUF: Final = "/models/qwen3-4b-instruct-q4_k_m.gguf"
-SECONDS: Final = 100.0
+SECONDS: Final = 240.0
 
 
 @dataclass(frozen=True, slots=True)

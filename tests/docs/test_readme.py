@@ -13,6 +13,8 @@ from tests.sdk.stack import Stack
 from tests.sdk.wire_check import check_items
 
 QUESTION = "What is the capital of France?"
+# A model that shares its two cores with others takes its time.
+patient = pytest.mark.timeout(300)
 OWN_MODEL = "Bring your own model"
 
 
@@ -78,6 +80,7 @@ def test_a_model_of_nodexa_toml_answers(reader: Reader, readers_stack: Stack) ->
 
 
 @pytest.mark.slow
+@patient
 def test_the_embedded_model_answers_curl_piece_by_piece(first_time_reader: Reader) -> None:
     events = events_of(first_time_reader.runs(program("curl")).encode())
     final = check_ladder(events)
@@ -89,6 +92,7 @@ def test_the_embedded_model_answers_curl_piece_by_piece(first_time_reader: Reade
 
 
 @pytest.mark.slow
+@patient
 def test_the_embedded_model_answers_python(first_time_reader: Reader) -> None:
     *texts, usage = first_time_reader.runs(program("Python")).splitlines()
     assert len(texts) > 1
@@ -96,12 +100,14 @@ def test_the_embedded_model_answers_python(first_time_reader: Reader) -> None:
 
 
 @pytest.mark.slow
+@patient
 @pytest.mark.node
 def test_the_embedded_model_answers_node(first_time_reader: Reader) -> None:
     assert first_time_reader.runs(program("Node")).strip()
 
 
 @pytest.mark.slow
+@patient
 def test_a_gguf_file_of_ones_own_answers(first_time_reader: Reader) -> None:
     first_time_reader.runs(own_model("--gguf"))
     first_time_reader.shell("nodexa assistants create --name mine --model local")
