@@ -35,13 +35,14 @@ def test_the_table_has_a_row_for_every_rpc_and_no_other() -> None:
     assert set(METHODS) >= OPERATOR_ONLY
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("method", "scope"), CASES, ids=lambda value: str(value).rpartition("/")[2])
 async def test_a_scope_reaches_what_the_contract_says(
-    core: CoreUnderTest, method: str, scope: ApiKey.Scope.ValueType
+    shared: CoreUnderTest, method: str, scope: ApiKey.Scope.ValueType
 ) -> None:
     request = CreateApiKeyRequest(name="key", scopes=[scope])
-    made = await core.admin.CreateApiKey(request, metadata=core.metadata())
-    call = rpc(core.channel, method, request_of(method), [("x-api-key", made.secret)])
+    made = await shared.admin.CreateApiKey(request, metadata=shared.metadata())
+    call = rpc(shared.channel, method, request_of(method), [("x-api-key", made.secret)])
     allowed = scope == FULL or (scope == ASSISTANT and method in CREATING | RESUMING)
 
     if allowed and method in ANSWERED_WITH_NOTHING_TO_FIND:
@@ -53,30 +54,33 @@ async def test_a_scope_reaches_what_the_contract_says(
     assert (answer.status == "PERMISSION_DENIED") == (not allowed)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("method", sorted(OPERATOR_ONLY), ids=lambda value: value.rpartition("/")[2])
-async def test_only_the_operator_s_organization_changes_the_installation(core: CoreUnderTest, method: str) -> None:
-    made = await core.admin.CreateOrganization(CreateOrganizationRequest(name="Other"), metadata=core.metadata())
+async def test_only_the_operator_s_organization_changes_the_installation(shared: CoreUnderTest, method: str) -> None:
+    made = await shared.admin.CreateOrganization(CreateOrganizationRequest(name="Other"), metadata=shared.metadata())
 
-    answer = await refusal(rpc(core.channel, method, request_of(method), [("x-api-key", made.secret)]))
+    answer = await refusal(rpc(shared.channel, method, request_of(method), [("x-api-key", made.secret)]))
 
     assert (answer.status, answer.reason) == ("PERMISSION_DENIED", "insufficient_scope")
     assert "operator" in answer.message
 
 
-async def test_scopes_add_up(core: CoreUnderTest) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_scopes_add_up(shared: CoreUnderTest) -> None:
     request = CreateApiKeyRequest(name="both", scopes=[USER, ASSISTANT])
-    made = await core.admin.CreateApiKey(request, metadata=core.metadata())
+    made = await shared.admin.CreateApiKey(request, metadata=shared.metadata())
     method = "/nodexa.v1.ResponseService/CreateResponse"
 
-    answer = await refusal(rpc(core.channel, method, request_of(method), [("x-api-key", made.secret)]))
+    answer = await refusal(rpc(shared.channel, method, request_of(method), [("x-api-key", made.secret)]))
 
     assert answer.reason == "missing_required_field"
 
 
-async def test_the_refusal_says_which_scope_is_needed(core: CoreUnderTest) -> None:
-    made = await core.admin.CreateApiKey(CreateApiKeyRequest(name="k", scopes=[USER]), metadata=core.metadata())
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_refusal_says_which_scope_is_needed(shared: CoreUnderTest) -> None:
+    made = await shared.admin.CreateApiKey(CreateApiKeyRequest(name="k", scopes=[USER]), metadata=shared.metadata())
     method = "/nodexa.v1.ResponseService/CreateResponse"
 
-    answer = await refusal(rpc(core.channel, method, request_of(method), [("x-api-key", made.secret)]))
+    answer = await refusal(rpc(shared.channel, method, request_of(method), [("x-api-key", made.secret)]))
 
     assert "assistant or full_access" in answer.message

@@ -137,11 +137,12 @@ BAD_ASSISTANTS: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("fields", "code", "param"), BAD_ASSISTANTS.values(), ids=BAD_ASSISTANTS)
 async def test_an_assistant_that_could_not_answer_is_refused(
-    core: CoreUnderTest, fields: dict[str, Any], code: str, param: str
+    shared: CoreUnderTest, fields: dict[str, Any], code: str, param: str
 ) -> None:
-    answer = await refusal(make(core, **fields))
+    answer = await refusal(make(shared, **fields))
 
     assert (answer.reason, answer.param) == (code, param)
 
@@ -160,12 +161,13 @@ BAD_MASKS = {
 }
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("paths", "code"), BAD_MASKS.values(), ids=BAD_MASKS)
-async def test_a_mask_that_names_something_else_is_refused(core: CoreUnderTest, paths: list[str], code: str) -> None:
-    assistant = await refusal(update(core, Assistant(id=core.assistant_id, name="N"), *paths))
-    own = await core.admin.GetOrganization(pb.GetOrganizationRequest(), metadata=core.metadata())
+async def test_a_mask_that_names_something_else_is_refused(shared: CoreUnderTest, paths: list[str], code: str) -> None:
+    assistant = await refusal(update(shared, Assistant(id=shared.assistant_id, name="N"), *paths))
+    own = await shared.admin.GetOrganization(pb.GetOrganizationRequest(), metadata=shared.metadata())
     request = pb.UpdateOrganizationRequest(organization=own, update_mask=FieldMask(paths=paths))
-    organization = await refusal(core.admin.UpdateOrganization(request, metadata=core.metadata()))
+    organization = await refusal(shared.admin.UpdateOrganization(request, metadata=shared.metadata()))
 
     assert (assistant.reason, assistant.param) == (code, "update_mask")
     assert (organization.reason, organization.param) == (code, "update_mask")
@@ -234,15 +236,16 @@ BAD_MODELS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("fields", "param"), BAD_MODELS.values(), ids=BAD_MODELS)
 async def test_a_model_that_could_not_be_reached_is_refused(
-    core: CoreUnderTest, fields: dict[str, Any], param: str
+    shared: CoreUnderTest, fields: dict[str, Any], param: str
 ) -> None:
-    answer = await refusal(add_model(core, **fields))
+    answer = await refusal(add_model(shared, **fields))
 
     assert (answer.status, answer.reason, answer.param) == ("INVALID_ARGUMENT", "invalid_request", param)
     assert "secret" not in answer.message
-    assert await model_names(core) == [MODEL]
+    assert await model_names(shared) == [MODEL]
 
 
 async def test_an_assistant_whose_model_is_gone_says_so(core: CoreUnderTest) -> None:
@@ -281,9 +284,10 @@ BAD_KEYS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("fields", "param"), BAD_KEYS.values(), ids=BAD_KEYS)
-async def test_a_key_that_reaches_nothing_is_refused(core: CoreUnderTest, fields: dict[str, Any], param: str) -> None:
-    answer = await refusal(core.admin.CreateApiKey(pb.CreateApiKeyRequest(**fields), metadata=core.metadata()))
+async def test_a_key_that_reaches_nothing_is_refused(shared: CoreUnderTest, fields: dict[str, Any], param: str) -> None:
+    answer = await refusal(shared.admin.CreateApiKey(pb.CreateApiKeyRequest(**fields), metadata=shared.metadata()))
 
     assert (answer.status, answer.param) == ("INVALID_ARGUMENT", param)
 

@@ -90,12 +90,13 @@ STRANGE: dict[str, Callable[[str], Metadata]] = {
 }
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("headers", STRANGE.values(), ids=STRANGE)
-async def test_whatever_is_no_key_of_ours_is_invalid(core: CoreUnderTest, headers: Callable[[str], Metadata]) -> None:
-    answer = await turned_away(core, headers(core.key))
+async def test_whatever_is_no_key_of_ours_is_invalid(shared: CoreUnderTest, headers: Callable[[str], Metadata]) -> None:
+    answer = await turned_away(shared, headers(shared.key))
 
     assert (answer.status, answer.reason) == ("UNAUTHENTICATED", "invalid_api_key")
-    assert core.key not in answer.message
+    assert shared.key not in answer.message
 
 
 @pytest.mark.parametrize("second", ["x-api-key", "authorization"])

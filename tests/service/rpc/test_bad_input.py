@@ -181,20 +181,21 @@ ROWS = {
 }
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-async def test_a_bad_request_is_refused_before_anything_happens(core: CoreUnderTest, row: Row) -> None:
-    request = asking(core, **row.request)
+async def test_a_bad_request_is_refused_before_anything_happens(shared: CoreUnderTest, row: Row) -> None:
+    request = asking(shared, **row.request)
 
-    unary = await refusal(core.responses.CreateResponse(request, metadata=core.metadata(x_request_id="same")))
-    streamed = await refusal(core.responses.StreamResponse(request, metadata=core.metadata(x_request_id="same")))
+    unary = await refusal(shared.responses.CreateResponse(request, metadata=shared.metadata(x_request_id="same")))
+    streamed = await refusal(shared.responses.StreamResponse(request, metadata=shared.metadata(x_request_id="same")))
 
     assert (unary.reason, unary.param, unary.status) == (row.code, row.param, row.status)
     assert streamed == unary
     assert unary.message.endswith((".", "…"))
     assert "canary" not in unary.message
     assert unary.response_id == ""
-    assert not core.model.prompts
-    listed = await core.responses.ListResponses(ListResponsesRequest(), metadata=core.metadata())
+    assert not shared.model.prompts
+    listed = await shared.responses.ListResponses(ListResponsesRequest(), metadata=shared.metadata())
     assert not listed.responses
 
 

@@ -59,15 +59,16 @@ async def test_a_request_without_an_id_gets_one(core: CoreUnderTest) -> None:
     assert first.request_id != second.request_id
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("code", ACTED_UPON)
-async def test_a_failure_before_any_output_is_told_by_its_code_and_kept(core: CoreUnderTest, code: str) -> None:
-    core.model.add([NodexaError(code, "Words for people.", retry_after=6.2)])
+async def test_a_failure_before_any_output_is_told_by_its_code_and_kept(shared: CoreUnderTest, code: str) -> None:
+    shared.model.add([NodexaError(code, "Words for people.", retry_after=6.2)])
 
-    answer = await refusal(core.responses.CreateResponse(asking(core), metadata=core.metadata()))
+    answer = await refusal(shared.responses.CreateResponse(asking(shared), metadata=shared.metadata()))
 
     assert (answer.status, answer.reason, answer.message) == (STATUS_OF[code], code, "Words for people.")
     assert answer.retry_after == 7
-    stored = await get(core, answer.response_id)
+    stored = await get(shared, answer.response_id)
     assert (stored.error.code, stored.error.message) == (code, "Words for people.")
 
 
@@ -146,9 +147,10 @@ async def test_line_breaks_in_an_id_stay_inside_the_message(core: CoreUnderTest)
     assert "\n" not in answer.message
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.rpartition("/")[2])
-async def test_bytes_that_are_no_message_are_refused_in_words(core: CoreUnderTest, method: str) -> None:
-    answer = await refusal(rpc(core.channel, method, b"\xff\xff\xff\xff", core.metadata()))
+async def test_bytes_that_are_no_message_are_refused_in_words(shared: CoreUnderTest, method: str) -> None:
+    answer = await refusal(rpc(shared.channel, method, b"\xff\xff\xff\xff", shared.metadata()))
 
     assert (answer.status, answer.reason) == ("INVALID_ARGUMENT", "invalid_request")
 

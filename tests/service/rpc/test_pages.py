@@ -82,10 +82,11 @@ async def test_the_pages_of_a_list_are_the_list(core: CoreUnderTest, name: str) 
         assert found[-1]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", [*LISTS, "ListInputItems"])
 @pytest.mark.parametrize("size", [-1, 101, 2_000_000_000])
-async def test_a_page_of_no_possible_size_is_refused(core: CoreUnderTest, name: str, size: int) -> None:
-    answer = await refusal(pages(core, name, size))
+async def test_a_page_of_no_possible_size_is_refused(shared: CoreUnderTest, name: str, size: int) -> None:
+    answer = await refusal(pages(shared, name, size))
 
     assert (answer.status, answer.reason, answer.param) == ("INVALID_ARGUMENT", "invalid_request", "page_size")
 
