@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs.blocks import Block, blocks
+from tests.sdk.node_sdk import MODULES, expect_node
 from tests.service.cli.served import ROOT, environment
 
 README: Final = blocks((ROOT / "README.md").read_text(encoding="utf-8"))
@@ -61,9 +62,10 @@ def _command(block: Block, text: str, folder: Path) -> list[str]:
         return ["sh", "-e", "-c", text]
     if block.language == "python":
         return [sys.executable, "-P", "-c", text]
+    expect_node()
     modules = folder / "node_modules"
     if not modules.exists():
-        modules.symlink_to(ROOT / "tests" / "sdk" / "node" / "node_modules")
+        modules.symlink_to(MODULES)
     program = folder / "program.mjs"
     program.write_text(text)
     return ["node", str(program)]

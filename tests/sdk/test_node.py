@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.sdk.node_sdk import PROGRAMS, expect_node
 from tests.sdk.stack import Stack
 from tests.sdk.wire_check import Exchange, check_exchanges
 from tests.service.cli.served import SECONDS, environment
 
 pytestmark = pytest.mark.node
 
-FOLDER: Final = Path(__file__).parent / "node"
-ADVICE: Final = (
-    "`make test` installs what the Node SDK's tests need, except Node itself (18 or newer). "
-    "To leave these tests out: NODEXA_SKIP_NODE=1 make test"
-)
 CALLS: Final = [["weather", "Paris"], ["weather", "Rome"]]
 ANSWER: Final = "The tools said: Paris; Rome"
 
@@ -31,14 +25,13 @@ Run = Callable[..., Any]
 @pytest.fixture
 def run(stack: Stack, assistant: str) -> Run:
     """Runs a program with arguments; what it reports, once everything that it was told has been checked."""
-    assert shutil.which("node"), f"There is no node here. {ADVICE}"
-    assert (FOLDER / "node_modules" / "openai").is_dir(), f"The Node SDK is not installed. {ADVICE}"
+    expect_node()
 
     def start(program: str, *arguments: str, **env: str) -> Any:
         reached = {"NODEXA_BASE_URL": stack.base_url, "NODEXA_API_KEY": stack.key, "NODEXA_ASSISTANT_ID": assistant}
         done = subprocess.run(
             ["node", program, *arguments],
-            cwd=FOLDER,
+            cwd=PROGRAMS,
             env=environment(**reached, **env),
             capture_output=True,
             text=True,
