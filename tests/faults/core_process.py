@@ -1,0 +1,157 @@
+"""The core as a process of its own, which a test may kill: started, read from, and never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from nodexa.v1.admin_pb2 import Assistant, Model
+from nodexa.v1.admin_service_pb2 import CreateAssistantRequest, CreateModelRequest
+from nodexa.v1.admin_service_pb2_grpc import AdminServiceStub
+from nodexa.v1.event_pb2 import EventBatch
+from nodexa.v1.response_service_pb2 import CreateResponseRequest, WatchResponseRequest
+from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
+
+from service.bootstrap import QUICKSTART, read_quickstart
+from tests.service.requests import user
+
+if TYPE_CHECKING:
+    from nodexa.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
+    from nodexa.v1.response_service_pb2_grpc import ResponseServiceAsyncStub
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SECONDS: Final = 30.0
+
+
+@dataclass(slots=True)
+class CoreProcess:
+    """A core on `data`; `log` is what it has said so far, a JSON object a line."""
+
+    data: Path
+    process: asyncio.subprocess.Process
+    log: list[dict[str, Any]] = field(default_factory=list)
+    address: str = ""
+    channel: grpc.aio.Channel | None = None
+
+    @property
+    def responses(self) -> ResponseServiceAsyncStub:
+        assert self.channel
+        return ResponseServiceStub(self.channel)
+
+    @property
+    def admin(self) -> AdminServiceAsyncStub:
+        assert self.channel
+        return AdminServiceStub(self.channel)
+
+    @property
+    def metadata(self) -> list[tuple[str, str]]:
+        return [("x-api-key", read_quickstart(self.data / QUICKSTART)["NODEXA_API_KEY"])]
+
+    async def listening(self) -> None:
+        """Returns when it answers; fails when it ends before."""
+        async with asyncio.timeout(SECONDS):
+            while not self.address:
+                assert await self._read(), f"the core ended: {self.log}"
+                if found := re.match(r"listening on ([^,]+)", self.log[-1]["message"] if self.log else ""):
+                    self.address = found[1]
+        self.channel = grpc.aio.insecure_channel(self.address)
+
+    async def ended(self) -> int:
+        """Its exit status, once it has ended by itself or by a signal."""
+        async with asyncio.timeout(SECONDS):
+            while await self._read():
+                pass
+            return await self.process.wait()
+
+    async def kill(self) -> None:
+        """Ends it as a power cut would."""
+        self.process.kill()
+        await self.ended()
+
+    async def terminate(self) -> int:
+        """Asks it to end; its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return await self.ended()
+
+    def messages(self) -> str:
+        """All that it said."""
+        return "\n".join(line["message"] + line.get("exception", "") for line in self.log)
+
+    async def _read(self) -> bool:
+        assert self.process.stderr
+        line = await self.process.stderr.readline()
+        # gRPC's own core writes lines of its own form before any of ours can stop it.
+        if line.startswith(b"{"):
+            self.log.append(json.loads(line))
+        return bool(line)
+
+
+@asynccontextmanager
+async def core_process(data: Path, *arguments: str, grpc_address: str = "127.0.0.1:0") -> AsyncIterator[CoreProcess]:
+    """Starts a core; it is gone after the block, whatever happened in it."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "service", "--data", str(data), "--grpc", grpc_address, *arguments),
+        cwd=ROOT,
+        env={**kept, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    core = CoreProcess(data, process)
+    try:
+        yield core
+    finally:
+        if core.channel:
+            await core.channel.close()
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def answering_core(data: Path, *arguments: str) -> AsyncIterator[CoreProcess]:
+    """The same, once it answers."""
+    async with core_process(data, *arguments) as core:
+        await core.listening()
+        yield core
+
+
+async def assistant_on(core: CoreProcess, base_url: str) -> str:
+    """The id of a new assistant that writes with the model server at `base_url`."""
+    model = Model(name="upstream", kind=Model.KIND_OPENAI_CHAT, base_url=base_url)
+    await core.admin.CreateModel(CreateModelRequest(model=model), metadata=core.metadata)
+    assistant = Assistant(name="Tested", model="upstream")
+    made = await core.admin.CreateAssistant(CreateAssistantRequest(assistant=assistant), metadata=core.metadata)
+    return made.id
+
+
+def asking(assistant_id: str, text: str, **more: Any) -> CreateResponseRequest:
+    """A request with the user's words."""
+    return CreateResponseRequest(assistant_id=assistant_id, input=[user(text)], **more)
+
+
+async def watched(core: CoreProcess, response_id: str) -> EventBatch:
+    """The whole log of a response as one batch, to its end."""
+    request = WatchResponseRequest(id=response_id)
+    whole = EventBatch()
+    async with asyncio.timeout(SECONDS):
+        async for batch in core.responses.WatchResponse(request, metadata=core.metadata):
+            whole.events.extend(batch.events)
+    return whole
+
+
+def integrity(data: Path) -> str:
+    """What SQLite finds wrong with the database of a core that isn't running; `ok` where nothing is."""
+    with closing(sqlite3.connect(data / "nodexa.db")) as conn:
+        assert conn.execute("pragma foreign_key_check").fetchall() == []
+        return str(conn.execute("pragma integrity_check").fetchone()[0])
