@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
@@ -198,3 +199,18 @@ def test_a_state_that_is_final_can_be_told_once_only() -> None:
             continue
         raise AssertionError(f"completed became {Response.Status.Name(status)}")
     assert Response.STATUS_COMPLETED not in NEXT
+
+
+@pytest.mark.parametrize("kind", sorted(STEPS))
+def test_every_event_of_the_contract_can_be_folded(kind: str) -> None:
+    emitter = emitter_of(RUNNING)
+    begun = events_of([emitter.begin(), emitter.feed([TextDelta("Once")])])
+    event = ResponseEvent(sequence_number=len(begun))
+    getattr(event, kind).SetInParent()
+
+    fold([*begun, event])
+
+
+def test_an_event_without_a_kind_is_a_bug() -> None:
+    with pytest.raises(ValueError, match="no rule to fold"):
+        fold([ResponseEvent()])

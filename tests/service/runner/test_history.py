@@ -169,7 +169,7 @@ async def test_the_next_turn_does_not_inherit_instructions(core: CoreUnderTest) 
 
     await create(core, "2", previous_response_id=first.id)
 
-    assert core.model.prompts[0].instructions.endswith("\n\nBe brief.")
+    assert core.model.prompts[0].instructions.endswith("Be brief.")
     assert "Be brief." not in core.model.prompts[1].instructions
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from nodexa.v1.response_pb2 import Response, ResponseSettings
-from nodexa.v1.response_service_pb2 import GetResponseRequest
+from nodexa.v1.response_service_pb2 import GetResponseRequest, WatchResponseRequest
 
 from service.errors import NodexaError
 from service.ids import new_id
@@ -17,11 +17,12 @@ from service.model.scripted import STOP, ScriptedModel, says
 from service.runner.admission import Admission
 from service.runner.caller import Caller
 from service.runner.history import History
+from service.runner.log import MESSAGE_BYTES
 from service.runner.run import Stop
 from service.runner.runner import Runner
 from service.settings import Settings, now_ms
 from service.store.responses import ResponseStore
-from tests.conftest import CoreUnderTest, running_core
+from tests.conftest import CoreUnderTest, events_in, running_core
 from tests.service.refusals import refusal
 from tests.service.requests import asking, create, get, organization_id, said, stream, watch
 from tests.service.runner.ladder import climb, kinds
@@ -198,3 +199,18 @@ async def test_a_failure_before_any_output_is_the_error_of_a_unary_call(core: Co
     assert (answer.status, answer.reason) == ("UNAVAILABLE", "upstream_error")
     stored = await get(core, answer.response_id)
     assert (stored.status, stored.error.code) == (Response.STATUS_FAILED, "upstream_error")
+
+
+async def test_a_reader_that_comes_late_gets_pieces_of_a_bounded_size(core: CoreUnderTest) -> None:
+    words = [[TextDelta(f"{number:05}" * 900)] for number in range(200)]
+    core.model.add([*words, [STOP]])
+    whole = await stream(core)
+
+    request = WatchResponseRequest(id=whole[0].created.response.id)
+    batches = [batch async for batch in core.responses.WatchResponse(request, metadata=core.metadata())]
+
+    assert events_in(batches) == whole
+    # The events that repeat the whole text are the last ones, and travel together.
+    *pieces, _ = batches
+    assert len(pieces) >= 3
+    assert max(batch.ByteSize() for batch in pieces) < 2 * MESSAGE_BYTES
