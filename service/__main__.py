@@ -75,7 +75,10 @@ async def _run(settings: Settings) -> None:
         )
         await serving(core)
         log.info("listening on %s", ", ".join(core.addresses))
+        warming = asyncio.create_task(core.catalog.warm())
         await stopped.wait()
+        warming.cancel()
+        await asyncio.wait([warming])
     finally:
         await core.stop()
 

@@ -65,6 +65,12 @@ class Catalog:
                 self._close_later(opened[1])
         return self._open[name][1]
 
+    async def warm(self) -> None:
+        """Prepares the models that assistants use, so that no first question waits for weights to load."""
+        for config in await self.configs():
+            if await self._store.uses_model(config.name):
+                await (await self.model(config.name)).warm()
+
     def forget(self) -> None:
         """Reads everything anew: an administrator changed something."""
         self._assistants.clear()
