@@ -36,7 +36,7 @@ async def stream_until(core: CoreProcess, assistant_id: str, count: int) -> Even
 
 
 # Right after the first events, in the middle of the first item, and anywhere later.
-@pytest.mark.parametrize("count", [1, 3, 4, 5, 17, 60, 200])
+@pytest.mark.parametrize("count", [1, 3, 5, 40, 200])
 async def test_what_a_client_saw_survives_the_core(tmp_path: Path, count: int) -> None:
     data = tmp_path / "var"
     async with ChatServer() as upstream:
@@ -63,7 +63,8 @@ async def test_what_a_client_saw_survives_the_core(tmp_path: Path, count: int) -
             request = asking(assistant_id, "Go on", previous_response_id=response_id)
             answer = await refusal(core.responses.CreateResponse(request, metadata=core.metadata))
             assert answer.reason == "previous_response_failed"
-            assert len(upstream.requests) == 1
+            # Nobody asks the model a second time; a core that was quick to die never asked at all.
+            assert len(upstream.requests) <= 1
             assert await core.terminate() == 0
         assert integrity(data) == "ok"
 

@@ -50,11 +50,6 @@ async def test_a_second_core_disturbs_nothing_of_the_first(tmp_path: Path) -> No
 BROKEN = {
     "a damaged key": ("master.key", "short", "must hold exactly 32 bytes"),
     "a file that is no TOML": ("nodexa.toml", "models = [", "is not TOML"),
-    "an unknown setting": ("nodexa.toml", "modles = 1", "unknown settings: modles"),
-    "models that are none": ("nodexa.toml", "models = 3", "models must be tables"),
-    "a model that is none": ("nodexa.toml", "[models]\na = 3", "[models.a] must be a table"),
-    "an unknown kind of model": ("nodexa.toml", '[models.a]\nkind = "oracle"', "[models.a]"),
-    "an unknown field of a model": ("nodexa.toml", '[models.a]\nkind = "embedded"\ncolor = "red"', "color"),
 }
 
 

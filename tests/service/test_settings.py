@@ -1,0 +1,71 @@
+"""The operator's file: which models it names, and what it says when it can't be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nodexa.v1.admin_pb2 import Model
+
+from service.settings import EMBEDDED_MODEL, SettingsError, embedded_model, read_models
+
+FILE = """
+[models.big]
+kind = "openai_chat"
+base_url = "http://127.0.0.1:11434/v1"
+upstream_model = "qwen3:32b"
+api_key_env = "QWEN_KEY"
+no_images = true
+"""
+
+
+def test_without_a_file_there_is_the_model_that_comes_with_nodexa(tmp_path: Path) -> None:
+    assert read_models(tmp_path) == {EMBEDDED_MODEL: embedded_model()}
+    assert read_models(tmp_path / "none") == {EMBEDDED_MODEL: embedded_model()}
+
+
+def test_the_file_adds_models(tmp_path: Path) -> None:
+    (tmp_path / "nodexa.toml").write_text(FILE)
+
+    assert read_models(tmp_path)["big"] == Model(
+        name="big",
+        kind=Model.KIND_OPENAI_CHAT,
+        base_url="http://127.0.0.1:11434/v1",
+        upstream_model="qwen3:32b",
+        api_key_env="QWEN_KEY",
+        no_images=True,
+        from_file=True,
+    )
+
+
+def test_a_model_of_the_same_name_takes_the_place_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "nodexa.toml").write_text(f'[models."{EMBEDDED_MODEL}"]\nkind = "embedded"\ngguf = "/w.gguf"\n')
+
+    assert read_models(tmp_path)[EMBEDDED_MODEL].gguf == "/w.gguf"
+
+
+BROKEN = {
+    "no TOML": ("models = [", "is not TOML"),
+    "no UTF-8": (b"\xff\xfe", "is not TOML"),
+    "an unknown setting": ("modles = 1", "unknown settings: modles"),
+    "models that are none": ("models = 3", "models must be tables"),
+    "a model that is none": ("[models]\na = 3", "[models.a] must be a table"),
+    "no kind": ("[models.a]", "[models.a]"),
+    "an unknown kind": ('[models.a]\nkind = "oracle"', "[models.a]"),
+    "an unknown field": ('[models.a]\nkind = "embedded"\ncolor = "red"', "color"),
+    "a number for a text": ('[models.a]\nkind = "openai_chat"\nbase_url = 3', "[models.a]"),
+}
+
+
+@pytest.mark.parametrize(("content", "said"), BROKEN.values(), ids=BROKEN)
+def test_a_file_that_cannot_be_used_is_named_with_what_is_wrong(
+    tmp_path: Path, content: str | bytes, said: str
+) -> None:
+    path = tmp_path / "nodexa.toml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    with pytest.raises(SettingsError) as refused:
+        read_models(tmp_path)
+
+    assert said in str(refused.value)
+    assert str(refused.value).startswith(str(path))
