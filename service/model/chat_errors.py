@@ -27,6 +27,16 @@ CONTEXT = re.compile(
     rb"|reduce the length of the (?:messages|prompt|input)|inputs` tokens \+ `max_new_tokens",
     re.IGNORECASE,
 )
+
+
+class RefusedError(NodexaError):
+    """The server answered with an HTTP status that is no success."""
+
+    def __init__(self, code: str, message: str, *, http_status: int, retry_after: float | None) -> None:
+        super().__init__(code, message, retry_after=retry_after)
+        self.http_status = http_status
+
+
 CONTEXT_STATUSES = frozenset({400, 413, 422, 500})
 MAX_RETRY_AFTER = 86_400.0
 WORD = re.compile(r"[a-z][a-z0-9_.\-]{0,63}", re.IGNORECASE)
@@ -40,7 +50,8 @@ def refused(status: int, headers: Mapping[bytes, bytes], body: bytes, *, model: 
     if status == 429:
         return throttled(model, retry_after)
     code, message = STATUSES.get(status, STATUSES[status // 100 * 100] if 300 <= status < 600 else STATUSES[0])
-    return NodexaError(code, message.format(model=model, status=status), retry_after=retry_after)
+    message = message.format(model=model, status=status)
+    return RefusedError(code, message, http_status=status, retry_after=retry_after)
 
 
 def told(error: object, *, model: str) -> NodexaError:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from nodexa.v1.response_pb2 import JsonSchema, ResponseSettings, TextFormat
+from nodexa.v1.response_pb2 import JsonSchema, ResponseSettings
 from nodexa.v1.tool_pb2 import FunctionTool, ToolChoice
 
 from service.model.chat_messages import chat_messages
@@ -25,16 +25,19 @@ CHOICES: Mapping[int, str] = {
 COMPLETION_TOKENS_HOSTS = ("api.openai.com", "openai.azure.com", "services.ai.azure.com")
 
 
+STREAM: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+
+
 def chat_body(prompt: Prompt, *, model: str, limit_field: str = "max_tokens") -> bytes:
     """Returns the request's JSON. `model` is the server's id of it; `limit_field` as `limit_field_of` says."""
     settings = prompt.settings
     body: dict[str, Any] = {"model": model, "messages": chat_messages(prompt.instructions, prompt.items)}
     if prompt.streaming:
-        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        body |= STREAM
     if settings.HasField("max_output_tokens"):
         body[limit_field] = settings.max_output_tokens
-    body.update(_sampling(settings))
-    body.update(_form(settings))
+    body.update(sampling(settings))
+    body.update(form(settings))
     body.update(_tools(settings))
     return orjson.dumps(body)
 
@@ -51,7 +54,8 @@ def functions(settings: ResponseSettings) -> list[FunctionTool]:
     return [tool.function for tool in settings.tools.tools if tool.HasField("function")]
 
 
-def _sampling(settings: ResponseSettings) -> Iterator[tuple[str, Any]]:
+def sampling(settings: ResponseSettings) -> Iterator[tuple[str, Any]]:
+    """Yields the fields that say how tokens are chosen, where the answer stops and what is told of it."""
     for name in ("temperature", "top_p", "seed"):
         if settings.HasField(name):
             yield name, getattr(settings, name)
@@ -65,30 +69,28 @@ def _sampling(settings: ResponseSettings) -> Iterator[tuple[str, Any]]:
         yield "reasoning_effort", settings.reasoning.effort
 
 
-def _form(settings: ResponseSettings) -> Iterator[tuple[str, Any]]:
+def form(settings: ResponseSettings) -> Iterator[tuple[str, Any]]:
+    """Yields the fields that say what the text must look like."""
     if settings.text.HasField("verbosity"):
         yield "verbosity", settings.text.verbosity
-    if form := response_format(settings.text.format):
-        yield "response_format", form
+    kind = settings.text.format.WhichOneof("kind")
+    if kind == "json_object":
+        yield "response_format", {"type": "json_object"}
+    elif kind == "json_schema":
+        yield "response_format", schema_format(settings.text.format.json_schema)
 
 
-def response_format(form: TextFormat) -> dict[str, Any]:
-    """Returns `response_format`, empty for plain text."""
-    match form.WhichOneof("kind"):
-        case "json_object":
-            return {"type": "json_object"}
-        case "json_schema":
-            return {"type": "json_schema", "json_schema": dict(_schema(form.json_schema))}
-        case _:
-            return {}
+def schema_format(schema: JsonSchema) -> dict[str, Any]:
+    """Returns the `response_format` of a schema."""
+    return {"type": "json_schema", "json_schema": dict(_schema(schema))}
 
 
-def _schema(form: JsonSchema) -> Iterator[tuple[str, Any]]:
-    yield "name", form.name
-    yield "schema", orjson.Fragment(form.schema_json or "{}")
+def _schema(schema: JsonSchema) -> Iterator[tuple[str, Any]]:
+    yield "name", schema.name
+    yield "schema", orjson.Fragment(schema.schema_json or "{}")
     for name in ("strict", "description"):
-        if form.HasField(name):
-            yield name, getattr(form, name)
+        if schema.HasField(name):
+            yield name, getattr(schema, name)
 
 
 def _tools(settings: ResponseSettings) -> Iterator[tuple[str, Any]]:

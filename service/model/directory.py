@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
+from service.model import weights
+from service.model.embedded import EmbeddedModel
 from service.model.http_client import parse_address
 from service.model.model import Model
 from service.model.openai_chat import OpenAIChat
@@ -47,6 +50,15 @@ def _kind(config: ModelConfig) -> _Kind:
         raise ValueError("its kind is none that this version knows") from None
 
 
+def _open_embedded(config: ModelConfig, environment: Environment) -> Model:
+    return EmbeddedModel(config, environment=environment, cores=os.cpu_count() or 1)
+
+
+def _embedded_problem(config: ModelConfig, _: Environment) -> str:
+    weights.find(config.gguf)
+    return ""
+
+
 def _open_chat(config: ModelConfig, environment: Environment) -> Model:
     def api_key() -> str:
         if wrong := _key_problem(config, environment):
@@ -77,5 +89,6 @@ def _key_problem(config: ModelConfig, environment: Environment) -> str:
 
 
 KINDS: Mapping[ModelConfig.Kind.ValueType, _Kind] = {
+    ModelConfig.KIND_EMBEDDED: _Kind(_open_embedded, _embedded_problem),
     ModelConfig.KIND_OPENAI_CHAT: _Kind(_open_chat, _chat_problem),
 }

@@ -37,6 +37,9 @@ class Address:
     path: str
     """Path and query as they go over the wire."""
 
+    socket: str = ""
+    """The path of a unix socket to connect to; host and port are then only said in the request."""
+
     @property
     def authority(self) -> str:
         """The value of the `host` header."""
@@ -142,17 +145,16 @@ class HttpClient:
         if self._closed:
             raise ConnectFailedError("the client is closed")
         address = self._address
-        context = self._tls_context() if address.tls else None
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_timeout):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(loop),
-                    address.host,
-                    address.port,
-                    ssl=context,
-                    server_hostname=address.host if context else None,
-                )
+                if address.socket:
+                    _, connection = await loop.create_unix_connection(lambda: Connection(loop), address.socket)
+                else:
+                    context = self._tls_context() if address.tls else None
+                    _, connection = await loop.create_connection(
+                        lambda: Connection(loop), address.host, address.port, ssl=context
+                    )
         except TimeoutError as error:
             raise ConnectTimeoutError(str(error)) from error
         except OSError as error:

@@ -11,8 +11,9 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 from nodexa.v1.item_pb2 import ContentPart, InputText, Item, Message
 from nodexa.v1.response_pb2 import ResponseSettings
 
+from service.model.chat_upstream import Deadlines
 from service.model.model import Chunk, Model, Prompt, TextDelta
-from service.model.openai_chat import Deadlines, OpenAIChat
+from service.model.openai_chat import OpenAIChat
 
 QUICK = Deadlines(connect=2.0, idle=0.3, reply=0.3)
 
@@ -34,7 +35,7 @@ def model_on(url: str, **options: Any) -> OpenAIChat:
     return OpenAIChat(config, api_key=options.pop("api_key", lambda: "sk-canary"), chance=lambda: 0.5, **options)
 
 
-def asking(text: str, *, streaming: bool = True, **settings: Any) -> Prompt:
+def asking(text: str, /, *, streaming: bool = True, **settings: Any) -> Prompt:
     """Returns a prompt of one user message."""
     part = ContentPart(input_text=InputText(text=text))
     item = Item(message=Message(role=Message.ROLE_USER, content=[part]))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from service.errors import NodexaError
+from service.model.chat_upstream import Deadlines
 from service.model.model import (
     Finish,
     FinishReason,
@@ -16,7 +17,6 @@ from service.model.model import (
     TextDelta,
     TokenUsage,
 )
-from service.model.openai_chat import Deadlines
 from tests.fakes.chat_server import ChatServer, Raw
 from tests.service.model.chat_client import answer, asking, batches, model_on, text_of
 from tests.service.model.chat_json import DONE, STOP, delta, joined

@@ -1,0 +1,195 @@
+"""A chat-completions server: a request's body goes in, batches of chunks come out; retries and deadlines included."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import random
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from service.errors import NodexaError
+from service.model.chat_errors import broken, garbled, log_words, refused, stalled
+from service.model.chat_reply import JsonReader, Reader, StreamReader
+from service.model.http_client import Address, ConnectFailedError, ConnectTimeoutError, HttpClient
+from service.model.http_connection import (
+    Connection,
+    ConnectionLostError,
+    HttpError,
+    IdleTimeoutError,
+    MalformedAnswerError,
+)
+from service.model.model import Chunk
+
+log = logging.getLogger(__name__)
+
+RETRIES = 2
+RETRY_STATUSES = frozenset({502, 503, 504})
+FIRST_BACKOFF = 0.2
+MAX_ERROR_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a model server may take, in seconds."""
+
+    connect: float = 5.0
+    """To accept a connection, name look-up and TLS included."""
+
+    idle: float = 120.0
+    """Between two arrivals of bytes in a stream; the wait for the first token is one of them."""
+
+    reply: float = 600.0
+    """For a whole answer that is not streamed: nothing comes before its end."""
+
+    closing: float = 5.0
+    """For the usage and the end mark, once the answer itself is whole; then they are missed without complaint."""
+
+
+@functools.cache
+def default_tls() -> ssl.SSLContext:
+    """Returns the context that trusts what the machine trusts; made once, for reading the certificates takes time."""
+    return ssl.create_default_context()
+
+
+class Upstream:
+    """One chat-completions server.
+
+    `name` is the model that callers know. `api_key` is asked at each request; it raises NodexaError where there is none
+    and returns "" where none is needed. Failures before the first chunk are tried again where that can help: no
+    connection, a connection that broke before an answer, 502, 503, 504.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        *,
+        api_key: Callable[[], str],
+        deadlines: Deadlines,
+        tls_context: Callable[[], ssl.SSLContext] = default_tls,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._name = name
+        self._api_key = api_key
+        self._deadlines = deadlines
+        self._sleep = sleep
+        self._chance = chance
+        self._now = now
+        self._http = HttpClient(address, connect_timeout=deadlines.connect, tls_context=tls_context)
+
+    async def stream(self, body: bytes, *, streaming: bool) -> AsyncGenerator[list[Chunk], None]:
+        """Posts `body` and yields what each read brings; `streaming` is what the body asks for. Raises NodexaError."""
+        connection = await self._ask(body, streaming=streaming)
+        give_back = self._http.release
+        try:
+            reader = self._reader(connection, streaming=streaming)
+            while not reader.done and (data := await self._read(connection, reader)):
+                if chunks := reader.feed(data):
+                    yield chunks
+            last = reader.end()
+            give_back = self._http.release_soon
+            yield last
+        except HttpError as failure:
+            raise self._told(failure) from None
+        finally:
+            give_back(connection)
+
+    def close(self) -> None:
+        """Closes every connection; what is under way fails."""
+        self._http.close()
+
+    async def _ask(self, body: bytes, *, streaming: bool) -> Connection:
+        """Returns the connection with the head of a successful answer."""
+        headers = self._headers(streaming=streaming)
+        for attempt in range(RETRIES + 1):
+            try:
+                return await self._ask_once(body, headers, streaming=streaming)
+            except _UnavailableError as unavailable:
+                if attempt == RETRIES:
+                    raise unavailable.error from None
+                await self._sleep(FIRST_BACKOFF * 2**attempt * (0.5 + self._chance()))
+        raise AssertionError("unreachable")
+
+    async def _ask_once(self, body: bytes, headers: Mapping[str, str], *, streaming: bool) -> Connection:
+        idle = self._deadlines.idle if streaming else self._deadlines.reply
+        try:
+            connection = await self._http.post(body, headers, idle_timeout=idle)
+        except (ConnectFailedError, ConnectionLostError) as failure:
+            raise _UnavailableError(self._told(failure)) from None
+        except HttpError as failure:
+            raise self._told(failure) from None
+        if connection.status == 200:
+            return connection
+        try:
+            text = await self._error_body(connection)
+        finally:
+            self._http.release(connection)
+        log.warning("model %s: its server answered %d %s", self._name, connection.status, log_words(text))
+        error = refused(connection.status, connection.headers, text, model=self._name, now=self._now())
+        raise _UnavailableError(error) if connection.status in RETRY_STATUSES else error
+
+    def _headers(self, *, streaming: bool) -> Mapping[str, str]:
+        key = self._api_key()
+        return {
+            "accept": "text/event-stream" if streaming else "application/json",
+            "content-type": "application/json",
+            "user-agent": "nodexa",
+            **({"authorization": f"Bearer {key}"} if key else {}),
+        }
+
+    def _reader(self, connection: Connection, *, streaming: bool) -> Reader:
+        """Goes by what the server sends; some ignore `stream` one way or the other."""
+        kind = connection.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        streams = {b"text/event-stream": True, b"application/json": False}.get(kind, streaming)
+        return StreamReader(self._name) if streams else JsonReader(self._name)
+
+    async def _read(self, connection: Connection, reader: Reader) -> bytes:
+        if not reader.closing:
+            return await connection.read()
+        try:
+            async with asyncio.timeout(self._deadlines.closing):
+                return await connection.read()
+        except (TimeoutError, HttpError):
+            return b""
+
+    async def _error_body(self, connection: Connection) -> bytes:
+        """Returns the start of an error's body; what can't be read of it is not worth a second error."""
+        body = b""
+        try:
+            async with asyncio.timeout(self._deadlines.closing):
+                while len(body) < MAX_ERROR_BYTES and (data := await connection.read()):
+                    body += data
+        except (TimeoutError, HttpError):
+            pass
+        return body[:MAX_ERROR_BYTES]
+
+    def _told(self, failure: HttpError) -> NodexaError:
+        log.warning("model %s: %s: %s", self._name, type(failure).__name__, failure)
+        make, words = FAILURES[type(failure)]
+        return make(self._name, words)
+
+
+class _UnavailableError(Exception):
+    """A failure that may be gone at the next try."""
+
+    def __init__(self, error: NodexaError) -> None:
+        super().__init__(error.code)
+        self.error = error
+
+
+FAILURES: Mapping[type[HttpError], tuple[Callable[[str, str], NodexaError], str]] = {
+    ConnectFailedError: (
+        broken,
+        "can't be reached. Check that it runs, and the host, port and certificate of base_url",
+    ),
+    ConnectTimeoutError: (stalled, "did not accept a connection in time"),
+    ConnectionLostError: (broken, "closed the connection before its answer was whole. Try again; its log says why"),
+    IdleTimeoutError: (stalled, "fell silent in the middle of the request"),
+    MalformedAnswerError: (garbled, "something that is not HTTP"),
+}
