@@ -21,23 +21,29 @@ QUICKSTART: Final = "quickstart.env"
 async def bootstrap(
     settings: Settings, store: Administration, keys: KeyMaker, *, clock: Clock, new_id: NewId, address: str
 ) -> None:
-    """Makes what a fresh installation needs, or brings the addresses in `quickstart.env` up to date.
+    """Makes what a fresh installation lacks, or brings the addresses in `quickstart.env` up to date.
 
     `address` is the gRPC address that other programs use.
     """
     path = settings.data / QUICKSTART
     addresses = {"NODEXA_BASE_URL": settings.base_url, "NODEXA_GRPC": address}
-    if await store.organizations(Page(1)):
+    organization = next(iter(await store.organizations(Page(1))), None)
+    if organization is None:
+        organization = Organization(id=new_id("org"), name="First", operator=True)
+        await store.add_organization(organization, now=clock())
+    if await store.keys(organization.id, Page(1)):
         if path.exists():
             write_quickstart(path, read_quickstart(path) | addresses)
         return
-    organization = Organization(id=new_id("org"), name="First", operator=True)
-    await store.add_organization(organization, now=clock())
-    # Without instructions: any system prompt at all makes the small embedded model answer worse.
-    assistant = Assistant(id=new_id("asst"), name="First", model=EMBEDDED_MODEL)
-    await store.add_assistant(assistant, org_id=organization.id, now=clock())
-    _, secret = await keys.make(organization.id, "first", [ApiKey.SCOPE_FULL_ACCESS])
+    assistant = next(iter(await store.assistants(organization.id, Page(1))), None)
+    if assistant is None:
+        # Without instructions: any system prompt at all makes the small embedded model answer worse.
+        assistant = Assistant(id=new_id("asst"), name="First", model=EMBEDDED_MODEL)
+        await store.add_assistant(assistant, org_id=organization.id, now=clock())
+    key, secret = keys.mint(organization.id, "first", [ApiKey.SCOPE_FULL_ACCESS])
+    # The key works only after the file says it: a crash in between leads to a new key, never to a lost one.
     write_quickstart(path, {"NODEXA_API_KEY": secret, "NODEXA_ASSISTANT_ID": assistant.id} | addresses)
+    await keys.keep(organization.id, key, secret)
 
 
 def read_quickstart(path: Path) -> dict[str, str]:

@@ -37,13 +37,23 @@ class KeyMaker:
 
     async def make(self, org_id: str, name: str, scopes: list[ApiKey.Scope.ValueType]) -> tuple[ApiKey, str]:
         """The stored key and its secret."""
+        key, secret = self.mint(org_id, name, scopes)
+        await self.keep(org_id, key, secret)
+        return key, secret
+
+    def mint(self, org_id: str, name: str, scopes: list[ApiKey.Scope.ValueType]) -> tuple[ApiKey, str]:
+        """A key that works once it's kept, and its secret."""
         now = self.clock()
         key = ApiKey(id=self.new_id("key"), name=name, scopes=scopes)
         secret = self.keyring.mint(key_id=key.id, org_id=org_id, issued_at=now)
         key.hint = secret[-4:]
         key.create_time.FromMilliseconds(now)
-        await self.store.add_key(key, org_id=org_id, digest=self.keyring.digest(secret), now=now)
         return key, secret
+
+    async def keep(self, org_id: str, key: ApiKey, secret: str) -> None:
+        """Stores a minted key."""
+        digest = self.keyring.digest(secret)
+        await self.store.add_key(key, org_id=org_id, digest=digest, now=key.create_time.ToMilliseconds())
 
 
 class AdminServicer(AdminServiceServicer):

@@ -87,3 +87,14 @@ def test_a_damaged_master_key_is_said_to_be_one(tmp_path: Path, content: bytes) 
 
     with pytest.raises(ValueError, match="restore it from a backup"):
         load_keyring(path)
+
+
+async def test_a_first_start_that_was_cut_short_is_finished_by_the_next(settings: Settings) -> None:
+    async with running_core(settings, ScriptedModel()) as core:
+        first = core.quickstart
+        await core.core.database.write(lambda db: db.conn.execute("delete from api_keys").rowcount)
+    async with running_core(settings, ScriptedModel()) as core:
+        assistant = await core.admin.GetAssistant(GetAssistantRequest(id=core.assistant_id), metadata=core.metadata())
+
+    assert assistant.id == first["NODEXA_ASSISTANT_ID"]
+    assert core.key != first["NODEXA_API_KEY"]
