@@ -110,5 +110,5 @@ def test_the_embedded_model_answers_node(first_time_reader: Reader) -> None:
 @patient
 def test_a_gguf_file_of_ones_own_answers(first_time_reader: Reader) -> None:
     first_time_reader.runs(own_model("--gguf"))
-    first_time_reader.shell("nodexa assistants create --name mine --model local")
+    first_time_reader.shell("nodexa assistants create --name mine --model local --temperature 0")
     assert first_time_reader.shell("nodexa chat mine", text="Hello\n").strip()
