@@ -14,7 +14,8 @@ import orjson
 from service.errors import NodexaError
 from service.model.chat_answer import Answer
 from service.model.chat_errors import garbled
-from service.model.model import Chunk
+from service.model.chat_template import TextTemplate
+from service.model.model import Chunk, TextDelta
 from service.model.sse import SseParser
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -46,6 +47,7 @@ class StreamReader:
         self._model = model
         self._parser = SseParser()
         self._answer = Answer(model)
+        self._template = TextTemplate()
         self._failure: NodexaError | None = None
 
     @property
@@ -77,10 +79,21 @@ class StreamReader:
 
     def _take(self, events: Iterable[bytes], chunks: list[Chunk]) -> None:
         for event in events:
-            if event.strip() == b"[DONE]":
+            if text := self._template.read(event):
+                chunks.append(TextDelta(text))
+            elif event.strip() == b"[DONE]":
                 self.done = True
                 return
-            self._answer.add(_object(event, self._model), "delta", chunks)
+            else:
+                known = len(chunks)
+                self._answer.add(_object(event, self._model), "delta", chunks)
+                self._learn(event, chunks[known:])
+
+    def _learn(self, event: bytes, chunks: list[Chunk]) -> None:
+        """Learns from an event that is nothing but text: no log probabilities, no end, no usage that goes with it."""
+        match chunks:
+            case [TextDelta(text, ())] if not self._answer.finish and b'"usage":{' not in event:
+                self._template.learn(event, text)
 
 
 class JsonReader:

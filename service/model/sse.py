@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 MAX_EVENT_BYTES = 10 * 1024 * 1024
 
 
@@ -21,34 +23,47 @@ class SseParser:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Returns the data of the events that `data` completes, in order."""
-        *whole, rest = data.split(b"\n")
-        if whole and self._line:
-            whole[0] = b"".join((*self._line, whole[0]))
+        if b"\n" not in data:
+            self._keep(data)
+            return []
+        if self._line:
+            data = b"".join((*self._line, data))
             self._line, self._line_size = [], 0
         events: list[bytes] = []
-        for line in whole:
-            self._take(line, events)
-        if rest:
-            self._line.append(rest)
-            self._line_size += len(rest)
-            self._check(self._line_size)
+        *whole, rest = data.split(b"\n\n") if b"\r" not in data else [data]
+        for event in whole:
+            # Nearly all events are one line of data.
+            if event.startswith(b"data: ") and b"\n" not in event and not self._data:
+                events.append(event[6:])
+                self._check(len(event))
+            else:
+                self._take_lines((*event.split(b"\n"), b""), events)
+        *lines, line = rest.split(b"\n")
+        self._take_lines(lines, events)
+        self._keep(line)
         return events
 
     def end(self) -> list[bytes]:
         """Returns the last event where the server left out the blank line behind it."""
         return self.feed(b"\n\n")
 
-    def _take(self, line: bytes, events: list[bytes]) -> None:
-        if line.endswith(b"\r"):
-            line = line[:-1]
-        if line.startswith(b"data:"):
-            value = line[6:] if line.startswith(b"data: ") else line[5:]
-            self._data.append(value)
-            self._data_size += len(value)
-            self._check(self._data_size)
-        elif not line and self._data:
-            events.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
-            self._data, self._data_size = [], 0
+    def _take_lines(self, lines: Iterable[bytes], events: list[bytes]) -> None:
+        for line in lines:
+            text = line.removesuffix(b"\r")
+            if text.startswith(b"data:"):
+                value = text[5:].removeprefix(b" ")
+                self._data.append(value)
+                self._data_size += len(value)
+                self._check(self._data_size)
+            elif not text and self._data:
+                events.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
+                self._data, self._data_size = [], 0
+
+    def _keep(self, piece: bytes) -> None:
+        if piece:
+            self._line.append(piece)
+            self._line_size += len(piece)
+            self._check(self._line_size)
 
     def _check(self, size: int) -> None:
         if size > self._limit:

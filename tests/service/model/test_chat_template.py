@@ -1,0 +1,53 @@
+"""An event is recognized without parsing only where parsing would have given the same."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from service.model.chat_template import TextTemplate
+
+
+def event(content: object, *, separators: tuple[str, str] = (",", ":"), finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish}
+    return json.dumps({"id": "a", "choices": [choice]}, separators=separators, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+@pytest.mark.parametrize("text", ["x", " wörld", 'a "quoted" \\ word', "\n", "\u0000", "{}", '","content":"'])
+def test_an_event_that_differs_in_its_text_only_is_read(text: str, separators: tuple[str, str]) -> None:
+    template = TextTemplate()
+    template.learn(event("Hello", separators=separators), "Hello")
+    assert template.read(event(text, separators=separators)) == text
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        event("x", finish="stop"),
+        event(None),
+        event(7),
+        event(""),
+        event(["x"]),
+        event("x").replace(b'"a"', b'"b"'),
+        event("x").replace(b'"x"', b'"x","content":"y"'),
+        event("x").replace(b'"x"', b'"x" , "refusal":"y"'),
+        event("x").replace(b"x", b"\xff"),
+        event("x")[:20],
+        b"",
+        b"[DONE]",
+    ],
+)
+def test_any_other_event_is_left_to_the_parser(other: bytes) -> None:
+    template = TextTemplate()
+    assert template.read(other) == ""
+    template.learn(event("Hello"), "Hello")
+    assert template.read(other) == ""
+
+
+def test_an_event_with_the_key_twice_teaches_nothing() -> None:
+    twice = b'{"message":{"content":"Hello"},"choices":[{"delta":{"content":"Hello"}}]}'
+    template = TextTemplate()
+    template.learn(twice, "Hello")
+    assert template.read(twice) == ""
