@@ -28,11 +28,15 @@ def main() -> None:
         answer(f"{type(error).__name__}: {error}")
         return
     answer("ready")
-    sys.stdin.read()
+    serve(server)
     shutil.rmtree(Path(settings["socket"]).parent, ignore_errors=True)
-    del server
-    # What is still being generated has nobody left who reads it.
+    # At once: what is still being generated has nobody left who reads it.
     os._exit(0)
+
+
+def serve(server: object) -> None:
+    """Keeps `server` alive until stdin ends; it works in threads of its own."""
+    sys.stdin.read()
 
 
 def load(settings: dict[str, Any]) -> object:

@@ -1,0 +1,104 @@
+"""A connection to a model server: what it holds, when it stops reading, and when it may be used again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from service.model.http_connection import HIGH_WATER, Connection, ConnectionLostError, MalformedAnswerError
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
+
+
+class Wire(asyncio.Transport):
+    """Takes the place of a socket; notes what is done to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[str] = []
+
+    def is_closing(self) -> bool:
+        return "abort" in self.done
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.done.append("write")
+
+    def pause_reading(self) -> None:
+        self.done.append("pause")
+
+    def resume_reading(self) -> None:
+        self.done.append("resume")
+
+    def abort(self) -> None:
+        self.done.append("abort")
+
+
+async def asked(answer: bytes) -> tuple[Connection, Wire]:
+    """Returns a connection that got `answer` to a request."""
+    connection, wire = Connection(asyncio.get_running_loop()), Wire()
+    connection.connection_made(wire)
+    sending = asyncio.ensure_future(connection.send(b"request", idle_timeout=5.0))
+    await asyncio.sleep(0)
+    connection.data_received(answer)
+    await sending
+    return connection, wire
+
+
+async def test_a_reader_that_does_not_read_stops_the_server() -> None:
+    connection, wire = await asked(HEAD % (HIGH_WATER * 2))
+    connection.data_received(b"x" * HIGH_WATER)
+    assert wire.done == ["write"]
+    connection.data_received(b"x")
+    assert wire.done == ["write", "pause"]
+    assert len(await connection.read()) == HIGH_WATER + 1
+    assert wire.done == ["write", "pause", "resume"]
+    connection.abort()
+
+
+async def test_a_whole_answer_leaves_the_connection_usable() -> None:
+    connection, _ = await asked(HEAD % 2 + b"ok")
+    assert not connection.reusable, "the body has not been read"
+    assert await connection.read() == b"ok"
+    assert await connection.read() == b""
+    assert connection.reusable
+
+
+@pytest.mark.parametrize("behind", [b"HTTP/1.1 200 OK\r\n", b"nonsense"])
+async def test_what_comes_behind_an_answer_spoils_the_connection_and_not_the_answer(behind: bytes) -> None:
+    connection, _ = await asked(HEAD % 2 + b"ok" + behind)
+    assert (connection.status, await connection.read(), await connection.read()) == (200, b"ok", b"")
+    assert not connection.reusable
+
+
+async def test_bytes_on_an_idle_connection_close_it() -> None:
+    connection, wire = await asked(HEAD % 0)
+    connection.data_received(b"HTTP/1.1 200 OK\r\n\r\n")
+    assert wire.is_closing()
+    assert not connection.reusable
+
+
+async def test_what_came_before_a_failure_is_read_before_it_is_told() -> None:
+    connection, _ = await asked(HEAD % 9 + b"some")
+    connection.connection_lost(None)
+    assert await connection.read() == b"some"
+    with pytest.raises(ConnectionLostError):
+        await connection.read()
+
+
+async def test_a_body_without_a_length_ends_with_the_connection_unless_we_ended_it() -> None:
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    connection, _ = await asked(head + b"all")
+    connection.connection_lost(None)
+    assert (await connection.read(), await connection.read()) == (b"all", b"")
+    connection, _ = await asked(head + b"some")
+    connection.abort()
+    connection.connection_lost(None)
+    assert await connection.read() == b"some"
+    with pytest.raises(ConnectionLostError):
+        await connection.read()
+
+
+async def test_nonsense_instead_of_a_head_is_told_as_such() -> None:
+    with pytest.raises(MalformedAnswerError):
+        await asked(b"+OK ready\r\n")
