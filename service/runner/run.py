@@ -69,6 +69,7 @@ class Run:
         self._stop: Stop | None = None
         self._at_work = False
         self._ending = False
+        self._hurried = False
         self._unwritten = EventBatch()
 
     @property
@@ -112,7 +113,8 @@ class Run:
             self._mind_readers()
 
     def stop(self, why: Stop) -> None:
-        """Ends the run soon; without effect when it is ending anyway."""
+        """Ends the run soon; one that is ending anyway is only kept from waiting for the disk when it's interrupted."""
+        self._hurried = why is Stop.INTERRUPTED
         if self._stop is None and not self._ending:
             self._stop = why
             # A task that is cancelled before its first step would end without a word.
@@ -198,6 +200,10 @@ class Run:
                 break
             except NodexaError as error:
                 log.error("%s can't be ended yet: %s", self.row.id, error.message)
+                if self._hurried:
+                    # The next start finds it unfinished, and ends it.
+                    self.log.abandon()
+                    break
                 await asyncio.sleep(RETRY_SECONDS)
             except Exception:
                 log.exception("%s can't be ended here: somebody else wrote its log, or this is a bug", self.row.id)

@@ -71,6 +71,7 @@ class Database:
         self._room = asyncio.Semaphore(QUEUE_LIMIT)
         self._readers = ThreadPoolExecutor(READERS, "nodexa-read")
         self._local = threading.local()
+        self._opened: list[Tables] = []
         self._writer = threading.Thread(target=self._write_all, name="nodexa-write", daemon=True)
 
     @classmethod
@@ -110,16 +111,19 @@ class Database:
         return await self._loop.run_in_executor(self._readers, self._read, job)
 
     async def close(self) -> None:
-        """Finishes what was asked for, then closes every connection."""
+        """Finishes what was asked for, then closes every connection, the writer's last: that one empties the WAL."""
+        await asyncio.to_thread(self._readers.shutdown)
+        for tables in self._opened:
+            tables.conn.close()
         self._requests.put(None)
         await asyncio.to_thread(self._writer.join)
-        self._readers.shutdown()
         os.close(self._lock)
 
     def _read(self, job: Job[T]) -> T:
         tables = getattr(self._local, "tables", None)
         if tables is None:
             tables = self._local.tables = Tables(_connect(self._path, read_only=True), execute_plugins=False)
+            self._opened.append(tables)
         try:
             return job(tables)
         except sqlite3.OperationalError as error:
@@ -147,7 +151,10 @@ class Database:
 
 
 def _commit(tables: Tables, group: list[_Request]) -> list[Any]:
-    """Runs the group in one transaction; an outcome is a result, or the exception in its place."""
+    """Runs the group in one transaction; an outcome is a result, or the exception in its place.
+
+    What the disk refuses to a group it may grant to some of it: each job is then tried by itself.
+    """
     conn = tables.conn
     try:
         conn.execute("begin immediate")
@@ -156,8 +163,10 @@ def _commit(tables: Tables, group: list[_Request]) -> list[Any]:
     except sqlite3.Error as error:
         if conn.in_transaction:
             conn.execute("rollback")
+        if len(group) > 1:
+            return [outcome for request in group for outcome in _commit(tables, [request])]
         log.error("the database refused a transaction: %s", error)
-        return [_unavailable() for _ in group]
+        return [_unavailable()]
     return outcomes
 
 

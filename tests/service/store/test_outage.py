@@ -8,6 +8,7 @@ from nodexa.v1.response_pb2 import Response, ResponseSettings
 
 from service.model.model import TextDelta
 from service.model.scripted import STOP, says
+from service.store.database import Job
 from tests.conftest import CoreUnderTest
 from tests.service.refusals import refusal
 from tests.service.requests import asking, create, get, said, stream, watch
@@ -71,3 +72,17 @@ async def test_what_keeps_nothing_needs_no_disk(core: CoreUnderTest) -> None:
 
     climb(events)
     assert said(events[-1].completed.response) == "Hi"
+
+
+async def test_what_needs_too_much_room_takes_nothing_from_the_rest_of_its_group(core: CoreUnderTest) -> None:
+    await fill(core, 3)
+    database = core.core.database
+    await database.write(lambda db: db.conn.execute("create table notes(text text) strict").rowcount)
+
+    def note(text: str) -> Job[int]:
+        return lambda db: db.conn.execute("insert into notes values(?)", (text,)).rowcount
+
+    texts = ["small", LARGE, "small too"]
+    outcomes = await asyncio.gather(*(database.write(note(text)) for text in texts), return_exceptions=True)
+
+    assert [isinstance(outcome, Exception) for outcome in outcomes] == [False, True, False]

@@ -40,6 +40,13 @@ async def test_the_first_start_leaves_a_way_in_for_its_owner_only(settings: Sett
         assert assistant.model == "smollm2-135m"
 
 
+async def test_a_core_that_stopped_leaves_one_database_file(settings: Settings) -> None:
+    async with running_core(settings, ScriptedModel()):
+        pass
+
+    assert sorted(path.name for path in settings.data.glob("nodexa.db*")) == ["nodexa.db"]
+
+
 async def test_the_second_start_writes_the_new_addresses_and_makes_nothing(settings: Settings) -> None:
     async with running_core(settings, ScriptedModel()) as core:
         first = core.quickstart
