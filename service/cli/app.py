@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "keys": "service.cli.keys:keys",
     "organizations": "service.cli.organizations:organizations",
     "responses": "service.cli.responses:responses",
+    "connect": "service.cli.connect:connect",
     "core": "service.cli.app:core",
     "bridge": "service.cli.app:bridge",
 }
