@@ -75,7 +75,7 @@ async def test_nothing_stays_in_progress_after_a_crash(tmp_path: Path) -> None:
         upstream.gate.clear()
         async with answering_core(data) as core:
             assistant_id = await assistant_on(core, upstream.url)
-            background = asking(assistant_id, "Count", settings=ResponseSettings(background=True))
+            background = asking(assistant_id, "Count 5", settings=ResponseSettings(background=True))
             made = [await core.responses.CreateResponse(background, metadata=core.metadata) for _ in range(20)]
             waiting = [
                 core.responses.CreateResponse(asking(assistant_id, "Hi"), metadata=core.metadata) for _ in range(5)
