@@ -24,6 +24,15 @@ async def play(call: Call, opened: EventCall, position: Position, *, repeatable:
         call.bridge.streams.discard(passage)
 
 
+def stopped(position: Position) -> RequestError:
+    """What a client is told whose stream is cut at `position` because the bridge stops."""
+    where = "GET /v1/responses/{id}?stream=true"
+    if position.response_id and position.number is not None:
+        where = f"GET /v1/responses/{position.response_id}?stream=true&starting_after={position.number}"
+    message = f"The server is being stopped, and this stream with it. The response goes on for a while: {where}"
+    return RequestError("server_draining", message)
+
+
 class _Passage:
     def __init__(self, call: Call, opened: EventCall, position: Position, *, repeatable: bool) -> None:
         settings = call.bridge.settings
@@ -46,11 +55,7 @@ class _Passage:
         await self._stream.play(self._frames(), interrupted=self._interrupted)
 
     def interrupt(self) -> None:
-        where = "GET /v1/responses/{id}?stream=true"
-        if self._position.response_id and self._position.number is not None:
-            where = f"GET /v1/responses/{self._position.response_id}?stream=true&starting_after={self._position.number}"
-        message = f"The server is being stopped, and this stream with it. The response goes on for a while: {where}"
-        self._stream.end(RequestError("server_draining", message))
+        self._stream.end(stopped(self._position))
 
     async def _frames(self) -> AsyncGenerator[bytes, None]:
         followed = self._follower.follow(self._opened, self._position, repeatable=self._repeatable)
@@ -61,4 +66,4 @@ class _Passage:
     def _interrupted(self, refusal: RequestError) -> bytes:
         # A bridge that stops says nothing about the response; a core that is gone for good takes it along.
         over = refusal.code != "server_draining"
-        return self._renderer.interrupted(refusal.code, refusal.message, over=over)
+        return b"".join(self._renderer.interrupted(refusal.code, refusal.message, over=over))

@@ -1,4 +1,4 @@
-"""ResponseEvent → SSE frame: `event: <type>`, `data: <one line of JSON>`, a blank line, LF only."""
+"""ResponseEvent → one line of JSON, alone or framed for SSE: `event: <type>`, `data: <JSON>`, a blank line, LF only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nodexa.v1.event_pb2 import ArgumentsDelta, EventBatch, TextDelta
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 
-from rest_bridge.errors import error_object
+from rest_bridge.errors import RequestError, error_object
 from rest_bridge.wire import content, item, json
 from rest_bridge.wire.response import render_response, render_settings
 
@@ -42,18 +42,39 @@ EVENT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
 SNAPSHOTS: Final = frozenset({"created", "queued", "in_progress", "completed", "incomplete", "failed"})
 LOGPROBS: Final = "message.output_text.logprobs"
 _DELTA_ENDS: Final = {
-    "output_text_delta": b',"logprobs":[]}\n\n',
-    "refusal_delta": b"}\n\n",
-    "reasoning_text_delta": b"}\n\n",
-    "function_call_arguments_delta": b"}\n\n",
+    "output_text_delta": b',"logprobs":[]}',
+    "refusal_delta": b"}",
+    "reasoning_text_delta": b"}",
+    "function_call_arguments_delta": b"}",
 }
+
+
+Framing = Callable[[bytes, bytes], bytes]
+"""The name and the JSON of an event → what is sent."""
+
+
+def sse(name: bytes, data: bytes) -> bytes:
+    """As server-sent events have it."""
+    return b"event: %b\ndata: %b\n\n" % (name, data)
+
+
+def bare(name: bytes, data: bytes) -> bytes:
+    """As a WebSocket has it: a message is an event."""
+    return data
+
+
+def refusal_event(refusal: RequestError) -> bytes:
+    """What a request is refused with on a WebSocket, where no HTTP status could say it."""
+    error = error_object(refusal.code, refusal.message, refusal.param, refusal.status)
+    return json.dump({"type": "error", "status": refusal.status, "error": error})
 
 
 class StreamRenderer:
     """Renders one stream. `hides_requires_action` answers for the stream's client, given the settings."""
 
-    def __init__(self, hides_requires_action: Callable[[ResponseSettings], bool]) -> None:
+    def __init__(self, hides_requires_action: Callable[[ResponseSettings], bool], framing: Framing = sse) -> None:
         self._hides = hides_requires_action
+        self._framing = framing
         self._hidden = False
         self._settings = render_settings(ResponseSettings())
         self._logprobs = True
@@ -64,6 +85,10 @@ class StreamRenderer:
 
     def render(self, batch: EventBatch) -> bytes:
         """The frames of a batch, to be written at once; empty when it holds no event that is known here."""
+        return b"".join(self.frames(batch))
+
+    def frames(self, batch: EventBatch) -> list[bytes]:
+        """The frames of a batch, one for each event that is known here."""
         if batch.HasField("settings"):
             self._settings = render_settings(batch.settings)
             self._hidden = self._hides(batch.settings)
@@ -81,53 +106,48 @@ class StreamRenderer:
                 frames.append(self._frame(kind, event.sequence_number, getattr(event, kind)))
         if batch.events:
             self._number = batch.events[-1].sequence_number
-        return b"".join(frames)
+        return frames
 
-    def interrupted(self, code: str, message: str, *, over: bool) -> bytes:
+    def interrupted(self, code: str, message: str, *, over: bool) -> list[bytes]:
         """Tells a client that its stream ends early for a reason that is not in the log.
 
         What is told bears the number of the last event of the log that was passed on, so that resuming from the last
         number seen gives exactly the rest. With `over` the response is told to have failed, as far as is known here.
         """
-        told = _frame("error", self._number, _error(code, message, ""))
+        told = self._event("error", self._number, _error(code, message, ""))
         if not over or self._response is None:
-            return told
+            return [told]
         failed = render_response(self._response, self._settings) | {
             "status": "failed",
             "error": error_object(code, message, ""),
             "output": item.render_items(self._done),
             "output_text": item.output_text(self._done),
         }
-        return told + _frame(EVENT_NAMES["failed"], self._number, {"response": failed})
+        return [told, self._event(EVENT_NAMES["failed"], self._number, {"response": failed})]
 
     def _frame(self, kind: str, number: int, body: Any) -> bytes:
         if kind in SNAPSHOTS:
             self._response = body.response
             shown = render_response(body.response, self._settings, hides_requires_action=self._hidden)
-            return _frame(EVENT_NAMES[kind], number, {"response": shown})
+            return self._event(EVENT_NAMES[kind], number, {"response": shown})
         if kind == "content_part_added":
             self._templates.pop(body.item_id, None)
         elif kind == "output_item_done":
             self._templates.pop(body.item.id, None)
             self._done.append(body.item)
-        return _frame(EVENT_NAMES[kind], number, BODIES[kind](body))
+        return self._event(EVENT_NAMES[kind], number, BODIES[kind](body))
+
+    def _event(self, name: str, number: int, body: Mapping[str, Any]) -> bytes:
+        return self._framing(name.encode(), json.dump({"type": name, "sequence_number": number, **body}))
 
     def _template(self, kind: str, delta: TextDelta | ArgumentsDelta) -> bytes:
         """What all deltas of an item share until its next content part, with places for the number and the text."""
         name = EVENT_NAMES[kind]
         head = json.dump({"type": name, **_place(delta)}).replace(b"%", b"%%")
-        template = b'event: %b\ndata: %b,"sequence_number":%%d,"delta":%%b%b' % (
-            name.encode(),
-            head[:-1],
-            _DELTA_ENDS[kind],
-        )
+        data = b'%b,"sequence_number":%%d,"delta":%%b%b' % (head[:-1], _DELTA_ENDS[kind])
+        template = self._framing(name.encode(), data)
         self._templates[delta.item_id] = template
         return template
-
-
-def _frame(name: str, number: int, body: Mapping[str, Any]) -> bytes:
-    data = json.dump({"type": name, "sequence_number": number, **body})
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
 
 
 def _place(body: Any) -> dict[str, Any]:

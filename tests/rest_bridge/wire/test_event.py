@@ -186,7 +186,7 @@ def test_a_broken_stream_ends_as_failed_with_what_was_whole() -> None:
             ),
         )
     )
-    error, failed = parsed(stream.interrupted("server_error", "Gone.", over=True))
+    error, failed = parsed(b"".join(stream.interrupted("server_error", "Gone.", over=True)))
     for data in (error, failed):
         SDK_EVENTS.validate_python(data)
         assert data["sequence_number"] == 5, "resuming from here gives what the log says"
@@ -198,9 +198,10 @@ def test_a_broken_stream_ends_as_failed_with_what_was_whole() -> None:
 def test_a_stream_that_is_only_interrupted_says_nothing_about_the_response() -> None:
     stream = renderer()
     stream.render(batch(event(0, created=SNAPSHOT)))
-    assert [data["type"] for data in parsed(stream.interrupted("server_draining", "Bye.", over=False))] == ["error"]
+    (told,) = stream.interrupted("server_draining", "Bye.", over=False)
+    assert [data["type"] for data in parsed(told)] == ["error"]
 
 
 def test_a_stream_that_never_began_ends_with_the_error_alone() -> None:
-    frames = renderer().interrupted("service_unavailable", "Gone.", over=True)
-    assert [data["type"] for data in parsed(frames)] == ["error"]
+    (told,) = renderer().interrupted("service_unavailable", "Gone.", over=True)
+    assert [data["type"] for data in parsed(told)] == ["error"]
