@@ -52,6 +52,7 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "upstream_timeout": 504,
         "upstream_protocol_error": 502,
         "invalid_tool_call": 502,
+        "invalid_output": 502,
         # ourselves
         "storage_unavailable": 503,
         "server_draining": 503,

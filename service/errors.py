@@ -49,6 +49,7 @@ STATUS_OF: Final[Mapping[str, str]] = MappingProxyType(
         "upstream_timeout": "DEADLINE_EXCEEDED",
         "upstream_protocol_error": "UNKNOWN",
         "invalid_tool_call": "UNKNOWN",
+        "invalid_output": "UNKNOWN",
         # ourselves
         "not_found": "UNIMPLEMENTED",
         "storage_unavailable": "UNAVAILABLE",

@@ -17,6 +17,7 @@ from service.model.model import FinishReason
 from service.runner.emit import Emitter
 from service.runner.lifecycle import word
 from service.runner.log import EventLog, segment_of
+from service.runner.structured import answered
 from service.runner.turn import Turn
 from service.settings import Clock
 from service.store.responses import ResponseRow, ResponseStore, Segment
@@ -151,7 +152,7 @@ class Run:
 
     async def _work(self) -> EventBatch:
         """Lets the model write; the last batch."""
-        async with aclosing(self._turn.chunks()) as batches:
+        async with aclosing(answered(self._turn)) as batches:
             async for chunks in batches:
                 await self._append(self._emitter.feed(chunks))
         return self._conclude()

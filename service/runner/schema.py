@@ -107,7 +107,7 @@ class _Examination:
         if not reference.startswith("#"):
             raise _ProblemError(f"points elsewhere: {reference[:80]!r}; only references that start with # are followed")
         fragment = unquote(reference[1:])
-        target = self.anchors.get(fragment) if fragment[:1] not in ("", "/") else _pointed_at(self.root, fragment)
+        target = self.anchors.get(fragment) if fragment[:1] not in ("", "/") else pointed_at(self.root, fragment)
         if not is_schema(target):
             raise _ProblemError(f"refers to nothing: {reference[:80]!r}")
         return target
@@ -132,7 +132,7 @@ class _Examination:
                     on_path.add(following)
 
 
-def _pointed_at(root: Any, pointer: str) -> Any:
+def pointed_at(root: Any, pointer: str) -> Any:
     """What a JSON Pointer (RFC 6901) names; None for nothing."""
     found = root
     for token in pointer.split("/")[1:]:

@@ -12,6 +12,7 @@ from nodexa.v1.tool_pb2 import FunctionTool, ToolChoice
 
 from service.errors import NodexaError
 from service.runner.schema import schema_problem
+from service.runner.schema_value import unchecked
 
 LOGPROBS: Final = "message.output_text.logprobs"
 INCLUDED: Final = frozenset(
@@ -97,7 +98,7 @@ def _check_text(settings: ResponseSettings) -> None:
     form = settings.text.format.json_schema
     if not _NAME.fullmatch(form.name):
         raise _invalid("The format's name has 1 to 64 characters of a-z A-Z 0-9 _ -.", "text.format.name")
-    problem = schema_problem(form.schema_json)
+    problem = schema_problem(form.schema_json) or (unchecked(form.schema_json) if form.strict else "")
     if problem:
         raise _invalid(f"The schema of the format {problem}.", "text.format.schema")
 
