@@ -15,6 +15,9 @@ PROJECT := .venv/project.stamp
 CONTRACT := gen/contract.stamp
 NODE := tests/sdk/node
 NODE_MODULES := $(NODE)/node_modules/modules.stamp
+CLIENTS := tests/clients
+CLIENT_PYTHON := .clients/packages.stamp
+CLIENT_MODULES := $(CLIENTS)/node/node_modules/modules.stamp
 
 PIP := $(PY) -m pip install --disable-pip-version-check --no-input
 CHECKED := lint-style lint-types lint-imports lint-contract
@@ -26,13 +29,13 @@ export PIP_USER := 0
 unexport PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup proto run test lint $(CHECKED) format bench dist lock clean node-modules node-version
+.PHONY: help setup proto run test test-clients lint $(CHECKED) format bench dist lock clean node-modules node-version
 
 help: ## print this list
 	@echo "make …"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1#\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '#' 2>/dev/null \
-		|| sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST))
-	@echo "ARGS='…' is handed on by run, test and bench: make test ARGS='-k cancel'"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1#\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '#' 2>/dev/null \
+		|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST))
+	@echo "ARGS='…' is handed on by run, test, test-clients and bench: make test ARGS='-k cancel'"
 
 setup: $(DEPENDENCIES) $(CONTRACT) $(PROJECT) $(WEIGHTS) ## virtual environment, pinned dependencies, generated code, weights
 	@:
@@ -45,6 +48,9 @@ run: setup ## set up, then serve HTTP on 127.0.0.1:8080 and gRPC on 127.0.0.1:50
 
 test: node-modules setup ## set up, then run all tests (NODEXA_SKIP_NODE=1: without the Node SDK's)
 	@$(PY) -m pytest $(if $(filter 1,$(NODEXA_SKIP_NODE)),-m "not node") $(ARGS)
+
+test-clients: setup node-version $(CLIENT_PYTHON) $(CLIENT_MODULES) ## set up, then test with LangChain, the AI SDK, Codex …
+	@$(PY) -m pytest $(CLIENTS) $(ARGS)
 
 lint: $(CHECKED) ## check style, types, imports and the contract; writes nothing
 	@:
@@ -63,12 +69,13 @@ dist: setup ## build the sdist and the wheel into dist/
 lock: ## pin what pyproject.toml asks for (ARGS=--upgrade: the newest of everything)
 	@rm -rf .lock && $(PYTHON) -m venv .lock && .lock/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
 	@$(COMPILE) --extra dev --custom-compile-command "make lock" $(ARGS) pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --custom-compile-command "make lock" $(ARGS) $(CLIENTS)/requirements.in --output-file $(CLIENTS)/requirements.lock
 	@$(COMPILE) --no-deps --no-annotate --no-header service/model/weights.lock --output-file .lock/weights.lock
 	@{ grep '^#' service/model/weights.lock; cat .lock/weights.lock; } > .lock/weights && cp .lock/weights service/model/weights.lock
 	@rm -rf .lock
 
 clean: ## remove all that is made, but not the data in var/
-	@rm -rf .venv .lock gen dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(NODE)/node_modules
+	@rm -rf .venv .lock .clients gen dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(NODE)/node_modules $(CLIENTS)/node/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The steps of setting up.
@@ -124,6 +131,19 @@ node-version:
 $(NODE_MODULES): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc
 	@echo "==> $(NODE): the Node SDK"
 	@cd $(NODE) && npm ci --loglevel=error
+	@touch $@
+
+# The clients of test-clients, in an environment of their own: Nodexa needs none of them.
+
+$(CLIENT_PYTHON): $(CLIENTS)/requirements.lock $(PY)
+	@echo "==> .clients: the Python clients"
+	@$(PYTHON) -m venv --clear .clients
+	@.clients/bin/python -m pip install --disable-pip-version-check --no-input --quiet --no-compile $(PIP_BINARY) --require-hashes -r $<
+	@touch $@
+
+$(CLIENT_MODULES): $(CLIENTS)/node/package.json $(CLIENTS)/node/package-lock.json $(CLIENTS)/node/.npmrc
+	@echo "==> $(CLIENTS)/node: the Node clients, and Codex (300 MB)"
+	@cd $(CLIENTS)/node && npm ci --loglevel=error
 	@touch $@
 
 # The checks. `make -k lint` goes on after the first that fails.

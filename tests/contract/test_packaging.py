@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import json
 import re
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements.lock"
 WEIGHTS_LOCK = ROOT / "service" / "model" / "weights.lock"
-NODE_LOCK = ROOT / "tests" / "sdk" / "node" / "package-lock.json"
+CLIENTS_LOCK = ROOT / "tests" / "clients" / "requirements.lock"
+NODE_LOCKS = [ROOT / "tests" / folder / "node" / "package-lock.json" for folder in ("sdk", "clients")]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(.*(?:\n    .*)*)", re.MULTILINE)
 OWN = {"service", "rest_bridge", "nodexa"}
 RUN_AS_A_COMMAND = {"pip"}
@@ -102,7 +104,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     assert declared - set().union(*imported) == RUN_AS_A_COMMAND
 
 
-@pytest.mark.parametrize("lock", [LOCK, WEIGHTS_LOCK], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", [LOCK, WEIGHTS_LOCK, CLIENTS_LOCK], ids=lambda lock: lock.parent.name)
 def test_every_pin_carries_its_hashes(lock: Path) -> None:
     found = list(PIN.finditer(lock.read_text()))
     assert found
@@ -115,14 +117,21 @@ def test_a_lock_holds_nothing_but_exact_pins(lock: Path) -> None:
     assert [line for line in lines if not PIN.match(line)] == []
 
 
-@pytest.mark.parametrize("lock", [LOCK, WEIGHTS_LOCK, NODE_LOCK], ids=lambda lock: lock.name)
+@pytest.mark.parametrize(
+    "lock", [LOCK, WEIGHTS_LOCK, CLIENTS_LOCK, *NODE_LOCKS], ids=lambda lock: str(lock.relative_to(ROOT))
+)
 def test_no_lock_names_a_registry_or_a_local_path(lock: Path) -> None:
-    assert re.findall(r'\w+://\S+|"resolved"|^-[-\w]+.*|@ \S+', lock.read_text(), re.MULTILINE) == []
+    told = re.sub(r'"funding": {[^}]*}', "", lock.read_text())
+    assert re.findall(r'\w+://\S+|"resolved"|^-[-\w]+.*|@ \S+', told, re.MULTILINE) == []
 
 
-def test_the_node_sdk_is_pinned_exactly_and_with_its_integrity() -> None:
-    assert re.search(r'"openai": "\d+\.\d+\.\d+"', (NODE_LOCK.parent / "package.json").read_text())
-    assert '"integrity": "sha512-' in NODE_LOCK.read_text()
+@pytest.mark.parametrize("lock", NODE_LOCKS, ids=lambda lock: lock.parent.parent.name)
+def test_every_node_package_is_pinned_exactly_and_with_its_integrity(lock: Path) -> None:
+    asked = json.loads((lock.parent / "package.json").read_text())["dependencies"]
+    assert "openai" in asked
+    assert [version for version in asked.values() if not re.fullmatch(r"\d+\.\d+\.\d+", version)] == []
+    packages = json.loads(lock.read_text())["packages"]
+    assert [name for name, package in packages.items() if name and "integrity" not in package] == []
 
 
 def test_nothing_generated_is_committed() -> None:

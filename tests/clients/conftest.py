@@ -1,0 +1,82 @@
+"""Clients as people install them, in front of the whole of Nodexa: programs of theirs are run and read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.installed import HERE, MODULES, PYTHON, expect_clients
+from tests.sdk.stack import Stack
+from tests.service.cli.served import environment
+
+SECONDS = 90.0
+
+Reached = dict[str, str]
+RunText = Callable[[str], str]
+RunStory = Callable[[str], Any]
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Nodexa and its model server, started once for all tests of this folder."""
+    expect_clients()
+    stack = Stack(tmp_path_factory.mktemp("clients"))
+    try:
+        stack.start()
+        stack.add_model()
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(scope="session")
+def assistant(stack: Stack) -> str:
+    """The id of an assistant without tools and instructions on the fake model."""
+    return stack.add_assistant()
+
+
+@pytest.fixture
+def reached(stack: Stack, assistant: str) -> Reached:
+    """What a client's program finds in its environment."""
+    return {"NODEXA_BASE_URL": stack.base_url, "NODEXA_API_KEY": stack.key, "NODEXA_ASSISTANT_ID": assistant}
+
+
+@pytest.fixture
+def run_text(stack: Stack, assistant: str, reached: Reached, tmp_path: Path) -> RunText:
+    """Runs the text of `nodexa connect CLIENT` as its file; what it printed."""
+
+    def run(client: str) -> str:
+        told = stack.nodexa("connect", client, "--assistant", assistant)
+        program = tmp_path / told["file"]
+        program.write_text(told["text"])
+        (tmp_path / "node_modules").symlink_to(MODULES)
+        return _printed(program, {"NODEXA_API_KEY": reached["NODEXA_API_KEY"]})
+
+    return run
+
+
+@pytest.fixture
+def run_story(reached: Reached) -> RunStory:
+    """Runs a program of `python/` or `node/`; what it reports."""
+    return lambda program: json.loads(_printed(HERE / program, reached))
+
+
+def _printed(program: Path, env: Reached) -> str:
+    # -P: a program called agents.py must not be taken for the package.
+    command = [str(PYTHON), "-P"] if program.suffix == ".py" else ["node"]
+    done = subprocess.run(
+        [*command, str(program)],
+        cwd=program.parent,
+        env={name: value for name, value in environment(**env).items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout

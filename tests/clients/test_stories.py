@@ -1,0 +1,47 @@
+"""What each client makes of structured answers, refusals, and streams that fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.clients.conftest import RunStory
+
+ERRORS = {"overflow": "context_length_exceeded", "throttled": "rate_limit_exceeded", "reset": "upstream_error"}
+CALLS = [["weather", "Paris"], ["weather", "Rome"]]
+
+
+@pytest.mark.parametrize("program", ["python/agents.py", "node/agents.mjs"])
+def test_openai_agents_reads_structure_and_failures(run_story: RunStory, program: str) -> None:
+    assert run_story(program) == {"structured": "text", "pieces": ["One"], "errors": ERRORS}
+
+
+def test_langchain_reads_streamed_calls_structure_and_failures(run_story: RunStory) -> None:
+    told = run_story("python/langchain.py")
+    assert told == {"calls": CALLS[:1], "usage": True, "structured": "text", "errors": ERRORS}
+
+
+def test_pydantic_ai_reads_streamed_calls_structure_and_failures(run_story: RunStory) -> None:
+    assert run_story("python/pydantic-ai.py") == {
+        "asked": ["Paris", "Rome"],
+        "answer": "The tools said: Paris; Rome",
+        "structured": "text",
+        "tool_output": "text",
+        "errors": ERRORS,
+    }
+
+
+def test_the_ai_sdk_reads_streamed_calls_structure_and_failures(run_story: RunStory) -> None:
+    told = run_story("node/ai-sdk.mjs")
+    assert told.pop("errors") == {
+        **ERRORS,
+        "reset": "The server of model 'fake' closed the connection before its answer was whole. "
+        "Try again; its log says why.",
+    }
+    assert told == {
+        "calls": CALLS,
+        "usage": True,
+        "answer": "The tools said: Paris; Rome",
+        "whole": {"city": "text"},
+        "partial": {"city": "text"},
+        "pieces": ["One"],
+    }
