@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from nodexa.v1.event_pb2 import ArgumentsDelta, EventBatch, TextDelta
+from nodexa.v1.event_pb2 import ArgumentsDelta, EventBatch, InputDelta, TextDelta
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 
@@ -34,6 +34,8 @@ EVENT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "reasoning_text_done": "response.reasoning_text.done",
         "function_call_arguments_delta": "response.function_call_arguments.delta",
         "function_call_arguments_done": "response.function_call_arguments.done",
+        "custom_tool_call_input_delta": "response.custom_tool_call_input.delta",
+        "custom_tool_call_input_done": "response.custom_tool_call_input.done",
         "error": "error",
     }
 )
@@ -46,6 +48,7 @@ _DELTA_ENDS: Final = {
     "refusal_delta": b"}",
     "reasoning_text_delta": b"}",
     "function_call_arguments_delta": b"}",
+    "custom_tool_call_input_delta": b"}",
 }
 
 
@@ -140,7 +143,7 @@ class StreamRenderer:
     def _event(self, name: str, number: int, body: Mapping[str, Any]) -> bytes:
         return self._framing(name.encode(), json.dump({"type": name, "sequence_number": number, **body}))
 
-    def _template(self, kind: str, delta: TextDelta | ArgumentsDelta) -> bytes:
+    def _template(self, kind: str, delta: TextDelta | ArgumentsDelta | InputDelta) -> bytes:
         """What all deltas of an item share until its next content part, with places for the number and the text."""
         name = EVENT_NAMES[kind]
         head = json.dump({"type": name, **_place(delta)}).replace(b"%", b"%%")
@@ -152,7 +155,7 @@ class StreamRenderer:
 
 def _place(body: Any) -> dict[str, Any]:
     place = {"item_id": body.item_id, "output_index": body.output_index}
-    return place if isinstance(body, ArgumentsDelta) else place | {"content_index": body.content_index}
+    return place if isinstance(body, (ArgumentsDelta, InputDelta)) else place | {"content_index": body.content_index}
 
 
 def _error(code: str, message: str, param: str) -> dict[str, Any]:
@@ -182,6 +185,12 @@ BODIES: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyType(
         "refusal_delta": lambda body: {**_place(body), "delta": body.delta},
         "reasoning_text_delta": lambda body: {**_place(body), "delta": body.delta},
         "function_call_arguments_delta": lambda body: {**_place(body), "delta": body.delta},
+        "custom_tool_call_input_delta": lambda body: {**_place(body), "delta": body.delta},
+        "custom_tool_call_input_done": lambda body: {
+            "item_id": body.item_id,
+            "output_index": body.output_index,
+            "input": body.input,
+        },
         "output_text_done": lambda body: {
             **_place(body),
             "text": body.text,

@@ -8,9 +8,6 @@ from typing import Any, Final
 
 from nodexa.v1.item_pb2 import (
     ContentPart,
-    ContentPartList,
-    FunctionCall,
-    FunctionCallOutput,
     InputText,
     Item,
     Message,
@@ -19,7 +16,7 @@ from nodexa.v1.item_pb2 import (
     Reasoning,
 )
 
-from rest_bridge.wire import content, json, shape
+from rest_bridge.wire import call, content, json, shape
 
 ROLES: Final[Mapping[str, Message.Role.ValueType]] = MappingProxyType(
     {
@@ -127,39 +124,6 @@ def _text_part(said: str, role: str) -> ContentPart:
     return ContentPart(input_text=InputText(text=said))
 
 
-def _function_call(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
-    shape.note_unread(value, ("id", "type", "status", "call_id", "name", "arguments"), path, ignored)
-    return Item(
-        function_call=FunctionCall(
-            call_id=_call_id(value, path),
-            name=shape.text(value, "name", path),
-            arguments=shape.text(value, "arguments", path),
-        )
-    )
-
-
-def _function_call_output(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
-    shape.note_unread(value, ("id", "type", "status", "call_id", "output"), path, ignored)
-    output = FunctionCallOutput(call_id=_call_id(value, path))
-    result = value.get("output")
-    if isinstance(result, str):
-        output.text = result
-    elif isinstance(result, list):
-        output.parts.CopyFrom(ContentPartList(parts=content.parse_parts(result, f"{path}.output", ignored)))
-    else:
-        raise shape.wrong(
-            f"{path}.output", "must be a text (JSON as text, where it is JSON) or a list of content parts"
-        )
-    return Item(function_call_output=output)
-
-
-def _call_id(value: Mapping[str, Any], path: str) -> str:
-    call_id = value.get("call_id")
-    if not call_id:
-        raise shape.wrong(f"{path}.call_id", "is required: it says which call this is about", code="missing_call_id")
-    return shape.text(value, "call_id", path)
-
-
 def _reasoning(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
     shape.note_unread(value, ("id", "type", "status", "summary", "content", "encrypted_content"), path, ignored)
     return Item(
@@ -176,15 +140,6 @@ def _render_message(message: Message) -> dict[str, Any]:
     return shown | {"phase": message.phase} if message.HasField("phase") else shown
 
 
-def _render_call(call: FunctionCall) -> dict[str, Any]:
-    return {"call_id": call.call_id, "name": call.name, "arguments": call.arguments}
-
-
-def _render_call_output(output: FunctionCallOutput) -> dict[str, Any]:
-    parts = output.WhichOneof("output") == "parts"
-    return {"call_id": output.call_id, "output": content.render_parts(output.parts.parts) if parts else output.text}
-
-
 def _render_reasoning(reasoning: Reasoning) -> dict[str, Any]:
     shown: dict[str, Any] = {"summary": content.render_parts(reasoning.summary)}
     if reasoning.content:
@@ -197,8 +152,10 @@ def _render_reasoning(reasoning: Reasoning) -> dict[str, Any]:
 PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, list[str]], Item]]] = MappingProxyType(
     {
         "message": _message,
-        "function_call": _function_call,
-        "function_call_output": _function_call_output,
+        "function_call": call.parse_function_call,
+        "function_call_output": call.parse_function_call_output,
+        "custom_tool_call": call.parse_custom_call,
+        "custom_tool_call_output": call.parse_custom_call_output,
         "reasoning": _reasoning,
     }
 )
@@ -207,8 +164,10 @@ PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, list[str]], Item]]
 RENDERERS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyType(
     {
         "message": _render_message,
-        "function_call": _render_call,
-        "function_call_output": _render_call_output,
+        "function_call": call.render_function_call,
+        "function_call_output": call.render_output,
+        "custom_tool_call": call.render_custom_call,
+        "custom_tool_call_output": call.render_output,
         "reasoning": _render_reasoning,
     }
 )

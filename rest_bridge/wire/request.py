@@ -11,7 +11,7 @@ from typing import Any, Final
 from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.response_service_pb2 import CreateResponseRequest
 
-from rest_bridge.wire import field, item, shape, text, tool
+from rest_bridge.wire import choice, field, item, shape, text, tool
 
 
 class Treatment(enum.Enum):
@@ -112,7 +112,7 @@ def _tools(reading: Reading, value: Any) -> None:
 
 
 def _tool_choice(reading: Reading, value: Any) -> None:
-    reading.settings.tool_choice.CopyFrom(tool.parse_choice(value, reading.ignored))
+    reading.settings.tool_choice.CopyFrom(choice.parse_choice(value, reading.ignored))
 
 
 def _text(reading: Reading, value: Any) -> None:

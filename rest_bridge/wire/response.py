@@ -9,7 +9,7 @@ from typing import Any, Final
 from nodexa.v1.response_pb2 import Response, ResponseError, ResponseSettings, Usage
 
 from rest_bridge.errors import error_object
-from rest_bridge.wire import item, text, tool
+from rest_bridge.wire import choice, item, text, tool
 
 STATUS_WORDS: Final[Mapping[Response.Status.ValueType, str]] = MappingProxyType(
     {
@@ -44,7 +44,7 @@ def render_settings(settings: ResponseSettings) -> dict[str, Any]:
         "presence_penalty": 0.0,
         "frequency_penalty": 0.0,
         "text": text.render_text(settings.text),
-        "tool_choice": tool.render_choice(settings.tool_choice),
+        "tool_choice": choice.render_choice(settings.tool_choice),
         "tools": tool.render_tools(settings.tools),
         "truncation": "disabled",
         "metadata": dict(settings.metadata),

@@ -1,25 +1,19 @@
-"""Tools and the choice among them, both ways. The oneof's member name is the `type` word."""
+"""Tools both ways. The oneof's member name is the `type` word."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from nodexa.v1.item_pb2 import Opaque
-from nodexa.v1.tool_pb2 import FunctionChoice, FunctionTool, Tool, ToolChoice, ToolSet
+from nodexa.v1.tool_pb2 import CustomTool, FunctionTool, Grammar, NamespaceTool, Tool, ToolSet
 
 from rest_bridge.wire import content, json, shape
 
-MODES: Final[Mapping[str, ToolChoice.Mode.ValueType]] = MappingProxyType(
-    {
-        "auto": ToolChoice.MODE_AUTO,
-        "none": ToolChoice.MODE_NONE,
-        "required": ToolChoice.MODE_REQUIRED,
-    }
-)
-_MODE_WORDS: Final = {ToolChoice.MODE_UNSPECIFIED: "auto"} | {number: word for word, number in MODES.items()}
 _FUNCTION: Final = ("type", "name", "description", "parameters", "strict")
+_CUSTOM: Final = ("type", "name", "description", "format")
+_NAMESPACE: Final = ("type", "name", "description", "tools")
 
 
 def parse_tools(value: object, ignored: list[str]) -> ToolSet:
@@ -32,73 +26,88 @@ def parse_tools(value: object, ignored: list[str]) -> ToolSet:
     return ToolSet(tools=[_parse_tool(tool, f"tools[{index}]", ignored) for index, tool in enumerate(value)])
 
 
-def parse_choice(value: object, ignored: list[str]) -> ToolChoice:
-    """`tool_choice`. Raises errors.RequestError: invalid_request, unsupported_parameter."""
-    if isinstance(value, str):
-        if value not in MODES:
-            raise _wrong("tool_choice", "must be auto, none, required or a function: {type: function, name: …}")
-        return ToolChoice(mode=MODES[value])
-    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-        raise _wrong("tool_choice", "must be a word or an object with a type")
-    if value["type"] != "function":
-        raise shape.wrong(
-            "tool_choice",
-            "names a kind of choice that is not supported here; to allow only some tools, send only those in tools",
-            code="unsupported_parameter",
-        )
-    shape.note_unread(value, ("type", "name"), "tool_choice", ignored)
-    if not isinstance(value.get("name"), str):
-        raise _wrong("tool_choice.name", "is required: the function's name")
-    return ToolChoice(function=FunctionChoice(name=value["name"]))
-
-
 def render_tools(tools: ToolSet) -> list[dict[str, Any]]:
     """The tools as on the wire."""
     return [_render_tool(tool) for tool in tools.tools]
 
 
-def render_choice(choice: ToolChoice) -> str | dict[str, Any]:
-    """The choice as on the wire."""
-    if choice.HasField("function"):
-        return {"type": "function", "name": choice.function.name}
-    return _MODE_WORDS.get(choice.mode, "auto")
-
-
 def _parse_tool(value: object, path: str, ignored: list[str]) -> Tool:
     if not isinstance(value, dict) or not isinstance(value.get("type"), str) or not value["type"]:
         raise _wrong(path, "must be an object with a type word")
-    if value["type"] == "function":
-        return Tool(function=_parse_function(value, path, ignored))
+    parse = PARSERS.get(value["type"])
+    if parse is not None:
+        return parse(value, path, ignored)
     ignored.append(path)
     return Tool(opaque=Opaque(type=value["type"], json=json.dump(value).decode()))
 
 
-def _parse_function(value: Mapping[str, Any], path: str, ignored: list[str]) -> FunctionTool:
+def _parse_function(value: Mapping[str, Any], path: str, ignored: list[str]) -> Tool:
     if "function" in value and "name" not in value:
         raise _wrong(f"{path}.name", "is required beside type; the nested form of chat completions is not read")
     shape.note_unread(value, _FUNCTION, path, ignored)
-    name, strict, parameters = value.get("name"), value.get("strict"), value.get("parameters")
-    if not isinstance(name, str):
-        raise _wrong(f"{path}.name", "is required: the function's name")
+    strict, parameters = value.get("strict"), value.get("parameters")
+    name = _name(value, path)
     if strict is not None and not isinstance(strict, bool):
         raise _wrong(f"{path}.strict", "must be true or false")
     if parameters is not None and not isinstance(parameters, dict):
         raise _wrong(f"{path}.parameters", "must be a JSON Schema: an object")
-    description = value.get("description")
-    if description is not None and not isinstance(description, str):
-        raise _wrong(f"{path}.description", "must be a text")
-    return FunctionTool(
-        name=name,
-        description=description,
-        parameters_json="" if parameters is None else json.dump(parameters).decode(),
-        strict=strict,
+    return Tool(
+        function=FunctionTool(
+            name=name,
+            description=_description(value, path),
+            parameters_json="" if parameters is None else json.dump(parameters).decode(),
+            strict=strict,
+        )
     )
 
 
-def _render_tool(tool: Tool) -> dict[str, Any]:
-    if tool.HasField("opaque"):
-        return content.render_opaque(tool.opaque)
-    function = tool.function
+def _parse_custom(value: Mapping[str, Any], path: str, ignored: list[str]) -> Tool:
+    shape.note_unread(value, _CUSTOM, path, ignored)
+    grammar = _parse_format(value.get("format"), f"{path}.format", ignored)
+    tool = CustomTool(name=_name(value, path), description=_description(value, path), grammar=grammar)
+    return Tool(custom=tool)
+
+
+def _parse_format(value: object, path: str, ignored: list[str]) -> Grammar | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or value.get("type") not in ("text", "grammar"):
+        raise _wrong(path, "must be an object whose type is text or grammar")
+    if value["type"] == "text":
+        shape.note_unread(value, ("type",), path, ignored)
+        return None
+    shape.note_unread(value, ("type", "syntax", "definition"), path, ignored)
+    for name in ("syntax", "definition"):
+        if not isinstance(value.get(name), str):
+            raise _wrong(f"{path}.{name}", "is required: a text")
+    return Grammar(syntax=value["syntax"], definition=value["definition"])
+
+
+def _parse_namespace(value: Mapping[str, Any], path: str, ignored: list[str]) -> Tool:
+    shape.note_unread(value, _NAMESPACE, path, ignored)
+    tools = value.get("tools")
+    if not isinstance(tools, list):
+        raise _wrong(f"{path}.tools", "must be a list of functions and custom tools")
+    namespace = NamespaceTool(name=_name(value, path), description=_description(value, path) or "")
+    namespace.tools.extend(_parse_tool(tool, f"{path}.tools[{index}]", ignored) for index, tool in enumerate(tools))
+    return Tool(namespace=namespace)
+
+
+def _name(value: Mapping[str, Any], path: str) -> str:
+    name = value.get("name")
+    if not isinstance(name, str):
+        raise _wrong(f"{path}.name", f"is required: the {value['type']}'s name")
+    return name
+
+
+def _description(value: Mapping[str, Any], path: str) -> str | None:
+    description = value.get("description")
+    if description is not None and not isinstance(description, str):
+        raise _wrong(f"{path}.description", "must be a text")
+    return description
+
+
+def _render_function(function: FunctionTool) -> dict[str, Any]:
     return {
         "type": "function",
         "name": function.name,
@@ -108,5 +117,43 @@ def _render_tool(tool: Tool) -> dict[str, Any]:
     }
 
 
+def _render_custom(tool: CustomTool) -> dict[str, Any]:
+    shown: dict[str, Any] = {"type": "custom", "name": tool.name}
+    if tool.HasField("description"):
+        shown["description"] = tool.description
+    grammar = {"type": "grammar", "syntax": tool.grammar.syntax, "definition": tool.grammar.definition}
+    return shown | {"format": grammar if tool.HasField("grammar") else {"type": "text"}}
+
+
+def _render_namespace(namespace: NamespaceTool) -> dict[str, Any]:
+    return {
+        "type": "namespace",
+        "name": namespace.name,
+        "description": namespace.description,
+        "tools": [_render_tool(tool) for tool in namespace.tools],
+    }
+
+
+def _render_tool(tool: Tool) -> dict[str, Any]:
+    kind = str(tool.WhichOneof("kind"))
+    return RENDERERS[kind](getattr(tool, kind))
+
+
 def _wrong(path: str, complaint: str) -> Exception:
     return shape.wrong(path, complaint, code="invalid_request")
+
+
+PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, list[str]], Tool]]] = MappingProxyType(
+    {"function": _parse_function, "custom": _parse_custom, "namespace": _parse_namespace}
+)
+"""How each kind of tool is read; any other type word makes it opaque."""
+
+RENDERERS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyType(
+    {
+        "function": _render_function,
+        "custom": _render_custom,
+        "namespace": _render_namespace,
+        "opaque": content.render_opaque,
+    }
+)
+"""How each kind of tool is shown."""

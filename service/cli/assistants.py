@@ -17,6 +17,7 @@ from nodexa.v1.admin_service_pb2 import (
     ListAssistantsResponse,
     UpdateAssistantRequest,
 )
+from nodexa.v1.tool_pb2 import Tool
 
 from service.cli.connection import Core, connect
 from service.cli.document import number, time_of, word, words
@@ -186,7 +187,7 @@ def _assistant(values: Mapping[str, Any]) -> Assistant:
 
 def _fields(assistant: Assistant) -> list[tuple[str, str]]:
     defaults = assistant.defaults
-    tools = [tool.function.name if tool.HasField("function") else tool.opaque.type for tool in defaults.tools.tools]
+    tools = [_tool_name(tool) for tool in defaults.tools.tools]
     numbers = [key for key in ("temperature", "top_p", "max_output_tokens") if defaults.HasField(key)]
     return [
         ("id", assistant.id),
@@ -199,3 +200,8 @@ def _fields(assistant: Assistant) -> list[tuple[str, str]]:
         ("made (UTC)", time_of(assistant.create_time)),
         ("changed (UTC)", time_of(assistant.update_time)),
     ]
+
+
+def _tool_name(tool: Tool) -> str:
+    kind = tool.WhichOneof("kind") or "function"
+    return tool.opaque.type if kind == "opaque" else str(getattr(tool, kind).name)

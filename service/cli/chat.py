@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 import grpc
-from nodexa.v1.item_pb2 import ContentPart, FunctionCall, FunctionCallOutput, InputText, Item, Message
+from nodexa.v1.item_pb2 import ContentPart, CustomToolCall, FunctionCall, FunctionCallOutput, InputText, Item, Message
 from nodexa.v1.response_pb2 import Response
 from nodexa.v1.response_service_pb2 import CreateResponseRequest
 
@@ -47,6 +47,9 @@ def chat(*, assistant: str, data: Path | None) -> None:
                 conversation.start_over()
             elif command:
                 conversation.say(line)
+
+
+_Call = FunctionCall | CustomToolCall
 
 
 class Conversation:
@@ -108,12 +111,11 @@ class Conversation:
                     return response
         raise AssertionError("events end with a terminal one")
 
-    def _outputs(self, calls: Sequence[FunctionCall]) -> list[Item]:
+    def _outputs(self, calls: Sequence[_Call]) -> list[Item]:
         """What a person answers for each call; without one, every call is declined."""
-        outputs = (FunctionCallOutput(call_id=call.call_id, text=self._output(call)) for call in calls)
-        return [Item(function_call_output=output) for output in outputs]
+        return [_answering(call, FunctionCallOutput(call_id=call.call_id, text=self._output(call))) for call in calls]
 
-    def _output(self, call: FunctionCall) -> str:
+    def _output(self, call: _Call) -> str:
         self._screen.call(call)
         if not self._screen.watched:
             self._screen.remark("Declined: functions can be answered in a terminal only.")
@@ -132,8 +134,14 @@ def _whom(core: Core, assistant: str) -> str:
     raise click.ClickException(f"Say which assistant: nodexa chat ASSISTANT. There are: {names}.")
 
 
-def _calls(response: Response) -> list[FunctionCall]:
-    return [item.function_call for item in response.output if item.HasField("function_call")]
+def _calls(response: Response) -> list[_Call]:
+    calls: list[_Call] = [item.custom_tool_call for item in response.output if item.HasField("custom_tool_call")]
+    return calls + [item.function_call for item in response.output if item.HasField("function_call")]
+
+
+def _answering(call: _Call, output: FunctionCallOutput) -> Item:
+    custom = isinstance(call, CustomToolCall)
+    return Item(custom_tool_call_output=output) if custom else Item(function_call_output=output)
 
 
 @contextlib.contextmanager

@@ -87,7 +87,8 @@ def _preview(response: Response) -> str:
 
 
 def _fields(response: Response) -> list[tuple[str, str]]:
-    calls = [item.function_call for item in response.output if item.HasField("function_call")]
+    calls = [(item.function_call.name, item.function_call.arguments) for item in response.output]
+    calls += [(item.custom_tool_call.name, item.custom_tool_call.input) for item in response.output]
     usage = f"{response.usage.input_tokens} in, {response.usage.output_tokens} out"
     return [
         ("id", response.id),
@@ -98,6 +99,6 @@ def _fields(response: Response) -> list[tuple[str, str]]:
         ("made (UTC)", time_of(response.create_time)),
         ("ended (UTC)", time_of(response.complete_time)),
         ("tokens", usage if response.HasField("usage") else ""),
-        *(("calls", f"{call.name}({call.arguments})") for call in calls),
+        *(("calls", f"{name}({words})") for name, words in calls if name),
         ("text", _text(response)),
     ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from nodexa.v1.event_pb2 import OutputItemEvent, ResponseEvent
-from nodexa.v1.item_pb2 import FunctionCall
+from nodexa.v1.item_pb2 import CustomToolCall, FunctionCall
 from nodexa.v1.response_pb2 import Response
 from rich.console import Console
 
@@ -64,9 +64,10 @@ class Screen:
         self._close()
         (self._out if self.watched else self._err).print(printable(text), style="yellow")
 
-    def call(self, call: FunctionCall) -> None:
+    def call(self, call: FunctionCall | CustomToolCall) -> None:
         """Shows what the model wants to have run."""
-        self.remark(f"The assistant calls {call.name}({call.arguments})")
+        words = call.input if isinstance(call, CustomToolCall) else call.arguments
+        self.remark(f"The assistant calls {call.name}({words})")
 
     def inputs(self) -> Iterator[str]:
         """What the person says, turn by turn; a line each. Ends at the end of input."""

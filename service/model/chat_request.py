@@ -12,6 +12,7 @@ from nodexa.v1.tool_pb2 import FunctionTool, ToolChoice
 
 from service.model.chat_messages import chat_messages
 from service.model.model import Prompt
+from service.model.offers import as_functions
 
 LOGPROBS = "message.output_text.logprobs"
 NO_ARGUMENTS = '{"type":"object","properties":{}}'
@@ -30,6 +31,7 @@ STREAM: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage":
 
 def chat_body(prompt: Prompt, *, model: str, limit_field: str = "max_tokens") -> bytes:
     """Returns the request's JSON. `model` is the server's id of it; `limit_field` as `limit_field_of` says."""
+    prompt = as_functions(prompt)
     settings = prompt.settings
     body: dict[str, Any] = {"model": model, "messages": chat_messages(prompt.instructions, prompt.items)}
     if prompt.streaming:

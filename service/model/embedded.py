@@ -18,6 +18,7 @@ from service.model.chat_upstream import Upstream
 from service.model.embedded_steps import answering, calling, choosing, must_call, offered
 from service.model.engine import Engine, EngineSettings
 from service.model.model import Chunk, Finish, FinishReason, Prompt, TextDelta, TokenUsage, ToolCallDelta
+from service.model.offers import as_functions
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class EmbeddedModel:
             log.warning("model %s is not ready: %s", self._name, error.message)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
+        prompt = as_functions(prompt)
         turn = _Turn(prompt.settings.max_output_tokens or None)
         tools = offered(prompt, most_calls=self._most_calls)
         async with self._slots:

@@ -61,7 +61,8 @@ class ToolCallDelta:
     """More of a function call.
 
     `index` tells the calls of one turn apart; they may be interleaved. The first delta of an index carries the whole
-    `name`; `call_id` may be empty, the runner then gives one; `arguments` is a piece of JSON text.
+    `name`; `call_id` may be empty, the runner then gives one; `arguments` is a piece of JSON text. Tools of other kinds
+    are called as the functions that `offers` shows them as.
     """
 
     index: int

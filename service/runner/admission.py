@@ -12,7 +12,9 @@ from nodexa.v1.response_service_pb2 import CreateResponseRequest
 from service.errors import NodexaError
 from service.ids import NewId
 from service.model.model import Model, Prompt
+from service.model.offers import offers_of
 from service.runner.caller import Caller
+from service.runner.calls import call_of
 from service.runner.catalog import Catalog
 from service.runner.emit import Emitter
 from service.runner.history import History, match_calls
@@ -82,13 +84,13 @@ class Admission:
         )
         now = self._clock()
         response.create_time.FromMilliseconds(now)
-        call_ids = [item.function_call.call_id for item in prompt.items if item.HasField("function_call")]
+        call_ids = [call.call_id for item in prompt.items if (call := call_of(item))]
         stored = settings.store if settings.HasField("store") else True
         return Run(
             row=self._row(response, caller, now, background=settings.background),
             settings=settings.SerializeToString(),
             turn=turn,
-            emitter=Emitter(response, new_id=self._new_id, used_call_ids=call_ids),
+            emitter=Emitter(response, new_id=self._new_id, used_call_ids=call_ids, offers=turn.offers),
             store=self._store if stored else None,
             clock=self._clock,
             patience=None if settings.background else self._grace if stored else 0.0,
@@ -118,7 +120,7 @@ async def _check_settings(settings: ResponseSettings) -> None:
 
 
 def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings) -> None:
-    if not model.tools and any(tool.HasField("function") for tool in settings.tools.tools):
+    if not model.tools and any(any(offers_of(tool)) for tool in settings.tools.tools):
         raise NodexaError(
             "tool_not_supported_for_model",
             f"The model {assistant.model!r} can't call functions: send tools: [], or use another assistant.",

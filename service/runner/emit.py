@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from nodexa.v1.event_pb2 import EventBatch
-from nodexa.v1.item_pb2 import ContentPart, FunctionCall, Item, Message, Reasoning, TokenLogprob
+from nodexa.v1.item_pb2 import ContentPart, Item, Message, Reasoning, TokenLogprob
 from nodexa.v1.response_pb2 import Response, Usage
 
 from service.errors import NodexaError
 from service.ids import NewId
+from service.model.custom_input import CustomInput
 from service.model.model import Chunk, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from service.model.offers import Offer
+from service.runner.calls import CALL_KINDS, begun_call, call_of, done_event
 from service.runner.lifecycle import TERMINAL_EVENT, advance
-
-
-@dataclass(frozen=True, slots=True)
-class _TextKind:
-    """How text of one kind is told: the part's member and its text field, and the two events about it."""
-
-    part: str
-    text: str
-    delta: str
-    done: str
-
-
-_TEXT_KINDS: Final = {
-    "output_text": _TextKind("output_text", "text", "output_text_delta", "output_text_done"),
-    "refusal": _TextKind("refusal", "refusal", "refusal_delta", "refusal_done"),
-    "reasoning_text": _TextKind("reasoning_text", "text", "reasoning_text_delta", "reasoning_text_done"),
-}
+from service.runner.parts import TEXT_KINDS, part_of
 
 
 @dataclass(slots=True)
@@ -41,22 +28,31 @@ class _Growing:
     item_id: str
     pieces: list[str] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
+    decoder: CustomInput | None = None
 
 
 class Emitter:
     """Tells the story of one response. Each method returns the batch of events that its argument led to.
 
     `response` is the state that the events so far fold to; it grows with them. `used_call_ids` are those of the
-    conversation so far: a model server that repeats one gets a fresh one in its place.
+    conversation so far: a model server that repeats one gets a fresh one in its place. `offers` are the tools by the
+    names that the model knows them by.
     """
 
     def __init__(
-        self, response: Response, *, new_id: NewId, next_sequence: int = 0, used_call_ids: Iterable[str] = ()
+        self,
+        response: Response,
+        *,
+        new_id: NewId,
+        next_sequence: int = 0,
+        used_call_ids: Iterable[str] = (),
+        offers: Mapping[str, Offer] | None = None,
     ) -> None:
         self.response = response
         self.next_sequence = next_sequence
         self._new_id = new_id
         self._call_ids = set(used_call_ids)
+        self._offers = offers or {}
         self._batch = EventBatch()
         self._growing: dict[int, _Growing] = {}
         self._calls: dict[int, int] = {}
@@ -138,7 +134,7 @@ class Emitter:
         event = self._batch.events.add()
         event.sequence_number = self.next_sequence
         self.next_sequence += 1
-        delta = getattr(event, _TEXT_KINDS[kind].delta)
+        delta = getattr(event, TEXT_KINDS[kind].delta)
         delta.item_id = growing.item_id
         delta.output_index = index
         delta.delta = text
@@ -153,7 +149,7 @@ class Emitter:
         else:
             item = Item(id=self._new_id("msg"), message=Message(role=Message.ROLE_ASSISTANT))
         index = self._text_index = self._open(item, kind)
-        part = _part(kind, "")
+        part = part_of(kind, "")
         self._add(content_part_added={"item_id": item.id, "output_index": index, "part": part})
         return index
 
@@ -161,15 +157,25 @@ class Emitter:
         index = self._calls.get(chunk.index)
         if index is None:
             self._close_text()
-            call = FunctionCall(call_id=self._call_id(chunk.call_id), name=chunk.name)
-            index = self._calls[chunk.index] = self._open(
-                Item(id=self._new_id("fc"), function_call=call), "function_call"
-            )
-        if chunk.arguments:
-            growing = self._growing[index]
-            growing.pieces.append(chunk.arguments)
-            piece = {"item_id": growing.item_id, "output_index": index, "delta": chunk.arguments}
-            self._add(function_call_arguments_delta=piece)
+            index = self._calls[chunk.index] = self._open_call(chunk)
+        growing = self._growing[index]
+        decoder = growing.decoder
+        self._grow_call(index, growing, decoder.feed(chunk.arguments) if decoder else chunk.arguments)
+
+    def _open_call(self, chunk: ToolCallDelta) -> int:
+        item = begun_call(chunk.name, self._call_id(chunk.call_id), self._offers.get(chunk.name))
+        kind = str(item.WhichOneof("kind"))
+        item.id = self._new_id(CALL_KINDS[kind].prefix)
+        index = self._open(item, kind)
+        if kind == "custom_tool_call":
+            self._growing[index].decoder = CustomInput()
+        return index
+
+    def _grow_call(self, index: int, growing: _Growing, text: str) -> None:
+        if text:
+            growing.pieces.append(text)
+            piece = {"item_id": growing.item_id, "output_index": index, "delta": text}
+            self._add(**{CALL_KINDS[growing.kind].delta: piece})
 
     def _call_id(self, given: str) -> str:
         call_id = given if given and given not in self._call_ids else self._new_id("call")
@@ -199,33 +205,22 @@ class Emitter:
     def _close(self, index: int, status: Item.Status.ValueType) -> None:
         item = self.response.output[index]
         growing = self._growing.pop(index, None)
-        if item.HasField("function_call"):
+        if call := call_of(item):
             if growing is not None:
-                item.function_call.arguments = "".join(growing.pieces)
-            self._arguments_done(index, item)
+                self._grow_call(index, growing, growing.decoder.rest() if growing.decoder else "")
+                setattr(call, CALL_KINDS[growing.kind].text, "".join(growing.pieces))
+            self._add(**done_event(item, index))
         else:
             parts = item.reasoning.content if item.HasField("reasoning") else item.message.content
             if growing is not None:
-                parts.append(_part(growing.kind, "".join(growing.pieces), growing.logprobs))
+                parts.append(part_of(growing.kind, "".join(growing.pieces), growing.logprobs))
             for content_index, part in enumerate(parts):
                 self._part_done(index, item.id, content_index, part)
         item.status = status
         self._add(output_item_done={"output_index": index, "item": item})
 
-    def _arguments_done(self, index: int, item: Item) -> None:
-        call = item.function_call
-        self._add(
-            function_call_arguments_done={
-                "item_id": item.id,
-                "output_index": index,
-                "name": call.name,
-                "call_id": call.call_id,
-                "arguments": call.arguments,
-            }
-        )
-
     def _part_done(self, index: int, item_id: str, content_index: int, part: ContentPart) -> None:
-        kind = _TEXT_KINDS[str(part.WhichOneof("kind"))]
+        kind = TEXT_KINDS[str(part.WhichOneof("kind"))]
         content = getattr(part, kind.part)
         place = {"item_id": item_id, "output_index": index, "content_index": content_index}
         done = {**place, "text": getattr(content, kind.text), "logprobs": getattr(content, "logprobs", ())}
@@ -242,12 +237,3 @@ class Emitter:
     def _take(self) -> EventBatch:
         batch, self._batch = self._batch, EventBatch()
         return batch
-
-
-def _part(kind: str, text: str, logprobs: Sequence[TokenLogprob] = ()) -> ContentPart:
-    described = _TEXT_KINDS[kind]
-    content: dict[str, Any] = {described.text: text}
-    if logprobs:
-        content["logprobs"] = logprobs
-    members: dict[str, Any] = {described.part: content}
-    return ContentPart(**members)

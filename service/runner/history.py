@@ -11,6 +11,7 @@ from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
 from service.runner.caller import Caller
+from service.runner.calls import answers, call_of
 from service.store.responses import ResponseStore, Turn
 
 MAX_TURNS: Final = 10_000
@@ -42,7 +43,7 @@ class History:
         for turn in reversed(turns):
             spoken = list(_spoken(turn))
             items += [*_answers_first(turn.input.items, waiting), *spoken]
-            waiting = {item.function_call.call_id for item in spoken if item.HasField("function_call")}
+            waiting = {call.call_id for item in spoken if (call := call_of(item))}
         return items
 
     def forget(self, response_id: str) -> None:
@@ -102,34 +103,35 @@ def match_calls(history: Iterable[Item], new: Sequence[Item]) -> list[Item]:
     _pair(history, pending, answered)
     waiting = set(pending)
     for place, item in enumerate(new):
-        if item.HasField("function_call_output") and item.function_call_output.call_id not in pending:
-            raise _unknown_call(item.function_call_output.call_id, answered, place)
+        if (call_id := answers(item)) and call_id not in pending:
+            raise _unknown_call(call_id, answered, place)
         _pair([item], pending, answered)
     if pending:
         names = ", ".join(f"{name} ({call_id})" for call_id, name in list(pending.items())[:5])
         raise NodexaError(
             "missing_tool_output",
-            f"No output was given for these function calls: {names}. Send one function_call_output for each.",
+            f"No output was given for these calls: {names}. Send one function_call_output for each, "
+            "or custom_tool_call_output where a custom tool was called.",
             param="input",
         )
     return _answers_first(new, waiting)
 
 
 def _answers_first(items: Iterable[Item], waiting: Collection[str]) -> list[Item]:
-    return sorted(items, key=lambda item: item.function_call_output.call_id not in waiting)
+    return sorted(items, key=lambda item: answers(item) not in waiting)
 
 
 def _pair(items: Iterable[Item], pending: dict[str, str], answered: set[str]) -> None:
     for item in items:
-        if item.HasField("function_call"):
-            pending[item.function_call.call_id] = item.function_call.name
-        elif item.HasField("function_call_output"):
-            answered.add(item.function_call_output.call_id)
-            pending.pop(item.function_call_output.call_id, None)
+        if call := call_of(item):
+            pending[call.call_id] = call.name
+        elif call_id := answers(item):
+            answered.add(call_id)
+            pending.pop(call_id, None)
 
 
 def _unknown_call(call_id: str, answered: set[str], place: int) -> NodexaError:
-    why = "was already answered" if call_id in answered else "is not a function call of this conversation"
+    why = "was already answered" if call_id in answered else "is not a call of this conversation"
     return NodexaError("unknown_call_id", f"The call_id {call_id!r} {why}.", param=f"input[{place}].call_id")
 
 
@@ -147,14 +149,10 @@ def _expect_continuable(turn: Turn, response_id: str) -> None:
 
 
 def _spoken(turn: Turn) -> Iterable[Item]:
-    """What was said for good: a function call that was cut can't be answered, so the model isn't told of it."""
+    """What was said for good: a call that was cut can't be answered, so the model isn't told of it."""
     if turn.result is None:
         return ()
-    return (
-        item
-        for item in turn.result.output
-        if not (item.HasField("function_call") and item.status == Item.STATUS_INCOMPLETE)
-    )
+    return (item for item in turn.result.output if not (call_of(item) and item.status == Item.STATUS_INCOMPLETE))
 
 
 def _not_found(response_id: str) -> NodexaError:

@@ -10,12 +10,15 @@ from nodexa.v1.item_pb2 import ContentPart, Item, Message, Opaque
 
 from service.errors import NodexaError
 from service.ids import ASSISTANT_ID, NewId
+from service.runner.calls import call_of, output_of
 
 MAX_USER_TOKENS: Final = 8 * 1024
 _PREFIXES: Final = {
     "message": "msg",
     "function_call": "fc",
     "function_call_output": "fco",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
     "reasoning": "rs",
     "opaque": "item",
 }
@@ -89,12 +92,18 @@ def _check_item(item: Item, path: str) -> None:
         _check_part(part, place)
     if kind == "message" and not item.message.content:
         raise NodexaError("missing_required_field", "A message needs content.", param=f"{path}.content")
-    if kind in ("function_call", "function_call_output") and not getattr(item, kind).call_id:
-        raise NodexaError("missing_call_id", "Say which function call this is: call_id.", param=f"{path}.call_id")
-    if kind == "function_call" and not item.function_call.name:
-        raise NodexaError("missing_required_field", "A function call needs a name.", param=f"{path}.name")
-    if kind == "function_call_output" and item.function_call_output.WhichOneof("output") is None:
-        raise NodexaError("missing_required_field", "A function call's output is missing.", param=f"{path}.output")
+    _check_call(item, path)
+
+
+def _check_call(item: Item, path: str) -> None:
+    call, output = call_of(item), output_of(item)
+    about = call or output
+    if about is not None and not about.call_id:
+        raise NodexaError("missing_call_id", "Say which call this is: call_id.", param=f"{path}.call_id")
+    if call is not None and not call.name:
+        raise NodexaError("missing_required_field", "A call needs the name of its tool.", param=f"{path}.name")
+    if output is not None and output.WhichOneof("output") is None:
+        raise NodexaError("missing_required_field", "The output of the call is missing.", param=f"{path}.output")
 
 
 def _check_part(part: ContentPart, path: str) -> None:
@@ -116,10 +125,11 @@ def _check_opaque(opaque: Opaque, path: str) -> None:
 
 def _parts(item: Item, path: str) -> Iterator[tuple[str, ContentPart]]:
     """All content of the item, each part with its path."""
+    output = output_of(item)
     fields = {
         "content": item.reasoning.content if item.HasField("reasoning") else item.message.content,
         "summary": item.reasoning.summary,
-        "output": item.function_call_output.parts.parts,
+        "output": output.parts.parts if output else (),
     }
     for name, parts in fields.items():
         yield from ((f"{path}.{name}[{place}]", part) for place, part in enumerate(parts))

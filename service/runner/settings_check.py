@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from nodexa.v1.response_pb2 import ResponseSettings
-from nodexa.v1.tool_pb2 import FunctionTool, ToolChoice
 
 from service.errors import NodexaError
 from service.runner.schema import schema_problem
 from service.runner.schema_value import unchecked
+from service.runner.tool_check import NAME, check_choice, check_tools
 
 LOGPROBS: Final = "message.output_text.logprobs"
 INCLUDED: Final = frozenset(
@@ -24,10 +23,8 @@ INCLUDED: Final = frozenset(
     }
 )
 """What `include` may ask for and gets."""
-MAX_TOOLS: Final = 128
 MAX_STOP: Final = 4
 MAX_METADATA: Final = 16
-_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
     {"temperature": (0, 2), "top_p": (0, 1), "max_output_tokens": (1, 10_000_000), "top_logprobs": (0, 20)}
 )
@@ -56,47 +53,11 @@ def _check_metadata(settings: ResponseSettings) -> None:
             raise _invalid("metadata keys have 1 to 64 characters and values at most 512.", "metadata")
 
 
-def _check_tools(settings: ResponseSettings) -> None:
-    tools = settings.tools.tools
-    if len(tools) > MAX_TOOLS:
-        raise NodexaError("too_many_tools", f"At most {MAX_TOOLS} tools; these are {len(tools)}.", param="tools")
-    names: set[str] = set()
-    for index, tool in enumerate(tools):
-        if tool.WhichOneof("kind") is None:
-            raise _invalid("A tool needs a kind.", f"tools[{index}]")
-        if tool.HasField("function"):
-            _check_function(tool.function, f"tools[{index}]", names)
-
-
-def _check_function(function: FunctionTool, path: str, names: set[str]) -> None:
-    if not _NAME.fullmatch(function.name):
-        raise NodexaError(
-            "invalid_tool_name", "A tool's name has 1 to 64 characters of a-z A-Z 0-9 _ -.", param=f"{path}.name"
-        )
-    if function.name in names:
-        raise NodexaError("duplicate_tool_name", f"Two tools are named {function.name!r}.", param=f"{path}.name")
-    names.add(function.name)
-    problem = schema_problem(function.parameters_json) if function.parameters_json else ""
-    if problem:
-        raise NodexaError(
-            "invalid_tool_schema", f"The schema of {function.name!r} {problem}.", param=f"{path}.parameters"
-        )
-
-
-def _check_choice(settings: ResponseSettings) -> None:
-    names = {tool.function.name for tool in settings.tools.tools if tool.HasField("function")}
-    choice = settings.tool_choice
-    if choice.HasField("function") and choice.function.name not in names:
-        raise _invalid(f"tool_choice names {choice.function.name!r}, which is not among the tools.", "tool_choice")
-    if choice.mode == ToolChoice.MODE_REQUIRED and not names:
-        raise _invalid("tool_choice is required, and there is no function to call.", "tool_choice")
-
-
 def _check_text(settings: ResponseSettings) -> None:
     if not settings.text.format.HasField("json_schema"):
         return
     form = settings.text.format.json_schema
-    if not _NAME.fullmatch(form.name):
+    if not NAME.fullmatch(form.name):
         raise _invalid("The format's name has 1 to 64 characters of a-z A-Z 0-9 _ -.", "text.format.name")
     problem = schema_problem(form.schema_json) or (unchecked(form.schema_json) if form.strict else "")
     if problem:
@@ -117,8 +78,8 @@ def _invalid(message: str, param: str) -> NodexaError:
 _CHECKS: Final[tuple[Callable[[ResponseSettings], None], ...]] = (
     _check_ranges,
     _check_metadata,
-    _check_tools,
-    _check_choice,
+    check_tools,
+    check_choice,
     _check_text,
     _check_storage,
 )

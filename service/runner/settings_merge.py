@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.response_pb2 import ResponseSettings
+from nodexa.v1.tool_pb2 import Tool
 
 from service.runner.settings_check import INCLUDED
 
@@ -53,11 +54,21 @@ def system_prompt(assistant: Assistant, asked: ResponseSettings) -> str:
 
 def unused_settings(settings: ResponseSettings) -> Iterator[str]:
     """The paths of what was set and has no effect."""
-    for index, tool in enumerate(settings.tools.tools):
-        if tool.HasField("opaque"):
-            yield f"tools[{index}]"
+    yield from _unused_tools(settings.tools.tools, "tools")
+    for index, allowed in enumerate(settings.tool_choice.allowed_tools.tools):
+        if allowed.HasField("opaque"):
+            yield f"tool_choice.tools[{index}]"
     for index, word in enumerate(settings.include):
         if word not in INCLUDED:
             yield f"include[{index}]"
     if settings.reasoning.HasField("summary"):
         yield "reasoning.summary"
+
+
+def _unused_tools(tools: Sequence[Tool], path: str) -> Iterator[str]:
+    for index, tool in enumerate(tools):
+        if tool.HasField("opaque"):
+            yield f"{path}[{index}]"
+        if tool.custom.HasField("grammar"):
+            yield f"{path}[{index}].format"
+        yield from _unused_tools(tool.namespace.tools, f"{path}[{index}].tools")

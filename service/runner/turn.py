@@ -13,7 +13,9 @@ from nodexa.v1.response_pb2 import Usage
 from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
+from service.model.custom_input import parse_input
 from service.model.model import Chunk, Finish, FinishReason, Model, Prompt, TokenUsage, ToolCallDelta
+from service.model.offers import Offer, mode_of, offers, wanted_name
 
 _TOLD: Final = "The function call was refused: {problem}. {advice}"
 _CALL: Final = "Call one of these functions with a JSON object: {names}."
@@ -24,6 +26,7 @@ _ANSWER: Final = "Answer without calling a function."
 class _Call:
     name: str
     call_id: str
+    custom: bool = False
     pieces: list[str] = field(default_factory=list)
 
     @property
@@ -43,9 +46,16 @@ class Turn:
     prompt: Prompt
     reason: FinishReason | None = None
     calls: dict[int, _Call] = field(default_factory=dict)
+    offers: dict[str, Offer] = field(init=False)
     _usages: list[Usage | None] = field(default_factory=list)
     _refused: list[tuple[_Call, str]] = field(default_factory=list)
     _hidden: dict[int, _Call] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """`offers` are the tools that may be called, by the names that the model knows them by."""
+        settings = self.prompt.settings
+        silent = settings.tool_choice.mode == ToolChoice.MODE_NONE
+        self.offers = {} if silent else {offer.shown.name: offer for offer in offers(settings)}
 
     async def chunks(self) -> AsyncGenerator[Sequence[Chunk], None]:
         """What the response shows, batch by batch."""
@@ -55,7 +65,7 @@ class Turn:
         if self._refused and self.reason is FinishReason.STOP:
             if self.calls:
                 raise _invalid_call(self._refused[0][1])
-            told, self._refused = _told(self.prompt, self._refused, self._names()), []
+            told, self._refused = _told(self.prompt, self._refused, self.offers), []
             async with aclosing(self._attempt(told)) as batches:
                 async for batch in batches:
                     yield batch
@@ -127,9 +137,13 @@ class Turn:
         if chunk.index in self._hidden:
             self._hidden[chunk.index].pieces.append(chunk.arguments)
             return False
-        call = self.calls.setdefault(chunk.index, _Call(chunk.name, chunk.call_id))
+        call = self.calls.get(chunk.index)
+        if call is None:
+            offer = self.offers.get(chunk.name)
+            call = _Call(chunk.name, chunk.call_id, custom=offer is not None and offer.custom)
+            self.calls[chunk.index] = call
         call.pieces.append(chunk.arguments)
-        if call.name not in self._names():
+        if call.name not in self.offers:
             self._refuse(chunk.index, f"there is no function {call.name[:64]!r}")
             return False
         return True
@@ -138,16 +152,10 @@ class Turn:
         self._hidden[index] = self.calls.pop(index)
         self._refused.append((self._hidden[index], problem))
 
-    def _names(self) -> set[str]:
-        settings = self.prompt.settings
-        if settings.tool_choice.mode == ToolChoice.MODE_NONE:
-            return set()
-        return {tool.function.name for tool in settings.tools.tools if tool.HasField("function")}
-
     def _expect_wanted_call(self) -> None:
         choice = self.prompt.settings.tool_choice
-        wanted = choice.function.name if choice.HasField("function") else ""
-        if self.reason is not FinishReason.STOP or not (wanted or choice.mode == ToolChoice.MODE_REQUIRED):
+        wanted = wanted_name(choice)
+        if self.reason is not FinishReason.STOP or not (wanted or mode_of(choice) == ToolChoice.MODE_REQUIRED):
             return
         if not self.calls or (wanted and any(call.name != wanted for call in self.calls.values())):
             raise _invalid_call(f"tool_choice asked for {wanted or 'a function call'}, and the model did otherwise")
@@ -169,6 +177,10 @@ def _told(prompt: Prompt, refused: Sequence[tuple[_Call, str]], names: Collectio
 
 
 def _arguments_problem(call: _Call) -> str:
+    if call.custom:
+        return (
+            "" if parse_input(call.arguments) is not None else f"the arguments of {call.name!r} lack the text `input`"
+        )
     try:
         arguments = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError):

@@ -24,10 +24,12 @@ _LETTERS: Final[Mapping[str, str]] = {
     "response.refusal.delta": "d",
     "response.reasoning_text.delta": "d",
     "response.function_call_arguments.delta": "d",
+    "response.custom_tool_call_input.delta": "d",
     "response.output_text.done": "D",
     "response.refusal.done": "D",
     "response.reasoning_text.done": "D",
     "response.function_call_arguments.done": "D",
+    "response.custom_tool_call_input.done": "D",
     "response.content_part.done": "p",
     "response.output_item.done": "E",
 }
@@ -35,8 +37,9 @@ _STORIES: Final[Mapping[str, str]] = {
     "message": "A(ad*Dp)*E",
     "reasoning": "A(ad*Dp)*E",
     "function_call": "Ad*DE",
+    "custom_tool_call": "Ad*DE",
 }
-_WHOLE: Final = ("text", "refusal", "arguments")
+_WHOLE: Final = ("text", "refusal", "arguments", "input")
 
 
 @dataclass(slots=True)

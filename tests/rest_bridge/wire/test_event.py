@@ -39,6 +39,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "call_id": "call_1",
         "arguments": "{}",
     },
+    "custom_tool_call_input_delta": {"item_id": "ctc_1", "output_index": 1, "delta": "ls"},
+    "custom_tool_call_input_done": {"item_id": "ctc_1", "output_index": 1, "input": "ls -l"},
     "error": {"code": "upstream_error", "message": "It broke."},
 }
 

@@ -58,6 +58,31 @@ WHOLE: list[dict[str, Any]] = [
         "arguments": '{"at": 1.50}',
     },
     {
+        "id": "fc_2",
+        "type": "function_call",
+        "status": "completed",
+        "call_id": "call_2",
+        "name": "look",
+        "arguments": "{}",
+        "namespace": "eyes",
+    },
+    {
+        "id": "ctc_1",
+        "type": "custom_tool_call",
+        "status": "completed",
+        "call_id": "call_3",
+        "name": "shell",
+        "input": "ls\n",
+        "namespace": "unix",
+    },
+    {
+        "id": "ctco_1",
+        "type": "custom_tool_call_output",
+        "status": "completed",
+        "call_id": "call_3",
+        "output": "a b",
+    },
+    {
         "id": "fco_1",
         "type": "function_call_output",
         "status": "completed",
@@ -143,10 +168,10 @@ def test_an_id_that_the_platform_gave_stands_in_an_opaque_item() -> None:
 def test_members_that_nobody_reads_are_noted_and_nulls_are_not() -> None:
     ignored: list[str] = []
     item.parse_input(
-        [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "caller": None, "namespace": "n"}],
+        [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "caller": None, "async": True}],
         ignored,
     )
-    assert ignored == ["input[0].namespace"]
+    assert ignored == ["input[0].async"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,13 @@ from rest_bridge.wire.response import render_settings
 BASE = {"model": "asst_1", "input": "Hello"}
 OF_THE_CALL = {"self", "extra_headers", "extra_query", "extra_body", "timeout"}
 OURS = {"stop", "seed"}
+ALLOWED: dict[str, Any] = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]}
+GRAMMAR: dict[str, Any] = {
+    "type": "custom",
+    "name": "patch",
+    "description": "Patches.",
+    "format": {"type": "grammar", "syntax": "lark", "definition": 'start: "x"'},
+}
 
 
 def read(**more: Any) -> Reading:
@@ -181,7 +188,23 @@ def test_what_was_ignored_before_the_body_is_listed_too() -> None:
         ({"tool_choice": "maybe"}, "invalid_request", "tool_choice"),
         ({"tool_choice": 5}, "invalid_request", "tool_choice"),
         ({"tool_choice": {"type": "function"}}, "invalid_request", "tool_choice.name"),
-        ({"tool_choice": {"type": "allowed_tools", "tools": []}}, "unsupported_parameter", "tool_choice"),
+        ({"tool_choice": {"type": "mcp", "server_label": "s"}}, "unsupported_parameter", "tool_choice"),
+        ({"tool_choice": {"type": "custom"}}, "invalid_request", "tool_choice.name"),
+        ({"tool_choice": {"type": "custom", "name": "f", "namespace": 1}}, "invalid_request", "tool_choice.namespace"),
+        ({"tool_choice": {"type": "allowed_tools", "tools": []}}, "invalid_request", "tool_choice.mode"),
+        ({"tool_choice": {**ALLOWED, "mode": "none"}}, "invalid_request", "tool_choice.mode"),
+        ({"tool_choice": {**ALLOWED, "tools": "f"}}, "invalid_request", "tool_choice.tools"),
+        ({"tool_choice": {**ALLOWED, "tools": ["f"]}}, "invalid_request", "tool_choice.tools[0]"),
+        ({"tool_choice": {**ALLOWED, "tools": [{"type": "custom"}]}}, "invalid_request", "tool_choice.tools[0].name"),
+        ({"tools": [{"type": "custom"}]}, "invalid_request", "tools[0].name"),
+        ({"tools": [{"type": "custom", "name": "f", "format": "lark"}]}, "invalid_request", "tools[0].format"),
+        ({"tools": [{**GRAMMAR, "format": {"type": "grammar"}}]}, "invalid_request", "tools[0].format.syntax"),
+        ({"tools": [{"type": "namespace", "name": "n"}]}, "invalid_request", "tools[0].tools"),
+        (
+            {"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "custom"}]}]},
+            "invalid_request",
+            "tools[0].tools[0].name",
+        ),
         ({"text": "x"}, "invalid_request", "text"),
         ({"text": {"format": {"type": "xml"}}}, "invalid_request", "text.format.type"),
         ({"text": {"format": {"type": "json_schema", "schema": {}}}}, "invalid_request", "text.format.name"),

@@ -45,9 +45,27 @@ def test_other_kinds_of_tools_are_kept_as_they_are(tmp_path: Path) -> None:
     assert json.loads(tool.opaque.json) == other
 
 
+def test_custom_tools_and_namespaces_are_read_whole(tmp_path: Path) -> None:
+    grammar = {"type": "grammar", "syntax": "regex", "definition": "x+"}
+    patch = {"type": "custom", "name": "patch", "description": "Patches.", "format": grammar}
+    shell = {"type": "custom", "name": "shell", "format": {"type": "text"}}
+    space = {"type": "namespace", "name": "crm", "description": "Customers.", "tools": [WEATHER, shell]}
+    custom, namespace = read_tools(written(tmp_path, [patch, space])).tools
+    assert (custom.custom.name, custom.custom.description) == ("patch", "Patches.")
+    assert (custom.custom.grammar.syntax, custom.custom.grammar.definition) == ("regex", "x+")
+    assert (namespace.namespace.name, namespace.namespace.description) == ("crm", "Customers.")
+    function, inner = namespace.namespace.tools
+    assert (function.function.name, inner.custom.name) == ("get_weather", "shell")
+    assert not inner.custom.HasField("grammar")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
+        ([{"type": "custom", "name": "f", "format": {"type": "x"}}], r"\[0\]\.format\.type must be text or grammar"),
+        ([{"type": "custom", "name": "f", "format": {"type": "grammar"}}], r"\[0\]\.format must have a syntax"),
+        ([{"type": "namespace", "name": "n", "tools": [{"type": "custom"}]}], r"\[0\]\.tools\[0\]\.name must be"),
+        ([{"type": "namespace", "name": "n", "tools": {}}], r"\[0\]\.tools must be an array of tools"),
         ("[{]", "is not JSON: line 1, column 3"),
         ({"tools": []}, "must hold an array of tools"),
         (["get_weather"], r"\[0\] must be an object with a type"),

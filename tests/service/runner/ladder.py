@@ -12,6 +12,7 @@ from nodexa.v1.response_pb2 import Response
 
 from service.runner.lifecycle import TERMINAL_EVENT
 
+CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 TEXTS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
 
 
@@ -74,11 +75,12 @@ def _item_added(ladder: Ladder, kind: str, event: Any) -> None:
     assert item.id not in {other.id for other in ladder.items}
     assert not item.message.content
     assert not item.reasoning.content
-    assert not item.function_call.arguments
-    if item.HasField("function_call"):
-        assert item.function_call.call_id
-        assert item.function_call.call_id not in ladder.call_ids
-        ladder.call_ids.add(item.function_call.call_id)
+    if word := _call_word(item):
+        call = getattr(item, word)
+        assert not getattr(call, CALLS[word])
+        assert call.call_id
+        assert call.call_id not in ladder.call_ids
+        ladder.call_ids.add(call.call_id)
     ladder.items.append(item)
     ladder.open.add(event.output_index)
     ladder.parts[event.output_index] = []
@@ -127,9 +129,16 @@ def _part_done(ladder: Ladder, kind: str, event: Any) -> None:
     ladder.parts[index][event.content_index] = event.part
 
 
-def _arguments_delta(ladder: Ladder, kind: str, event: Any) -> None:
+def _call_word(item: Item) -> str:
+    kind = str(item.WhichOneof("kind"))
+    return kind if kind in CALLS else ""
+
+
+def _call_delta(ladder: Ladder, kind: str, event: Any) -> None:
     index = _expect_open(ladder, event)
-    assert ladder.items[index].HasField("function_call")
+    word = _call_word(ladder.items[index])
+    assert kind == f"{word}_{CALLS[word]}_delta"
+    assert event.delta
     assert index not in ladder.arguments_done
     ladder.deltas[index].append(event.delta)
 
@@ -143,6 +152,14 @@ def _arguments_done(ladder: Ladder, kind: str, event: Any) -> None:
     ladder.arguments_done.add(index)
 
 
+def _input_done(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    assert ladder.items[index].HasField("custom_tool_call")
+    assert event.input == "".join(ladder.deltas[index])
+    assert index not in ladder.arguments_done
+    ladder.arguments_done.add(index)
+
+
 def _item_done(ladder: Ladder, kind: str, event: Any) -> None:
     index, item = event.output_index, event.item
     assert index in ladder.open
@@ -150,10 +167,10 @@ def _item_done(ladder: Ladder, kind: str, event: Any) -> None:
     added = ladder.items[index]
     assert (item.id, item.WhichOneof("kind")) == (added.id, added.WhichOneof("kind"))
     assert item.status in (Item.STATUS_COMPLETED, Item.STATUS_INCOMPLETE)
-    if item.HasField("function_call"):
+    if word := _call_word(item):
         assert index in ladder.arguments_done
-        assert item.function_call.call_id == added.function_call.call_id
-        assert item.function_call.arguments == "".join(ladder.deltas[index])
+        assert getattr(item, word).call_id == getattr(added, word).call_id
+        assert getattr(getattr(item, word), CALLS[word]) == "".join(ladder.deltas[index])
     else:
         content = item.reasoning.content if item.HasField("reasoning") else item.message.content
         assert list(content) == ladder.parts[index]
@@ -186,8 +203,10 @@ STEPS: dict[str, Callable[[Ladder, str, Any], None]] = {
     **dict.fromkeys(("output_text_delta", "refusal_delta", "reasoning_text_delta"), _text_delta),
     **dict.fromkeys(("output_text_done", "refusal_done", "reasoning_text_done"), _text_done),
     "content_part_done": _part_done,
-    "function_call_arguments_delta": _arguments_delta,
+    "function_call_arguments_delta": _call_delta,
     "function_call_arguments_done": _arguments_done,
+    "custom_tool_call_input_delta": _call_delta,
+    "custom_tool_call_input_done": _input_done,
     "output_item_done": _item_done,
     "error": _error,
     **dict.fromkeys(("completed", "incomplete", "failed"), _terminal),

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 from nodexa.v1.item_pb2 import Item, TokenLogprob
 from nodexa.v1.response_pb2 import Response, Usage
+from nodexa.v1.tool_pb2 import FunctionTool
 
 from service.errors import NodexaError
 from service.ids import NewId
 from service.model.model import Chunk, Finish, FinishReason, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from service.model.offers import Offer
 from service.runner.emit import Emitter
 from service.runner.fold import fold
 from service.runner.lifecycle import NEXT, is_final
@@ -25,14 +27,20 @@ NOW = 1_800_000_000_123
 FINAL = sorted(status for status in Response.Status.values() if is_final(status))
 QUEUED, RUNNING = Response.STATUS_QUEUED, Response.STATUS_UNSPECIFIED
 
+OFFERS = {
+    "look": Offer(FunctionTool(name="look"), "look"),
+    "shell": Offer(FunctionTool(name="shell"), "shell", custom=True),
+    "eyes__look": Offer(FunctionTool(name="eyes__look"), "look", "eyes"),
+}
+
 texts = st.text(max_size=4)
 logprobs = st.lists(st.builds(TokenLogprob, token=texts, logprob=st.floats(-9, 0)), max_size=2)
 calls = st.builds(
     ToolCallDelta,
     index=st.integers(0, 3),
-    name=st.sampled_from(["look", "listen"]),
+    name=st.sampled_from(["look", "listen", "shell", "eyes__look"]),
     call_id=st.sampled_from(["", "c1", "c2", "used"]),
-    arguments=st.sampled_from(["", "{", '"a": 1', "}"]),
+    arguments=st.sampled_from(["", "{", '"a": 1', "}", '{"input"', ': "', "ls", "\\", "ud83d", "\\ude00", '"}']),
 )
 chunks = st.one_of(
     st.builds(TextDelta, texts, logprobs),
@@ -50,7 +58,7 @@ def counting() -> NewId:
 
 
 def emitter_of(start: Response.Status.ValueType) -> Emitter:
-    return Emitter(Response(id="resp_1", status=start), new_id=counting(), used_call_ids=["used"])
+    return Emitter(Response(id="resp_1", status=start), new_id=counting(), used_call_ids=["used"], offers=OFFERS)
 
 
 def end(emitter: Emitter, status: Response.Status.ValueType) -> EventBatch:
@@ -88,7 +96,7 @@ def delivered(events: Sequence[ResponseEvent]) -> dict[int, str]:
 def text_of(item: Item) -> str:
     parts = item.reasoning.content if item.HasField("reasoning") else item.message.content
     said = (part.output_text.text or part.refusal.refusal or part.reasoning_text.text for part in parts)
-    return item.function_call.arguments or "".join(said)
+    return item.function_call.arguments or item.custom_tool_call.input or "".join(said)
 
 
 @examples

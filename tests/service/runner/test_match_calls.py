@@ -56,7 +56,7 @@ def test_what_does_not_match_is_refused(history: list[Item], new: list[Item], co
 def test_a_second_answer_is_told_apart_from_an_unknown_call() -> None:
     with pytest.raises(NodexaError, match="was already answered"):
         match_calls([*ASKED, *RESULTS], [output("b", "2")])
-    with pytest.raises(NodexaError, match="is not a function call of this conversation"):
+    with pytest.raises(NodexaError, match="is not a call of this conversation"):
         match_calls(ASKED, [output("z", "2")])
 
 
