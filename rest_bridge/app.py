@@ -22,6 +22,7 @@ from rest_bridge.routes.call import JSON, SCOPE_KEY, Answer, Bridge, Call, send_
 
 log = logging.getLogger(__name__)
 
+_HEADS = ("http.response.start", "websocket.accept")
 STOPPED = "The server was stopped before the answer was there. What was asked for may have been done."
 
 
@@ -45,27 +46,27 @@ class Envelope:
         self._bridge = bridge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         started = time.monotonic()
         named = headers.named(scope["headers"])
         request_id = headers.request_id(named, fresh=f"req_{uuid.uuid4().hex}")
         mark = (b"x-request-id", request_id.encode())
         status = 499
+        upgrade = scope["type"] == "websocket"
 
         async def send_marked(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], mark]
+            if message["type"] in _HEADS:
+                status = message.get("status", 101)
+                message["headers"] = [*message.get("headers", ()), mark]
+            if upgrade and message["type"].startswith("http."):
+                message["type"] = f"websocket.{message['type']}"
             await send(message)
 
         scope[SCOPE_KEY] = Call(
             bridge=self._bridge,
             target="",
             # A HEAD has no body, so nothing in it can be asked for, a stream least of all.
-            query=b"" if scope["method"] == "HEAD" else scope["query_string"],
+            query=b"" if scope.get("method") == "HEAD" else scope["query_string"],
             headers=named,
             raw_headers=scope["headers"],
             request_id=request_id,
@@ -101,7 +102,7 @@ class Envelope:
         log.log(
             logging.WARNING if status >= 500 else logging.INFO,
             "%s %s %d",
-            scope["method"],
+            scope.get("method", "WEBSOCKET"),
             ascii(scope["path"])[1:-1],
             status,
             extra={"request_id": request_id, "milliseconds": round((time.monotonic() - started) * 1000, 1)},

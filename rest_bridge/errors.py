@@ -67,6 +67,8 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "request_head_too_large": 431,
         "service_unavailable": 503,
         "deadline_exceeded": 504,
+        # known to WebSockets only
+        "websocket_connection_limit_reached": 400,
     }
 )
 """Error code → HTTP status."""

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with the limits it lacks: the size of a request's head, and the time it may take."""
+"""uvicorn's protocols with what they lack: limits of a request's head, and WebSockets that end in good order."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from rest_bridge.errors import RequestError, error_body, error_headers
 from rest_bridge.settings import Settings
 
+CLOSE_SECONDS: Final = 2
+"""How long a WebSocket's client may take to answer our goodbye."""
 _FIELD_OVERHEAD: Final = 4  # ": " and the line's end
 
 
@@ -110,6 +113,22 @@ class _LimitedProtocol(HttpToolsProtocol):
             self.send_400_response("")
         else:
             self.transport.close()  # a connection that never asked for anything
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """The WebSocket side. When the server stops, the application closes its connections, not uvicorn."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.close_timeout = CLOSE_SECONDS
+
+    def shutdown(self) -> None:
+        """Uvicorn's own version closes at once, in the middle of a response."""
+
+    def keepalive_timeout(self) -> None:
+        """A client that answers no ping reads nothing either: what is still to be sent would wait for ever."""
+        super().keepalive_timeout()
+        self.transport.abort()
 
 
 def _answer(refusal: RequestError) -> bytes:

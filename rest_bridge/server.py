@@ -15,7 +15,7 @@ import uvicorn
 
 from rest_bridge.app import make_app
 from rest_bridge.core import Core
-from rest_bridge.protocol import limited_protocol
+from rest_bridge.protocol import SocketProtocol, limited_protocol
 from rest_bridge.routes.call import Bridge
 from rest_bridge.settings import Settings
 
@@ -34,7 +34,13 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 make_app(bridge),
                 http=limited_protocol(settings),
-                ws="none",
+                ws=SocketProtocol,
+                # What is not much too large is read to its end: only then can it be refused in words.
+                ws_max_size=2 * settings.max_body_bytes,
+                ws_ping_interval=settings.heartbeat_seconds,
+                ws_ping_timeout=settings.heartbeat_seconds,
+                # It costs time and memory for each connection, and a small message may unpack to a large one.
+                ws_per_message_deflate=False,
                 lifespan="off",
                 interface="asgi3",
                 access_log=False,
@@ -56,6 +62,8 @@ class Server(uvicorn.Server):
         self._stopping.set()
         patience = 0.0 if self._bridge.draining else self._bridge.settings.drain_seconds
         self._bridge.draining = True
+        for session in list(self._bridge.sockets):
+            session.drain()
         if self._ending is not None:
             self._ending.cancel()
         self._ending = asyncio.get_running_loop().call_later(patience, self._end_streams)

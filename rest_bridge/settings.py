@@ -13,7 +13,7 @@ class Settings:
     """Limits in bytes, times in seconds. `max_body_bytes` is set by NODEXA_BRIDGE_MAX_BODY_BYTES, and so on."""
 
     max_body_bytes: int = 8 * 1024 * 1024
-    """The largest request body; more gets a 413."""
+    """The largest request body, or message of a WebSocket; more gets a 413."""
     max_head_bytes: int = 16 * 1024
     """The largest request head, request line included; more gets a 431."""
     max_url_bytes: int = 8 * 1024
@@ -27,7 +27,9 @@ class Settings:
     keep_alive_seconds: float = 65
     """How long an idle connection stays open."""
     heartbeat_seconds: float = 15
-    """After how much silence a stream gets a comment."""
+    """After how much silence a stream gets a comment; how often a WebSocket gets a ping, and how long it may take."""
+    socket_seconds: float = 3600
+    """How long a WebSocket takes new requests."""
     unary_seconds: float = 30
     """How long the core may take to read or delete something."""
     create_seconds: float = 3600

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from rest_bridge.errors import RequestError
-from rest_bridge.routes import health, models, responses
+from rest_bridge.routes import health, models, responses, socket
 from rest_bridge.routes.call import SCOPE_KEY, Answer, Call, Endpoint, send_answer
 
 ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
@@ -27,10 +27,16 @@ ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
     }
 )
 
+SOCKETS: Final[Mapping[str, Endpoint]] = MappingProxyType({"/v1/responses": socket.connect})
 
-def starlette_routes() -> list[Route]:
-    """The table as routes; each is an ASGI application of its own, so that a stream can be sent as it comes."""
-    return [Route(path, _Methods(endpoints)) for path, endpoints in ROUTES.items()]
+
+def starlette_routes() -> list[BaseRoute]:
+    """The tables as routes; each is an ASGI application of its own, so that a stream can be sent as it comes."""
+    return [
+        *(Route(path, _Methods(endpoints)) for path, endpoints in ROUTES.items()),
+        *(WebSocketRoute(path, _Upgrade(endpoint)) for path, endpoint in SOCKETS.items()),
+        WebSocketRoute("/{path:path}", _Upgrade(_no_socket)),
+    ]
 
 
 class _Methods:
@@ -62,3 +68,17 @@ class _Methods:
         return await endpoint(
             dataclasses.replace(call, target=scope["path_params"].get("id", ""), receive=receive, send=send)
         )
+
+
+class _Upgrade:
+    """The endpoint of one path for WebSockets."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._endpoint(dataclasses.replace(scope[SCOPE_KEY], receive=receive, send=send))
+
+
+async def _no_socket(call: Call) -> Answer | None:
+    raise RequestError("not_found", "There is no WebSocket at this address. Responses are at /v1/responses.")

@@ -28,13 +28,21 @@ class Interruptible(Protocol):
         """Tells the client why, and ends."""
 
 
+class Drainable(Protocol):
+    """A connection that may carry more than one request."""
+
+    def drain(self) -> None:
+        """Ends behind what runs."""
+
+
 @dataclasses.dataclass(slots=True)
 class Bridge:
-    """What all calls share. `streams` are the open ones; `draining` is set once no more should come."""
+    """What all calls share. `streams` and `sockets` are the open ones; `draining` is set once no more should come."""
 
     core: Core
     settings: Settings
     streams: set[Interruptible] = dataclasses.field(default_factory=set)
+    sockets: set[Drainable] = dataclasses.field(default_factory=set)
     draining: bool = False
 
 

@@ -17,6 +17,7 @@ HTTP_ONLY = {
     "request_head_too_large",
     "service_unavailable",
     "deadline_exceeded",
+    "websocket_connection_limit_reached",
 }
 
 STATUSES = {
