@@ -10,6 +10,7 @@ from nodexa.v1.item_pb2 import (
     ContentPart,
     InputText,
     Item,
+    ItemReference,
     Message,
     Opaque,
     OutputText,
@@ -61,6 +62,8 @@ def render_item(item: Item) -> dict[str, Any]:
     if kind == "opaque":
         opaque = content.render_opaque(item.opaque)
         return {**opaque, "id": item.id} if item.id else opaque
+    if kind == "item_reference":
+        return {"type": kind, "id": item.id}
     head = {"id": item.id, "type": kind, "status": _STATUS_WORDS[item.status]}
     return head | RENDERERS[kind](getattr(item, kind))
 
@@ -80,8 +83,8 @@ def _parse_item(value: object, path: str, ignored: list[str]) -> Item:
     if not isinstance(value, dict):
         raise shape.wrong(path, "must be an object")
     word = value.get("type")
-    if word is None and "role" in value:
-        word = "message"  # the short form of a message
+    if word is None:  # the short forms of a message and of a reference
+        word = "message" if "role" in value else "item_reference" if value.keys() == {"id"} else None
     if not isinstance(word, str) or not word:
         raise shape.wrong(path, "needs a role (a message) or a type word")
     parse = PARSERS.get(word)
@@ -124,6 +127,11 @@ def _text_part(said: str, role: str) -> ContentPart:
     return ContentPart(input_text=InputText(text=said))
 
 
+def _reference(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
+    shape.note_unread(value, ("id", "type"), path, ignored)
+    return Item(id=shape.text(value, "id", path), item_reference=ItemReference())
+
+
 def _reasoning(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
     shape.note_unread(value, ("id", "type", "status", "summary", "content", "encrypted_content"), path, ignored)
     return Item(
@@ -157,6 +165,7 @@ PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, list[str]], Item]]
         "custom_tool_call": call.parse_custom_call,
         "custom_tool_call_output": call.parse_custom_call_output,
         "reasoning": _reasoning,
+        "item_reference": _reference,
     }
 )
 """How each kind of item is read; any other type word makes it opaque."""
@@ -171,4 +180,4 @@ RENDERERS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyTy
         "reasoning": _render_reasoning,
     }
 )
-"""How each kind of item is shown, its head apart; opaque ones are shown as they came."""
+"""How each kind of item is shown, its head apart; references and opaque ones are shown as they came."""

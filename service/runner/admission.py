@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from nodexa.v1.admin_pb2 import Assistant
+from nodexa.v1.item_pb2 import ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import CreateResponseRequest
 
@@ -20,6 +21,7 @@ from service.runner.emit import Emitter
 from service.runner.history import History, match_calls
 from service.runner.input_check import check_assistant_id, check_items, check_readable, check_user_tokens, with_ids
 from service.runner.lifecycle import word
+from service.runner.references import resolve
 from service.runner.run import Run
 from service.runner.settings_check import check_settings
 from service.runner.settings_merge import effective_settings, system_prompt, unused_settings
@@ -66,6 +68,10 @@ class Admission:
         unread = list(check_readable(request.input, images=model.images, model=assistant.model))
         settings.ignored.extend(path for path in [*unused_settings(settings), *unread] if path not in settings.ignored)
         history = await self._history.recall(request.previous_response_id, caller)
+        if any(item.HasField("item_reference") for item in request.input):
+            given = ItemList(items=await resolve(request.input, history=history, store=self._store, caller=caller))
+            request.ClearField("input")
+            request.input.extend(given.items)
         prompt = Prompt(
             instructions=system_prompt(assistant, request.settings),
             items=[*history, *match_calls(history, list(with_ids(request.input, self._new_id)))],

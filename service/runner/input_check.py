@@ -20,6 +20,7 @@ _PREFIXES: Final = {
     "custom_tool_call": "ctc",
     "custom_tool_call_output": "ctco",
     "reasoning": "rs",
+    "item_reference": "item",
     "opaque": "item",
 }
 
@@ -92,6 +93,8 @@ def _check_item(item: Item, path: str) -> None:
         _check_part(part, place)
     if kind == "message" and not item.message.content:
         raise NodexaError("missing_required_field", "A message needs content.", param=f"{path}.content")
+    if kind == "item_reference" and not item.id:
+        raise NodexaError("missing_required_field", "A reference needs the id of an item.", param=f"{path}.id")
     _check_call(item, path)
 
 

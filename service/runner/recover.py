@@ -42,4 +42,5 @@ async def _settle(store: ResponseStore, row: ResponseRow, *, clock: Clock, new_i
         status=word(response.status),
         result=response.SerializeToString(),
         finished_at=response.complete_time.ToMilliseconds(),
+        item_ids=[item.id for item in response.output],
     )

@@ -219,4 +219,5 @@ class Run:
             status=word(self.response.status),
             result=self.response.SerializeToString(),
             finished_at=self.response.complete_time.ToMilliseconds(),
+            item_ids=[item.id for item in self.response.output],
         )

@@ -81,3 +81,13 @@ def responses(db: Tables) -> None:
         create trigger segments_in_order before insert on response_segments
         when not exists (select 1 from responses r where r.id = new.response_id and r.last_seq = new.last_seq)
         begin select raise(abort, 'segment out of order'); end""")
+
+
+@migrations(name="0003_output_items")
+def output_items(db: Tables) -> None:
+    """Which response an item was written in, so that a later request can refer to it."""
+    db.execute("""
+        create table response_items(
+          response_id text not null references responses(id) on delete cascade, item_id text not null,
+          primary key(response_id, item_id)) strict, without rowid""")
+    db.execute("create index response_items_item on response_items(item_id)")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,8 +102,18 @@ class ResponseStore:
 
         await self._database.write(job)
 
-    async def finish(self, response_id: str, segment: Segment, *, status: str, result: bytes, finished_at: int) -> None:
-        """Adds the last segment and the result. Raises RuntimeError as `append` does."""
+    async def finish(
+        self,
+        response_id: str,
+        segment: Segment,
+        *,
+        status: str,
+        result: bytes,
+        finished_at: int,
+        item_ids: Iterable[str] = (),
+    ) -> None:
+        """Adds the last segment and the result, whose items are those of `item_ids`. Raises as `append` does."""
+        items = [(response_id, item_id) for item_id in item_ids]
 
         def job(db: Tables) -> None:
             changed = db.conn.execute(
@@ -112,8 +123,24 @@ class ResponseStore:
             _expect_owner(response_id, changed)
             _insert_segment(db, response_id, segment)
             db.conn.execute("insert into response_results values(?, ?)", (response_id, result))
+            db.conn.executemany("insert into response_items values(?, ?)", items)
 
         await self._database.write(job)
+
+    async def holding(self, org_id: str, item_ids: Collection[str]) -> Sequence[StoredResponse]:
+        """The final responses in whose output these items are."""
+
+        def job(db: Tables) -> list[StoredResponse]:
+            rows = db.conn.execute(
+                f"""select {_ROW}, q.settings, s.response from responses
+                    join response_requests q on q.response_id = id join response_results s on s.response_id = id
+                    where org_id = ? and id in (select response_id from response_items
+                      where item_id in (select value from json_each(?)))""",
+                (org_id, json.dumps(list(item_ids))),
+            )
+            return [_stored(row) for row in rows]
+
+        return await self._database.read(job)
 
     async def get(self, org_id: str, response_id: str) -> StoredResponse | None:
         """The response, or None."""

@@ -120,7 +120,7 @@ def test_a_whole_item_comes_back_as_it_was(value: dict[str, Any]) -> None:
 
 def test_every_kind_of_item_and_part_is_read_and_shown() -> None:
     kinds = {kind.name for kind in Item.DESCRIPTOR.oneofs_by_name["kind"].fields} - {"opaque"}
-    assert kinds == set(item.PARSERS) == set(item.RENDERERS)
+    assert kinds == set(item.PARSERS) == {*item.RENDERERS, "item_reference"}
     parts = {kind.name for kind in ContentPart.DESCRIPTOR.oneofs_by_name["kind"].fields}
     assert parts == {*content.PARSERS, "opaque"} == set(content.RENDERERS)
 
@@ -159,10 +159,19 @@ def test_an_unknown_part_is_kept_word_for_word() -> None:
 
 
 def test_an_id_that_the_platform_gave_stands_in_an_opaque_item() -> None:
-    (parsed,) = item.parse_input([{"type": "item_reference", "id": "msg_9"}], [])
+    (parsed,) = item.parse_input([{"type": "computer_call", "id": "msg_9"}], [])
     assert parsed.id == "msg_9"
     parsed.id = "item_1"
     assert item.render_item(parsed)["id"] == "item_1"
+
+
+@pytest.mark.parametrize("value", [{"type": "item_reference", "id": "msg_9"}, {"id": "msg_9"}])
+def test_a_reference_is_an_id_and_its_type_can_be_left_out(value: dict[str, Any]) -> None:
+    ignored: list[str] = []
+    (parsed,) = item.parse_input([value], ignored)
+    assert parsed.HasField("item_reference")
+    assert item.render_item(parsed) == {"type": "item_reference", "id": "msg_9"}
+    assert ignored == []
 
 
 def test_members_that_nobody_reads_are_noted_and_nulls_are_not() -> None:

@@ -126,7 +126,7 @@ def test_a_choice_of_tools_is_a_word(word: str, mode: ToolChoice.Mode.ValueType)
         ({"text": {"tone": "dry"}}, "text.tone"),
         ({"text": {"format": {"type": "text", "font": "x"}}}, "text.format.font"),
         ({"stream_options": {"include_obfuscation": True}}, "stream_options.include_obfuscation"),
-        ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0]"),
+        ({"input": [{"type": "computer_call", "id": "x"}]}, "input[0]"),
     ],
 )
 def test_what_has_no_effect_is_noted_by_its_path(more: dict[str, Any], path: str) -> None:

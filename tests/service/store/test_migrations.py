@@ -138,12 +138,12 @@ async def test_what_is_final_stays_as_it_is(tmp_path: Path) -> None:
 async def test_what_was_kept_long_enough_goes_with_all_that_hangs_on_it(tmp_path: Path) -> None:
     database, store = await opened(tmp_path / "test.db")
     await store.create(ROW, b"s", b"", FIRST)
-    await store.finish(ROW.id, SECOND, status="completed", result=b"", finished_at=1)
+    await store.finish(ROW.id, SECOND, status="completed", result=b"", finished_at=1, item_ids=["msg_1", "msg_2"])
 
     assert await store.prune(ROW.expires_at - 1) == 0
     assert await store.prune(ROW.expires_at) == 1
 
-    tables = ("responses", "response_requests", "response_results", "response_segments")
+    tables = ("responses", "response_requests", "response_results", "response_segments", "response_items")
     for table in tables:
         assert await database.read(lambda db, table=table: db.table(table).count) == 0  # type: ignore[misc]
     await database.close()
