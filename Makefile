@@ -20,6 +20,7 @@ CLIENT_PYTHON := .clients/packages.stamp
 CLIENT_MODULES := $(CLIENTS)/node/node_modules/modules.stamp
 
 PIP := $(PY) -m pip install --disable-pip-version-check --no-input
+CLIENT_PIP := .clients/bin/python -m pip install --disable-pip-version-check --no-input --quiet --no-compile
 CHECKED := lint-style lint-types lint-imports lint-contract
 # Only `make lock` needs uv; nobody who runs or tests Nodexa does.
 UV := uv==0.13.9
@@ -135,10 +136,11 @@ $(NODE_MODULES): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc
 
 # The clients of test-clients, in an environment of their own: Nodexa needs none of them.
 
-$(CLIENT_PYTHON): $(CLIENTS)/requirements.lock $(PY)
+$(CLIENT_PYTHON): $(wildcard $(CLIENTS)/*.lock) $(PY)
 	@echo "==> .clients: the Python clients"
 	@$(PYTHON) -m venv --clear .clients
-	@.clients/bin/python -m pip install --disable-pip-version-check --no-input --quiet --no-compile $(PIP_BINARY) --require-hashes -r $<
+	@$(CLIENT_PIP) $(PIP_BINARY) --require-hashes -r $(CLIENTS)/requirements.lock
+	@for major in 1 2; do $(CLIENT_PIP) --no-deps --require-hashes --target .clients/openai-$$major -r $(CLIENTS)/openai-$$major.lock || exit 1; done
 	@touch $@
 
 $(CLIENT_MODULES): $(CLIENTS)/node/package.json $(CLIENTS)/node/package-lock.json $(CLIENTS)/node/.npmrc

@@ -18,7 +18,7 @@ SECONDS = 90.0
 
 Reached = dict[str, str]
 RunText = Callable[[str], str]
-RunStory = Callable[[str], Any]
+RunStory = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
@@ -62,8 +62,8 @@ def run_text(stack: Stack, assistant: str, reached: Reached, tmp_path: Path) -> 
 
 @pytest.fixture
 def run_story(reached: Reached) -> RunStory:
-    """Runs a program of `python/` or `node/`; what it reports."""
-    return lambda program: json.loads(_printed(HERE / program, reached))
+    """Runs a program of `python/` or `node/` with more in its environment; what it reports."""
+    return lambda program, **env: json.loads(_printed(HERE / program, reached | env))
 
 
 def _printed(program: Path, env: Reached) -> str:
@@ -72,7 +72,7 @@ def _printed(program: Path, env: Reached) -> str:
     done = subprocess.run(
         [*command, str(program)],
         cwd=program.parent,
-        env={name: value for name, value in environment(**env).items() if name != "PYTHONPATH"},
+        env=environment(**{"PYTHONPATH": "", **env}),
         capture_output=True,
         text=True,
         timeout=SECONDS,

@@ -5,9 +5,26 @@ from __future__ import annotations
 import pytest
 
 from tests.clients.conftest import RunStory
+from tests.clients.installed import PYTHON
 
 ERRORS = {"overflow": "context_length_exceeded", "throttled": "rate_limit_exceeded", "reset": "upstream_error"}
 CALLS = [["weather", "Paris"], ["weather", "Rome"]]
+
+
+@pytest.mark.parametrize(("folder", "version"), [("openai-1", "1.66.0"), ("openai-2", "2.0.0")])
+def test_the_oldest_openai_sdks_read_text_tools_structure_and_failures(
+    run_story: RunStory, folder: str, version: str
+) -> None:
+    assert run_story("python/openai_sdk.py", PYTHONPATH=str(PYTHON.parent.parent / folder)) == {
+        "version": version,
+        "recalled": "My name is Ada.",
+        "pieces": ["One", " two", " three"],
+        "told": "The tools said: Paris; Rome",
+        "told_streaming": "The tools said: Paris; Rome",
+        "structured": {"city": "text"},
+        "errors": ERRORS,
+        "stored": "My name is Ada.",
+    }
 
 
 @pytest.mark.parametrize("program", ["python/agents.py", "node/agents.mjs"])

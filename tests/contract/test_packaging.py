@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements.lock"
 WEIGHTS_LOCK = ROOT / "service" / "model" / "weights.lock"
-CLIENTS_LOCK = ROOT / "tests" / "clients" / "requirements.lock"
+CLIENT_LOCKS = sorted((ROOT / "tests" / "clients").glob("*.lock"))
 NODE_LOCKS = [ROOT / "tests" / folder / "node" / "package-lock.json" for folder in ("sdk", "clients")]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(.*(?:\n    .*)*)", re.MULTILINE)
 OWN = {"service", "rest_bridge", "nodexa"}
@@ -104,7 +104,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     assert declared - set().union(*imported) == NOT_IMPORTED
 
 
-@pytest.mark.parametrize("lock", [LOCK, WEIGHTS_LOCK, CLIENTS_LOCK], ids=lambda lock: lock.parent.name)
+@pytest.mark.parametrize("lock", [LOCK, WEIGHTS_LOCK, *CLIENT_LOCKS], ids=lambda lock: str(lock.relative_to(ROOT)))
 def test_every_pin_carries_its_hashes(lock: Path) -> None:
     found = list(PIN.finditer(lock.read_text()))
     assert found
@@ -118,7 +118,7 @@ def test_a_lock_holds_nothing_but_exact_pins(lock: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", [LOCK, WEIGHTS_LOCK, CLIENTS_LOCK, *NODE_LOCKS], ids=lambda lock: str(lock.relative_to(ROOT))
+    "lock", [LOCK, WEIGHTS_LOCK, *CLIENT_LOCKS, *NODE_LOCKS], ids=lambda lock: str(lock.relative_to(ROOT))
 )
 def test_no_lock_names_a_registry_or_a_local_path(lock: Path) -> None:
     told = re.sub(r'"funding": {[^}]*}', "", lock.read_text())

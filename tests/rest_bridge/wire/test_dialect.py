@@ -19,6 +19,8 @@ SCHEMA = ResponseSettings(text=TextSettings(format=TextFormat(json_schema=JsonSc
         ({}, STRICT, False),
         ({"x-stainless-lang": "python"}, STRICT, False),
         ({"x-stainless-lang": "python"}, SCHEMA, False),
+        ({"x-stainless-lang": "python", "x-stainless-package-version": "1.66.0"}, PLAIN, True),
+        ({"x-stainless-lang": "python", "x-stainless-package-version": "1.67.0"}, PLAIN, False),
         ({"x-stainless-lang": "js"}, PLAIN, False),
         ({"x-stainless-lang": "js"}, STRICT, True),
         ({"x-stainless-lang": "js"}, SCHEMA, True),
