@@ -38,7 +38,7 @@ class Socket:
         self._send = send
         self._max_waiting = max_waiting_bytes
         self._waiting = 0
-        self._inbox: asyncio.Queue[str | bytes | Close] = asyncio.Queue()
+        self._inbox: asyncio.Queue[bytes | Close] = asyncio.Queue()
         self._left: Close | None = None
         self._gone = asyncio.Event()
         self._listener: asyncio.Task[None] | None = None
@@ -55,7 +55,7 @@ class Socket:
         if self._listener is not None:
             self._listener.cancel()
 
-    async def next(self) -> str | bytes | Close:
+    async def next(self) -> bytes | Close:
         """The next message, or the end: what `end` was given once all before it was taken, a departure at once."""
         message = self._left or await self._inbox.get()
         if not isinstance(message, Close):
@@ -90,12 +90,11 @@ class Socket:
         while self._left is None:
             message = await self._receive()
             if message["type"] == "websocket.receive":
-                text = message.get("text")
-                self._take(text if text is not None else message.get("bytes") or b"")
+                self._take(message.get("bytes") or (message.get("text") or "").encode())
             else:
                 self._leave(Close(GOING_AWAY, ""))
 
-    def _take(self, message: str | bytes) -> None:
+    def _take(self, message: bytes) -> None:
         full = self._inbox.qsize() >= MAX_WAITING
         if full or (self._waiting and self._waiting + len(message) > self._max_waiting):
             self._leave(Close(TOO_MUCH, f"At most {MAX_WAITING} requests of {self._max_waiting} bytes may wait."))

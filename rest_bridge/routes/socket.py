@@ -89,7 +89,7 @@ class _Session:
     def drain(self) -> None:
         self._socket.end(Close(RESTART, "The server is being stopped; connect again."))
 
-    async def _answer(self, message: str | bytes) -> None:
+    async def _answer(self, message: bytes) -> None:
         try:
             await self._create(message)
         except ClientLeft:
@@ -104,7 +104,7 @@ class _Session:
         with contextlib.suppress(ClientLeft):
             await self._socket.write(refusal_event(refusal))
 
-    async def _create(self, message: str | bytes) -> None:
+    async def _create(self, message: bytes) -> None:
         if self._call.bridge.draining:
             raise RequestError("server_draining", "The server is being stopped; connect again and send this again.")
         body = _create_body(message, max_bytes=self._settings.max_body_bytes)
@@ -143,13 +143,10 @@ class _Session:
         return batch.events[-1].completed.response
 
 
-def _create_body(message: str | bytes, *, max_bytes: int) -> dict[str, Any]:
-    if isinstance(message, bytes):
-        raise RequestError("invalid_request", f"Send text, not bytes: a JSON object with the type {CREATE}.")
-    text = message.encode()
-    if len(text) > max_bytes:
+def _create_body(message: bytes, *, max_bytes: int) -> dict[str, Any]:
+    if len(message) > max_bytes:
         raise RequestError("request_too_large", f"The message has more than {max_bytes} bytes.")
-    body = json.parse_object(text)
+    body = json.parse_object(message)
     kind = body.pop("type", None)
     if kind != CREATE:
         raise RequestError("invalid_request", f"The type of a message must be {CREATE}.", param="type")

@@ -21,7 +21,7 @@ CLIENT_LOCKS = sorted((ROOT / "tests" / "clients").glob("*.lock"))
 NODE_LOCKS = [ROOT / "tests" / folder / "node" / "package-lock.json" for folder in ("sdk", "clients")]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(.*(?:\n    .*)*)", re.MULTILINE)
 OWN = {"service", "rest_bridge", "nodexa"}
-NOT_IMPORTED = {"pip", "websockets"}  # run as a command; imported by uvicorn
+NOT_IMPORTED = {"pip"}  # run as a command
 FLOOR = re.compile(r"([A-Za-z0-9._-]+)(>=|==)([^;\s]+)")
 
 

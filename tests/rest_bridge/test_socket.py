@@ -65,23 +65,29 @@ async def test_an_upgrade_has_a_request_id(bridge: BridgeUnderTest) -> None:
         (lambda bridge: opened(bridge, key="nxk_wrong"), 401, "invalid_api_key"),
         (lambda bridge: opened(bridge, x_user_tokens="["), 400, "invalid_user_tokens"),
         (lambda bridge: opened(bridge, path="/v1/models"), 404, "not_found"),
+        (lambda bridge: opened(bridge, x_long="x" * 9000), 431, "request_head_too_large"),
     ],
-    ids=["no key", "a wrong key", "tokens that are no JSON", "another address"],
+    ids=["no key", "a wrong key", "tokens that are no JSON", "another address", "a header beyond the library's limit"],
 )
 async def test_an_upgrade_that_cannot_be_is_refused_as_over_http(
-    bridge: BridgeUnderTest, refused: Callable[[BridgeUnderTest], connect], status: int, code: str
+    bridge: BridgeUnderTest,
+    caplog: pytest.LogCaptureFixture,
+    refused: Callable[[BridgeUnderTest], connect],
+    status: int,
+    code: str,
 ) -> None:
     with pytest.raises(InvalidStatus) as caught:
         await refused(bridge)
     answer = caught.value.response
     assert (answer.status_code, json.loads(answer.body or b"")["error"]["code"]) == (status, code)
     assert answer.headers["x-request-id"]
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_bad_message_is_refused_and_the_connection_stays(bridge: BridgeUnderTest, core: CoreUnderTest) -> None:
     create = {"type": "response.create", **bridge.body()}
     async with opened(bridge) as socket:
-        assert await refusal(socket, b"\x00") == (400, "invalid_request", None)
+        assert await refusal(socket, b"\xff") == (400, "invalid_request", None)
         assert await refusal(socket, "{") == (400, "invalid_request", None)
         assert await refusal(socket, "[]") == (400, "invalid_request", None)
         assert await refusal(socket, '{"type": "response.steer"}') == (400, "invalid_request", "type")
