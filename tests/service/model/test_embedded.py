@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -191,3 +192,16 @@ async def test_an_input_without_anything_to_read_is_refused(model: Model) -> Non
     with pytest.raises(NodexaError) as caught:
         await answer(model, Prompt("", [], asking("x").settings))
     assert caught.value.code == "input_not_supported_for_model"
+
+
+async def test_a_custom_tool_is_called_as_a_function_of_one_text(model: Model) -> None:
+    settings = {
+        "tools": {"tools": [{"custom": {"name": "shell", "description": "Runs a command."}}, WEATHER]},
+        "toolChoice": {"custom": {"name": "shell"}},
+        "maxOutputTokens": 24,
+    }
+
+    ((name, _, arguments),) = joined(await answer(model, asking("List the files.", **settings))).values()
+
+    assert name == "shell"
+    assert re.match(r'\s*\{\s*"input"\s*:\s*"', arguments)
