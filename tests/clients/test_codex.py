@@ -30,6 +30,7 @@ def codex(stack: Stack, assistant: str, reached: Reached, tmp_path: Path) -> Cod
     text = stack.nodexa("connect", "codex", "--assistant", assistant)["text"]
     (home / "config.toml").write_text(text)
     (home / "another.config.toml").write_text(text)
+    (home / "socket.config.toml").write_text(f"{text.rstrip()}\nsupports_websockets = true\n")
 
     def run(*arguments: str) -> Told:
         done = subprocess.run(
@@ -88,5 +89,19 @@ def test_a_session_is_resumed(codex: Codex, stack: Stack) -> None:
 
 def test_a_full_context_is_said_in_codex_own_words(codex: Codex) -> None:
     told = codex("overflow")
+    assert told[-1]["type"] == "turn.failed"
+    assert "ran out of room" in told[-1]["error"]["message"]
+
+
+def test_the_loop_of_commands_runs_over_a_websocket(codex: Codex) -> None:
+    told = codex("--profile", "socket", "call exec_command in echo one and echo two")
+    assert sorted(item["aggregated_output"] for item in items(told, "command_execution")) == ["one\n", "two\n"]
+    assert told[-1]["type"] == "turn.completed"
+    # Where a connection fails, Codex says so and goes on over HTTP.
+    assert [event for event in told if event["type"] == "error" or "HTTPS" in str(event)] == []
+
+
+def test_a_full_context_is_said_over_a_websocket_too(codex: Codex) -> None:
+    told = codex("--profile", "socket", "overflow")
     assert told[-1]["type"] == "turn.failed"
     assert "ran out of room" in told[-1]["error"]["message"]
