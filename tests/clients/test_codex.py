@@ -20,23 +20,28 @@ Codex = Callable[..., Told]
 # The model here is a fake and says only what the test wants; a sandbox need not exist on every machine.
 TRUSTED = "--dangerously-bypass-approvals-and-sandbox"
 
+LOG = "codex_otel=info"
+
 
 @pytest.fixture
 def codex(stack: Stack, assistant: str, reached: Reached, tmp_path: Path) -> Codex:
-    """Runs `codex exec` in an empty directory; the events that it tells."""
+    """Runs `codex exec` in an empty directory; what it logs, and the events that it tells."""
     home, work = tmp_path / "home", tmp_path / "work"
     home.mkdir()
     work.mkdir()
     text = stack.nodexa("connect", "codex", "--assistant", assistant)["text"]
     (home / "config.toml").write_text(text)
     (home / "another.config.toml").write_text(text)
-    (home / "socket.config.toml").write_text(f"{text.rstrip()}\nsupports_websockets = true\n")
+    # The text ends with the table of the provider.
+    (home / "socket.config.toml").write_text(f"{text}supports_websockets = true\n")
 
     def run(*arguments: str) -> Told:
         done = subprocess.run(
             [str(MODULES / ".bin" / "codex"), "exec", "--skip-git-repo-check", "--json", TRUSTED, *arguments],
             cwd=work,
-            env=environment(CODEX_HOME=str(home), HOME=str(home), NODEXA_API_KEY=reached["NODEXA_API_KEY"]),
+            env=environment(
+                CODEX_HOME=str(home), HOME=str(home), NODEXA_API_KEY=reached["NODEXA_API_KEY"], RUST_LOG=LOG
+            ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -45,7 +50,8 @@ def codex(stack: Stack, assistant: str, reached: Reached, tmp_path: Path) -> Cod
         )
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         assert lines, done.stderr
-        return [json.loads(line) for line in lines]
+        logged = [{"type": "logged", "text": line} for line in done.stderr.splitlines()]
+        return logged + [json.loads(line) for line in lines]
 
     return run
 
@@ -80,6 +86,17 @@ def test_codex_runs_two_commands_and_gives_their_output_to_the_model(codex: Code
     assert [message["role"] for message in last[-3:]] == ["assistant", "tool", "tool"]
 
 
+def test_codex_runs_commands_over_a_websocket(codex: Codex, stack: Stack) -> None:
+    told = codex("--profile", "socket", "call exec_command in echo three and echo four")
+    commands = items(told, "command_execution")
+    assert sorted(command["aggregated_output"] for command in commands) == ["four\n", "three\n"]
+    assert len(items(told, "agent_message")) == 1
+    assert len(stack.asked("call exec_command in echo three")) == 2
+    logged = [event["text"] for event in told if event["type"] == "logged"]
+    sent = [line for line in logged if 'event.name="codex.websocket_request"' in line and 'success="true"' in line]
+    assert len(sent) >= 2
+
+
 def test_a_session_is_resumed(codex: Codex, stack: Stack) -> None:
     codex("The first turn")
     told = codex("resume", "--last", "And the second")
@@ -89,19 +106,5 @@ def test_a_session_is_resumed(codex: Codex, stack: Stack) -> None:
 
 def test_a_full_context_is_said_in_codex_own_words(codex: Codex) -> None:
     told = codex("overflow")
-    assert told[-1]["type"] == "turn.failed"
-    assert "ran out of room" in told[-1]["error"]["message"]
-
-
-def test_the_loop_of_commands_runs_over_a_websocket(codex: Codex) -> None:
-    told = codex("--profile", "socket", "call exec_command in echo one and echo two")
-    assert sorted(item["aggregated_output"] for item in items(told, "command_execution")) == ["one\n", "two\n"]
-    assert told[-1]["type"] == "turn.completed"
-    # Where a connection fails, Codex says so and goes on over HTTP.
-    assert [event for event in told if event["type"] == "error" or "HTTPS" in str(event)] == []
-
-
-def test_a_full_context_is_said_over_a_websocket_too(codex: Codex) -> None:
-    told = codex("--profile", "socket", "overflow")
     assert told[-1]["type"] == "turn.failed"
     assert "ran out of room" in told[-1]["error"]["message"]

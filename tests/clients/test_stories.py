@@ -6,6 +6,7 @@ import pytest
 
 from tests.clients.conftest import RunStory
 from tests.clients.installed import PYTHON
+from tests.sdk.stack import Stack
 
 ERRORS = {"overflow": "context_length_exceeded", "throttled": "rate_limit_exceeded", "reset": "upstream_error"}
 CALLS = [["weather", "Paris"], ["weather", "Rome"]]
@@ -47,7 +48,7 @@ def test_pydantic_ai_reads_streamed_calls_structure_and_failures(run_story: RunS
     }
 
 
-def test_the_ai_sdk_reads_streamed_calls_structure_and_failures(run_story: RunStory) -> None:
+def test_the_ai_sdk_reads_streamed_calls_structure_and_failures(run_story: RunStory, stack: Stack) -> None:
     told = run_story("node/ai-sdk.mjs")
     assert told.pop("errors") == {
         **ERRORS,
@@ -62,3 +63,5 @@ def test_the_ai_sdk_reads_streamed_calls_structure_and_failures(run_story: RunSt
         "partial": {"city": "text"},
         "pieces": ["One"],
     }
+    (asked,) = stack.asked("And in Bergen?")
+    assert [message["content"] for message in asked["messages"][-2:]] == [told["answer"], "And in Bergen?"]

@@ -15,6 +15,10 @@ const calls = [];
 for await (const part of streamed.fullStream) if (part.type === "tool-call") calls.push([part.toolName, part.input.city]);
 const usage = (await streamed.totalUsage).totalTokens > 0;
 
+// The SDK's own history refers to the answer by its id.
+const history = [{ role: "user", content: prompt }, ...(await streamed.response).messages];
+await generateText({ model, tools, messages: [...history, { role: "user", content: "And in Bergen?" }] });
+
 const whole = await generateObject({ model, schema, prompt: "Where?" });
 const partial = streamObject({ model, schema, prompt: "Where?" });
 for await (const _ of partial.partialObjectStream);
