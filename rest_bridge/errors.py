@@ -46,6 +46,7 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "unknown_call_id": 400,
         "missing_tool_output": 400,
         "context_length_exceeded": 400,
+        "tokens_not_countable": 400,
         # the model server
         "upstream_auth_error": 502,
         "upstream_error": 502,

@@ -43,6 +43,7 @@ STATUS_OF: Final[Mapping[str, str]] = MappingProxyType(
         "unknown_call_id": "FAILED_PRECONDITION",
         "missing_tool_output": "FAILED_PRECONDITION",
         "context_length_exceeded": "FAILED_PRECONDITION",
+        "tokens_not_countable": "FAILED_PRECONDITION",
         # the model server
         "upstream_auth_error": "UNAVAILABLE",
         "upstream_error": "UNAVAILABLE",

@@ -11,12 +11,14 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from rest_bridge.errors import RequestError
-from rest_bridge.routes import health, models, responses, socket
+from rest_bridge.routes import health, input_tokens, models, responses, socket
 from rest_bridge.routes.call import SCOPE_KEY, Answer, Call, Endpoint, send_answer
 
 ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
     {
         "/v1/responses": {"POST": responses.create, "GET": responses.list_responses},
+        # Before the ids: none is called so.
+        "/v1/responses/input_tokens": {"POST": input_tokens.count},
         "/v1/responses/{id}": {"GET": responses.retrieve, "DELETE": responses.delete},
         "/v1/responses/{id}/cancel": {"POST": responses.cancel},
         "/v1/responses/{id}/input_items": {"GET": responses.input_items},

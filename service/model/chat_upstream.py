@@ -30,6 +30,7 @@ RETRIES = 2
 RETRY_STATUSES = frozenset({502, 503, 504})
 FIRST_BACKOFF = 0.2
 MAX_ERROR_BYTES = 64 * 1024
+MAX_SHORT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,21 @@ class Upstream:
             raise self._told(failure) from None
         finally:
             give_back(connection)
+
+    async def whole(self, body: bytes) -> bytes:
+        """Posts `body` and returns the answer's, which must be a short one. Raises NodexaError."""
+        connection = await self._ask(body, streaming=False)
+        text = b""
+        try:
+            while data := await connection.read():
+                text += data
+                if len(text) > MAX_SHORT_BYTES:
+                    raise garbled(self._name, "more than was asked for")
+        except HttpError as failure:
+            raise self._told(failure) from None
+        finally:
+            self._http.release(connection)
+        return text
 
     def close(self) -> None:
         """Closes every connection; what is under way fails."""

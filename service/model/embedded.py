@@ -100,6 +100,20 @@ class EmbeddedModel:
                     has_schema = prompt.settings.text.format.HasField("json_schema")
                     raise self._refused(error, turn.function, has_schema=has_schema) from None
 
+    async def count(self, prompt: Prompt) -> int | None:
+        prompt = as_functions(prompt)
+        tools = offered(prompt, most_calls=self._most_calls)
+        if tools and not (len(tools) == 1 and must_call(prompt.settings)):
+            raise NodexaError(
+                "tokens_not_countable",
+                f"The model {self._name!r} reads a prompt with tools a second time once it chose one, so the tokens "
+                "depend on its choice. Count with tools: [], or with a tool_choice of none.",
+                param="tools",
+            )
+        if tools:
+            return await self._engine.count(calling(prompt, tools, tools[0], limit=None))
+        return await self._engine.count(answering(prompt, limit=None, defaults=self._defaults))
+
     async def close(self) -> None:
         await self._engine.close()
 

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from service.errors import NodexaError
@@ -53,6 +53,7 @@ class Engine:
         self._environment = {key: value for key, value in environment.items() if key.startswith(KEPT)}
         self._process: asyncio.subprocess.Process | None = None
         self._upstream: Upstream | None = None
+        self._counter: Upstream | None = None
         self._starting: asyncio.Task[Upstream] | None = None
         self._closed = False
         self.folder: Path | None = None
@@ -73,6 +74,18 @@ class Engine:
             self._starting = asyncio.get_running_loop().create_task(self._start())
         # A caller who leaves takes nobody else's start with it.
         return await asyncio.shield(self._starting)
+
+    async def count(self, body: bytes) -> int:
+        """Returns how many tokens the engine would read for a request. Raises NodexaError."""
+        await self.upstream()
+        assert self._counter  # noqa: S101 - for the type checker: it comes and goes with the upstream
+        try:
+            tokens = json.loads(await self._counter.whole(body))["input_tokens"]
+        except (ValueError, LookupError, TypeError):
+            tokens = None
+        if not isinstance(tokens, int):
+            raise self._failed("the engine's count of tokens can't be understood")
+        return tokens
 
     async def ended(self) -> None:
         """Returns once the process is gone, for whatever reason."""
@@ -106,6 +119,8 @@ class Engine:
             await self._end()
             raise self._failed(f"the engine could not load {str(path)!r}; the file may be damaged or too large")
         address = Address("engine", 80, tls=False, path="/v1/chat/completions", socket=str(socket))
+        counting = replace(address, path=f"{address.path}/input_tokens")
+        self._counter = Upstream(self._name, counting, api_key=lambda: key, deadlines=DEADLINES)
         self._upstream = Upstream(self._name, address, api_key=lambda: key, deadlines=DEADLINES)
         return self._upstream
 
@@ -139,9 +154,9 @@ class Engine:
             return f"it was not ready after {LOAD_SECONDS} s"
 
     async def _end(self) -> None:
-        if self._upstream:
-            self._upstream.close()
-            self._upstream = None
+        for upstream in filter(None, (self._upstream, self._counter)):
+            upstream.close()
+        self._upstream = self._counter = None
         process, self._process = self._process, None
         if process:
             await _stop(process)

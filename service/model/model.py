@@ -109,6 +109,12 @@ class Model(Protocol):
         Failures before the first batch have already been retried where that is safe.
         """
 
+    async def count(self, prompt: Prompt) -> int | None:
+        """The tokens of `prompt` as `TokenUsage.input_tokens` will be; None where that isn't known beforehand.
+
+        Raises NodexaError, `tokens_not_countable` where only this prompt can't be counted.
+        """
+
     async def warm(self) -> None:
         """Loads what the first answer needs; where nothing has to be loaded it does nothing. Never raises."""
 

@@ -42,6 +42,10 @@ class OpenAIChat:
     def images(self) -> bool:
         return self._images
 
+    async def count(self, prompt: Prompt) -> int | None:
+        """Returns None: the servers have no request for it in common."""
+        return None
+
     async def warm(self) -> None:
         """Does nothing: a server is asked when there is something to ask."""
 

@@ -16,11 +16,14 @@ STOP = Finish(FinishReason.STOP)
 class ScriptedModel:
     """Plays one turn a call of `stream`, in the order given; a call without a turn left fails the test.
 
-    `prompts` are the prompts of all calls; `stopped` counts the turns that were closed before their end.
+    `prompts` are the prompts of all calls; `stopped` counts the turns that were closed before their end. `tokens` is
+    what it counts in a prompt; `counted` are the prompts that it did so for.
     """
 
     def __init__(self, turns: Iterable[Sequence[Step]] = (), *, tools: bool = True, images: bool = True) -> None:
         self.prompts: list[Prompt] = []
+        self.counted: list[Prompt] = []
+        self.tokens: int | None = None
         self.stopped = 0
         self.closed = False
         self._turns = list(turns)
@@ -38,6 +41,10 @@ class ScriptedModel:
     def add(self, *turns: Sequence[Step]) -> None:
         """Adds turns behind those that are left."""
         self._turns += turns
+
+    async def count(self, prompt: Prompt) -> int | None:
+        self.counted.append(prompt)
+        return self.tokens
 
     async def warm(self) -> None:
         """Does nothing."""

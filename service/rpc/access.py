@@ -25,6 +25,7 @@ SCOPES: Final[Mapping[str, frozenset[ApiKey.Scope.ValueType]]] = MappingProxyTyp
         "/nodexa.v1.ResponseService/ListInputItems": _FULL,
         "/nodexa.v1.ResponseService/CancelResponse": _FULL,
         "/nodexa.v1.ResponseService/DeleteResponse": _FULL,
+        "/nodexa.v1.ResponseService/CountInputTokens": _FULL,
         "/nodexa.v1.AdminService/CreateOrganization": _FULL,
         "/nodexa.v1.AdminService/GetOrganization": _FULL,
         "/nodexa.v1.AdminService/ListOrganizations": _FULL,

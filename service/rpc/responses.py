@@ -76,6 +76,11 @@ class ResponseServicer(ResponseServiceServicer):
         await self._runner.delete(request.id, CALLER.get())
         return Empty()
 
+    async def CountInputTokens(
+        self, request: pb.CountInputTokensRequest, context: Context
+    ) -> pb.CountInputTokensResponse:
+        return pb.CountInputTokensResponse(input_tokens=await self._runner.count(request, CALLER.get()))
+
 
 def _as_message(batch: bytes) -> EventBatch:
     """The log's own bytes, in the place of the message that they are: the gate passes them on as they are."""

@@ -8,7 +8,7 @@ from typing import Final
 from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.item_pb2 import ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
-from nodexa.v1.response_service_pb2 import CreateResponseRequest
+from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
 
 from service.errors import NodexaError
 from service.ids import NewId
@@ -57,9 +57,16 @@ class Admission:
 
     async def admit(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run:
         """The run of an acceptable request, its input items with ids. Raises NodexaError for every refusal."""
+        check_user_tokens(request.user_tokens)
+        model, prompt = await self.prompt(request, caller, streaming=streaming)
+        return self._prepare(request, caller, Turn(model, prompt))
+
+    async def prompt(
+        self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller, *, streaming: bool
+    ) -> tuple[Model, Prompt]:
+        """The model to ask, and all that it is told. Raises NodexaError for every refusal."""
         check_assistant_id(request.assistant_id)
         check_items(request.input)
-        check_user_tokens(request.user_tokens)
         assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
         model = await self._catalog.model(assistant.model)
         settings = effective_settings(assistant, request.settings)
@@ -78,7 +85,7 @@ class Admission:
             settings=settings,
             streaming=streaming or settings.background,
         )
-        return self._prepare(request, caller, Turn(model, prompt))
+        return model, prompt
 
     def _prepare(self, request: CreateResponseRequest, caller: Caller, turn: Turn) -> Run:
         prompt, settings = turn.prompt, turn.prompt.settings

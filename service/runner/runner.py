@@ -10,7 +10,7 @@ from typing import Final
 from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.item_pb2 import Item, ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
-from nodexa.v1.response_service_pb2 import CreateResponseRequest
+from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
 
 from service.errors import NodexaError
 from service.runner.admission import Admission
@@ -128,6 +128,22 @@ class Runner:
         await self._stored(response_id, caller)
         await self._store.delete(caller.org_id, response_id)
         self._history.forget(response_id)
+
+    async def count(self, request: CountInputTokensRequest, caller: Caller) -> int:
+        """The tokens of the prompt that a response would start from.
+
+        Raises NodexaError for every refusal, `tokens_not_countable` where the model can't tell.
+        """
+        model, prompt = await self._admission.prompt(request, caller, streaming=False)
+        tokens = await model.count(prompt)
+        if tokens is None:
+            raise NodexaError(
+                "tokens_not_countable",
+                "The server of the assistant's model has no way to count tokens beforehand; the usage of a response "
+                "tells them.",
+                param="model",
+            )
+        return tokens
 
     async def close(self) -> None:
         """Takes nothing new, gives what runs its time to end, and then ends it as interrupted."""

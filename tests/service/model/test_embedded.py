@@ -74,6 +74,31 @@ async def test_tokens_come_one_after_the_other_and_are_counted(model: Model) -> 
     assert isinstance(finish, Finish)
 
 
+COUNTABLE: dict[str, dict[str, Any]] = {
+    "words": {},
+    "a schema": {"text": {"format": {"jsonSchema": {"name": "n", "schemaJson": json.dumps(CITY)}}}},
+    "the one function that must be called": {
+        "toolChoice": {"function": {"name": "weather"}},
+        "tools": {"tools": [WEATHER, ADD]},
+    },
+    "functions that must not be called": {"toolChoice": {"mode": "MODE_NONE"}, "tools": {"tools": [WEATHER]}},
+}
+
+
+@pytest.mark.parametrize("settings", COUNTABLE.values(), ids=COUNTABLE)
+async def test_a_count_is_what_the_usage_will_say(model: Model, settings: dict[str, Any]) -> None:
+    prompt = asking("What is the weather in Paris?", maxOutputTokens=4, **settings)
+    counted = await model.count(prompt)
+    (usage,) = (chunk for chunk in await answer(model, prompt) if isinstance(chunk, TokenUsage))
+    assert counted == usage.input_tokens
+
+
+async def test_a_prompt_that_is_read_twice_is_not_counted(model: Model) -> None:
+    with pytest.raises(NodexaError) as caught:
+        await model.count(asking("Hi", tools={"tools": [WEATHER, ADD]}))
+    assert (caught.value.code, caught.value.param) == ("tokens_not_countable", "tools")
+
+
 async def test_the_token_limit_ends_the_answer_with_length(model: Model) -> None:
     chunks = await answer(model, asking("Tell me a long story about a king.", maxOutputTokens=5))
     usage, finish = chunks[-2:]

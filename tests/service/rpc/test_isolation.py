@@ -70,6 +70,7 @@ OF_A_RESPONSE: list[tuple[str, Request]] = [
     by(RESPONSES + "ListInputItems", "response_id"),
     continuing(RESPONSES + "CreateResponse"),
     continuing(RESPONSES + "StreamResponse"),
+    continuing(RESPONSES + "CountInputTokens"),
 ]
 OF_AN_ASSISTANT: list[tuple[str, Request]] = [
     by(ADMIN + "GetAssistant"),
@@ -77,6 +78,7 @@ OF_AN_ASSISTANT: list[tuple[str, Request]] = [
     inside(ADMIN + "UpdateAssistant", "assistant", name="Mine now"),
     answering(RESPONSES + "CreateResponse"),
     answering(RESPONSES + "StreamResponse"),
+    answering(RESPONSES + "CountInputTokens"),
 ]
 OF_A_KEY: list[tuple[str, Request]] = [by(ADMIN + "RevokeApiKey")]
 OF_AN_ORGANIZATION: list[tuple[str, Request]] = [by(ADMIN + "GetOrganization")]
