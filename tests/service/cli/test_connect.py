@@ -60,7 +60,7 @@ def test_json_says_what_the_text_is_for(site: Site) -> None:
 def test_the_environment_names_a_server_elsewhere_and_no_key_is_needed(run: Run) -> None:
     text = run("connect", "openai-python", env=ELSEWHERE).out
     assert 'base_url="https://nodexa.example/v1"' in text
-    assert 'model="asst_there"' in text
+    assert 'assistant = "asst_there"' in text
     assert "export NODEXA_API_KEY=nxk_…" in text
     assert 'insecure_channel("nodexa.example:50051")' in run("connect", "grpc", env=ELSEWHERE).out
 
