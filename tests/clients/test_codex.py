@@ -108,3 +108,9 @@ def test_a_full_context_is_said_in_codex_own_words(codex: Codex) -> None:
     told = codex("overflow")
     assert told[-1]["type"] == "turn.failed"
     assert "ran out of room" in told[-1]["error"]["message"]
+
+
+def test_a_full_context_is_said_over_a_websocket_too(codex: Codex) -> None:
+    told = codex("--profile", "socket", "overflow")
+    assert told[-1]["type"] == "turn.failed"
+    assert "ran out of room" in told[-1]["error"]["message"]
