@@ -69,4 +69,8 @@ def answer(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        # Whatever went wrong, a parent that died while the weights were loading too: the engine's own end can hang.
+        os._exit(0)

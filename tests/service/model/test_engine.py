@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 from service.errors import NodexaError
 from service.model import weights
 from service.model.directory import open_model, problem
-from service.model.engine import Engine, EngineSettings
+from service.model.engine import WORKER, Engine, EngineSettings
 from tests.service.model.chat_client import answer, asking
 
 SMALL = EngineSettings(gguf="", template="", slots=1, context=256, threads=1)
@@ -110,3 +112,19 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"GGUF and then nothing")
     with pytest.raises(ValueError, match="damaged"):
         weights.check(path)
+
+
+async def test_an_engine_whose_core_died_while_it_loaded_ends_too(tmp_path: Path) -> None:
+    settings = {"gguf": str(weights.find("")), "template": "", "slots": 1, "context": 256, "threads": 1}
+    line = json.dumps(settings | {"socket": str(tmp_path / "engine" / "s"), "key": "k"}).encode() + b"\n"
+    (tmp_path / "engine").mkdir()
+    reading, writing = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", str(WORKER), stdin=asyncio.subprocess.PIPE, stdout=writing
+    )
+    os.close(writing)
+    os.close(reading)
+
+    await process.communicate(line)
+
+    assert process.returncode == 0
