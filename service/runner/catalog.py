@@ -68,8 +68,13 @@ class Catalog:
     async def warm(self) -> None:
         """Prepares the models that assistants use, so that no first question waits for weights to load."""
         for config in await self.configs():
-            if await self._store.uses_model(config.name):
+            if not await self._store.uses_model(config.name):
+                continue
+            try:
                 await (await self.model(config.name)).warm()
+            except NodexaError as error:
+                # Whoever asks this model is told; the others are prepared all the same.
+                log.warning("model %s is not ready: %s", config.name, error.message)
 
     def forget(self) -> None:
         """Reads everything anew: an administrator changed something."""

@@ -103,3 +103,23 @@ async def test_a_change_is_seen_when_it_is_told(store: Administration) -> None:
     catalog.forget()
 
     assert (await catalog.assistant("org_1", "asst_1")).name == "New"
+
+
+async def test_a_model_that_cannot_be_opened_keeps_no_other_from_being_prepared(store: Administration) -> None:
+    opened: list[str] = []
+
+    def open_model(config: Model) -> ScriptedModel:
+        opened.append(config.name)
+        if config.name == "broken":
+            raise NodexaError("upstream_error", "It is configured wrongly.")
+        return ScriptedModel()
+
+    catalog = Catalog(store, open_model=open_model, from_file={})
+    await store.add_organization(Organization(id="org_1", name="o"), now=0)
+    for name in ("broken", "good"):
+        await store.add_model(chat(name), now=0)
+        await store.add_assistant(Assistant(id=f"asst_{name}", name=name, model=name), org_id="org_1", now=0)
+
+    await catalog.warm()
+
+    assert opened == ["broken", "good"]
