@@ -79,7 +79,6 @@ def _allowed(value: object, path: str, ignored: list[str]) -> AllowedTool:
         return AllowedTool(custom=CustomChoice(**_named(value, path, ignored)))
     if value["type"] == "namespace":
         return AllowedTool(namespace=NamespaceChoice(name=_named(value, path, ignored)["name"]))
-    ignored.append(path)
     return AllowedTool(opaque=Opaque(type=value["type"], json=json.dump(value).decode()))
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from nodexa.v1.item_pb2 import (
     ContentPart,
+    InputFile,
     InputImage,
     InputText,
     Opaque,
@@ -81,6 +82,15 @@ def _input_image(part: Mapping[str, Any], path: str, ignored: list[str]) -> Cont
     )
 
 
+def _input_file(part: Mapping[str, Any], path: str, ignored: list[str]) -> ContentPart:
+    shape.note_unread(part, ("type", "file_data", "file_url", "filename"), path, ignored)
+    given = {name: shape.optional_text(part, name, path) or "" for name in ("file_data", "file_url", "filename")}
+    if bool(given["file_data"]) == bool(given["file_url"]):
+        advice = "give either file_data, a data: URL, or file_url (uploaded files are not supported)"
+        raise shape.wrong(path, f"needs its file: {advice}")
+    return ContentPart(input_file=InputFile(**given))
+
+
 def _output_text(part: Mapping[str, Any], path: str, ignored: list[str]) -> ContentPart:
     shape.note_unread(part, ("type", "text", "annotations", "logprobs"), path, ignored)
     annotations = shape.objects(part, "annotations", path)
@@ -106,6 +116,11 @@ def _reasoning_text(part: Mapping[str, Any], path: str, ignored: list[str]) -> C
 def _summary_text(part: Mapping[str, Any], path: str, ignored: list[str]) -> ContentPart:
     shape.note_unread(part, ("type", "text"), path, ignored)
     return ContentPart(summary_text=SummaryText(text=shape.text(part, "text", path)))
+
+
+def _render_file(part: InputFile) -> dict[str, Any]:
+    given = {"file_data": part.file_data, "file_url": part.file_url, "filename": part.filename}
+    return {"type": "input_file", **{name: value for name, value in given.items() if value}}
 
 
 def _parse_logprobs(values: Sequence[Mapping[str, Any]], path: str) -> list[TokenLogprob]:
@@ -134,6 +149,7 @@ PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, list[str]], Conten
     {
         "input_text": _input_text,
         "input_image": _input_image,
+        "input_file": _input_file,
         "output_text": _output_text,
         "refusal": _refusal,
         "reasoning_text": _reasoning_text,
@@ -150,6 +166,7 @@ RENDERERS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyTy
             "image_url": part.image_url,
             "detail": part.detail or "auto",
         },
+        "input_file": _render_file,
         "output_text": lambda part: {
             "type": "output_text",
             "text": part.text,

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from nodexa.v1.item_pb2 import (
+    Compaction,
     ContentPart,
     InputText,
     Item,
@@ -64,6 +65,8 @@ def render_item(item: Item) -> dict[str, Any]:
         return {**opaque, "id": item.id} if item.id else opaque
     if kind == "item_reference":
         return {"type": kind, "id": item.id}
+    if kind == "compaction":
+        return {"type": kind, "id": item.id, "encrypted_content": item.compaction.encrypted_content}
     head = {"id": item.id, "type": kind, "status": _STATUS_WORDS[item.status]}
     return head | RENDERERS[kind](getattr(item, kind))
 
@@ -89,7 +92,6 @@ def _parse_item(value: object, path: str, ignored: list[str]) -> Item:
         raise shape.wrong(path, "needs a role (a message) or a type word")
     parse = PARSERS.get(word)
     if parse is None:
-        ignored.append(path)
         item = Item(opaque=Opaque(type=word, json=json.dump(value).decode()))
     else:
         item = parse(value, path, ignored)
@@ -143,6 +145,11 @@ def _reasoning(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
     )
 
 
+def _compaction(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
+    shape.note_unread(value, ("id", "type", "encrypted_content"), path, ignored)
+    return Item(compaction=Compaction(encrypted_content=shape.text(value, "encrypted_content", path)))
+
+
 def _render_message(message: Message) -> dict[str, Any]:
     shown = {"role": _ROLE_WORDS.get(message.role, "user"), "content": content.render_parts(message.content)}
     return shown | {"phase": message.phase} if message.HasField("phase") else shown
@@ -166,6 +173,7 @@ PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, list[str]], Item]]
         "custom_tool_call_output": call.parse_custom_call_output,
         "reasoning": _reasoning,
         "item_reference": _reference,
+        "compaction": _compaction,
     }
 )
 """How each kind of item is read; any other type word makes it opaque."""

@@ -18,7 +18,7 @@ class Treatment(enum.Enum):
     """What becomes of a field; nothing is ignored in silence."""
 
     ENFORCED = "the platform does it"
-    FORWARDED = "the model server does it"
+    FORWARDED = "the model does it; one that can't has it listed in nodexa.ignored"
     NOTED = "accepted without effect, and listed in nodexa.ignored"
     REFUSED = "400 unsupported_parameter: ignoring it would change the meaning"
 
@@ -132,6 +132,10 @@ def _include(reading: Reading, value: Any) -> None:
     reading.settings.include.extend(field.texts("include", value))
 
 
+def _truncation(reading: Reading, value: Any) -> None:
+    reading.settings.truncation = text.parse_truncation(value)
+
+
 def _stop(reading: Reading, value: Any) -> None:
     reading.settings.stop.extend([value] if isinstance(value, str) else field.texts("stop", value))
 
@@ -180,14 +184,13 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         # Two of ours, known from chat completions.
         "stop": _forwarded(_stop),
         "seed": _forwarded(_setting("seed", field.integer)),
-        # Echoed, which is not what they are for.
-        "user": _noted(read=_setting("user", field.text)),
-        "safety_identifier": _noted(read=_setting("safety_identifier", field.text)),
-        "prompt_cache_key": _noted(read=_setting("prompt_cache_key", field.text)),
+        "user": _forwarded(_setting("user", field.text)),
+        "safety_identifier": _forwarded(_setting("safety_identifier", field.text)),
+        "prompt_cache_key": _forwarded(_setting("prompt_cache_key", field.text)),
+        "service_tier": _forwarded(_setting("service_tier", field.text)),
         "stream_options": _enforced(_stream_options),
-        "service_tier": _noted("auto", "default"),
-        "truncation": _noted("disabled"),
-        "max_tool_calls": _noted(),
+        "truncation": _enforced(_truncation),
+        "max_tool_calls": _enforced(_setting("max_tool_calls", field.int32)),
         "moderation": _noted(),
         "image": _noted(),
         "access_programs": _noted(),

@@ -29,12 +29,12 @@ def render_settings(settings: ResponseSettings) -> dict[str, Any]:
     return {
         "instructions": settings.instructions if settings.HasField("instructions") else None,
         "max_output_tokens": settings.max_output_tokens if settings.HasField("max_output_tokens") else None,
-        "max_tool_calls": None,
+        "max_tool_calls": settings.max_tool_calls if settings.HasField("max_tool_calls") else None,
         "parallel_tool_calls": settings.parallel_tool_calls if settings.HasField("parallel_tool_calls") else True,
         "prompt_cache_key": settings.prompt_cache_key if settings.HasField("prompt_cache_key") else None,
         "reasoning": text.render_reasoning(settings.reasoning),
         "safety_identifier": settings.safety_identifier if settings.HasField("safety_identifier") else None,
-        "service_tier": "default",
+        "service_tier": settings.service_tier or "default",
         "store": settings.store if settings.HasField("store") else True,
         "background": settings.background,
         # The standard has numbers here, never null: 1 stands for the model's own default.
@@ -46,7 +46,7 @@ def render_settings(settings: ResponseSettings) -> dict[str, Any]:
         "text": text.render_text(settings.text),
         "tool_choice": choice.render_choice(settings.tool_choice),
         "tools": tool.render_tools(settings.tools),
-        "truncation": "disabled",
+        "truncation": text.render_truncation(settings.truncation),
         "metadata": dict(settings.metadata),
         "user": settings.user if settings.HasField("user") else None,
         "conversation": None,
@@ -87,7 +87,7 @@ def _render_error(error: ResponseError) -> dict[str, Any]:
 def _render_usage(usage: Usage) -> dict[str, Any]:
     return {
         "input_tokens": usage.input_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": usage.cache_write_tokens},
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.total_tokens,

@@ -1,12 +1,26 @@
-"""The settings `text` and `reasoning`, both ways."""
+"""The settings `text`, `reasoning` and `truncation`, both ways."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
-from nodexa.v1.response_pb2 import JsonObject, JsonSchema, PlainText, ReasoningSettings, TextFormat, TextSettings
+from nodexa.v1.response_pb2 import (
+    JsonObject,
+    JsonSchema,
+    PlainText,
+    ReasoningSettings,
+    ResponseSettings,
+    TextFormat,
+    TextSettings,
+)
 
 from rest_bridge.wire import field, json, shape
+
+TRUNCATIONS: Final[Mapping[str, ResponseSettings.Truncation.ValueType]] = MappingProxyType(
+    {"disabled": ResponseSettings.TRUNCATION_DISABLED, "auto": ResponseSettings.TRUNCATION_AUTO}
+)
 
 
 def parse_text(value: object, ignored: list[str]) -> TextSettings:
@@ -30,6 +44,18 @@ def parse_reasoning(value: object, ignored: list[str]) -> ReasoningSettings:
         if given.get(name) is not None:
             setattr(settings, name, field.text(f"reasoning.{name}", given[name]))
     return settings
+
+
+def parse_truncation(value: object) -> ResponseSettings.Truncation.ValueType:
+    """`truncation`. Raises errors.RequestError(invalid_request)."""
+    if not isinstance(value, str) or value not in TRUNCATIONS:
+        raise shape.wrong("truncation", f"must be one of {', '.join(TRUNCATIONS)}", code="invalid_request")
+    return TRUNCATIONS[value]
+
+
+def render_truncation(truncation: ResponseSettings.Truncation.ValueType) -> str:
+    """`truncation` as on the wire."""
+    return "auto" if truncation == ResponseSettings.TRUNCATION_AUTO else "disabled"
 
 
 def render_text(settings: TextSettings) -> dict[str, Any]:

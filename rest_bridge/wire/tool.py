@@ -37,7 +37,6 @@ def _parse_tool(value: object, path: str, ignored: list[str]) -> Tool:
     parse = PARSERS.get(value["type"])
     if parse is not None:
         return parse(value, path, ignored)
-    ignored.append(path)
     return Tool(opaque=Opaque(type=value["type"], json=json.dump(value).decode()))
 
 

@@ -17,7 +17,7 @@ from service.model.chat_errors import RefusedError
 from service.model.chat_upstream import Upstream
 from service.model.embedded_steps import answering, calling, choosing, must_call, offered
 from service.model.engine import Engine, EngineSettings
-from service.model.model import Chunk, Finish, FinishReason, Prompt, TextDelta, TokenUsage, ToolCallDelta
+from service.model.model import Abilities, Chunk, Finish, FinishReason, Prompt, TextDelta, TokenUsage, ToolCallDelta
 from service.model.offers import as_functions
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,8 @@ BUNDLED_SAMPLING: Mapping[str, float] = {"temperature": 0.2, "top_p": 0.9}
 BUNDLED_CALLS = 1
 OWN_CALLS = 8
 NOTHING = TokenUsage(0, 0)
+# It writes one call a turn, so `parallel_tool_calls` has an effect only where somebody wants more.
+HEEDS = frozenset({"temperature", "top_p", "top_logprobs", "stop", "seed"})
 
 
 class EmbeddedModel:
@@ -52,7 +54,7 @@ class EmbeddedModel:
 
     def __init__(self, config: ModelConfig, *, environment: Mapping[str, str], cores: int) -> None:
         self._name = config.name
-        self._tools = not config.no_tools
+        self._abilities = Abilities(tools=not config.no_tools, images=False, heeds=HEEDS)
         bundled = not config.gguf
         self._defaults = BUNDLED_SAMPLING if bundled else {}
         self._most_calls = BUNDLED_CALLS if bundled else OWN_CALLS
@@ -64,12 +66,8 @@ class EmbeddedModel:
         self._slots = asyncio.Semaphore(slots)
 
     @property
-    def tools(self) -> bool:
-        return self._tools
-
-    @property
-    def images(self) -> bool:
-        return False
+    def abilities(self) -> Abilities:
+        return self._abilities
 
     async def warm(self) -> None:
         """Loads the weights."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,6 +50,25 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class SummaryDelta:
+    """More of a summary of the model's thinking; the next `part` begins a summary of its own."""
+
+    text: str
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningEnd:
+    """The thinking is whole; `encrypted_content` is what the model wants to see again with it, empty for nothing.
+
+    It comes back as the `encrypted_content` of the reasoning item in a later prompt. Each kind of model begins it with
+    a word of its own, and leaves alone what others began. Without thinking before it, it makes an item by itself.
+    """
+
+    encrypted_content: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RefusalDelta:
     """More of the model's refusal."""
 
@@ -72,6 +91,34 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class Annotation:
+    """A citation in the text so far: a JSON object as on the HTTP wire."""
+
+    json: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputItem:
+    """An item that goes out as it is, under an id of the platform's: a hosted tool's call, a compaction.
+
+    `index` tells them apart. The first of an index carries the `item` as it begins, the one with `done` as it is when
+    it's whole; one that is whole at once says both. `phase` is a step on its way, as in `response.<type>.<phase>`.
+    """
+
+    index: int
+    item: Item | None = None
+    phase: str = ""
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is being done: one word, told to those who ask for it."""
+
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenUsage:
     """Tokens as the model server or its tokenizer counted them; sent at most once a turn."""
 
@@ -79,6 +126,7 @@ class TokenUsage:
     output_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +136,62 @@ class Finish:
     reason: FinishReason
 
 
-Chunk = TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta | TokenUsage | Finish
+Chunk = (
+    TextDelta
+    | ReasoningDelta
+    | SummaryDelta
+    | ReasoningEnd
+    | RefusalDelta
+    | ToolCallDelta
+    | Annotation
+    | OutputItem
+    | Status
+    | TokenUsage
+    | Finish
+)
+
+
+PASSED_ON = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "top_logprobs",
+        "stop",
+        "seed",
+        "parallel_tool_calls",
+        "text.verbosity",
+        "reasoning.effort",
+        "reasoning.summary",
+        "user",
+        "safety_identifier",
+        "prompt_cache_key",
+        "service_tier",
+    }
+)
+"""The settings that only the model can give an effect, by their paths in ResponseSettings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a model can do: call functions, see images, read files.
+
+    `hosted` says that it runs tools which the platform doesn't, and reads their items: both are handed to it as they
+    came. `heeds` are those of PASSED_ON that have an effect.
+    """
+
+    tools: bool = True
+    images: bool = True
+    files: bool = False
+    hosted: bool = False
+    heeds: Set[str] = PASSED_ON
 
 
 class Model(Protocol):
     """Who writes the tokens. One instance serves many turns at once."""
 
     @property
-    def tools(self) -> bool:
-        """Whether it can call functions."""
-
-    @property
-    def images(self) -> bool:
-        """Whether it can see images."""
+    def abilities(self) -> Abilities:
+        """What it can do; never changes."""
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
         """Yields what is ready together as one batch, never empty; closing the generator stops the model at once.

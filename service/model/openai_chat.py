@@ -10,7 +10,9 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 from service.model.chat_request import chat_body, limit_field_of
 from service.model.chat_upstream import Deadlines, Upstream
 from service.model.http_client import parse_address
-from service.model.model import Chunk, Prompt
+from service.model.model import PASSED_ON, Abilities, Chunk, Prompt
+
+HEEDS = PASSED_ON - {"reasoning.summary", "user", "safety_identifier", "prompt_cache_key", "service_tier"}
 
 
 class OpenAIChat:
@@ -24,8 +26,9 @@ class OpenAIChat:
     ) -> None:
         self._upstream_model = config.upstream_model or config.name
         self._limit_field = limit_field_of(config.base_url)
-        self._tools = not config.no_tools
-        self._images = not config.no_images
+        self._abilities = Abilities(
+            tools=not config.no_tools, images=not config.no_images, files=config.files, heeds=HEEDS
+        )
         self._upstream = Upstream(
             config.name,
             parse_address(config.base_url, "/chat/completions"),
@@ -35,12 +38,8 @@ class OpenAIChat:
         )
 
     @property
-    def tools(self) -> bool:
-        return self._tools
-
-    @property
-    def images(self) -> bool:
-        return self._images
+    def abilities(self) -> Abilities:
+        return self._abilities
 
     async def count(self, prompt: Prompt) -> int | None:
         """Returns None: the servers have no request for it in common."""

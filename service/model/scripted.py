@@ -5,12 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 
-from service.model.model import Chunk, Finish, FinishReason, Prompt, TextDelta, TokenUsage, ToolCallDelta
+from service.model.model import (
+    PASSED_ON,
+    Abilities,
+    Chunk,
+    Finish,
+    FinishReason,
+    Prompt,
+    TextDelta,
+    TokenUsage,
+    ToolCallDelta,
+)
 
 Step = Sequence[Chunk] | asyncio.Event | BaseException
 """A batch to give out, a gate to wait at, or an exception to raise."""
 
 STOP = Finish(FinishReason.STOP)
+CHAT = Abilities(heeds=PASSED_ON - {"reasoning.summary"})
 
 
 class ScriptedModel:
@@ -20,23 +31,18 @@ class ScriptedModel:
     what it counts in a prompt; `counted` are the prompts that it did so for.
     """
 
-    def __init__(self, turns: Iterable[Sequence[Step]] = (), *, tools: bool = True, images: bool = True) -> None:
+    def __init__(self, turns: Iterable[Sequence[Step]] = (), *, abilities: Abilities = CHAT) -> None:
         self.prompts: list[Prompt] = []
         self.counted: list[Prompt] = []
         self.tokens: int | None = None
         self.stopped = 0
         self.closed = False
         self._turns = list(turns)
-        self._tools = tools
-        self._images = images
+        self._abilities = abilities
 
     @property
-    def tools(self) -> bool:
-        return self._tools
-
-    @property
-    def images(self) -> bool:
-        return self._images
+    def abilities(self) -> Abilities:
+        return self._abilities
 
     def add(self, *turns: Sequence[Step]) -> None:
         """Adds turns behind those that are left."""

@@ -72,8 +72,9 @@ class Admission:
         settings = effective_settings(assistant, request.settings)
         await _check_settings(settings)
         _expect_tools(model, assistant, settings)
-        unread = list(check_readable(request.input, images=model.images, model=assistant.model))
-        settings.ignored.extend(path for path in [*unused_settings(settings), *unread] if path not in settings.ignored)
+        unread = list(check_readable(request.input, abilities=model.abilities, model=assistant.model))
+        unused = unused_settings(settings, model.abilities)
+        settings.ignored.extend(path for path in [*unused, *unread] if path not in settings.ignored)
         history = await self._history.recall(request.previous_response_id, caller)
         if any(item.HasField("item_reference") for item in request.input):
             given = ItemList(items=await resolve(request.input, history=history, store=self._store, caller=caller))
@@ -133,7 +134,7 @@ async def _check_settings(settings: ResponseSettings) -> None:
 
 
 def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings) -> None:
-    if not model.tools and any(any(offers_of(tool)) for tool in settings.tools.tools):
+    if not model.abilities.tools and any(any(offers_of(tool)) for tool in settings.tools.tools):
         raise NodexaError(
             "tool_not_supported_for_model",
             f"The model {assistant.model!r} can't call functions: send tools: [], or use another assistant.",

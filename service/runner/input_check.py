@@ -10,6 +10,7 @@ from nodexa.v1.item_pb2 import ContentPart, Item, Message, Opaque
 
 from service.errors import NodexaError
 from service.ids import ASSISTANT_ID, NewId
+from service.model.model import Abilities
 from service.runner.calls import call_of, output_of
 
 MAX_USER_TOKENS: Final = 8 * 1024
@@ -21,6 +22,7 @@ _PREFIXES: Final = {
     "custom_tool_call_output": "ctco",
     "reasoning": "rs",
     "item_reference": "item",
+    "compaction": "cmp",
     "opaque": "item",
 }
 
@@ -64,19 +66,21 @@ def with_ids(items: Iterable[Item], new_id: NewId) -> Iterator[Item]:
         yield item
 
 
-def check_readable(items: Sequence[Item], *, images: bool, model: str) -> Iterator[str]:
+def check_readable(items: Sequence[Item], *, abilities: Abilities, model: str) -> Iterator[str]:
     """The paths of items that the model isn't shown. Raises NodexaError for content that it can't read."""
     for index, item in enumerate(items):
-        if item.HasField("opaque"):
+        if item.HasField("opaque") and not abilities.hosted:
             yield f"input[{index}]"
         for path, part in _parts(item, f"input[{index}]"):
             # Models read no reasoning but their own; what is in it is theirs.
             if item.HasField("reasoning"):
                 continue
-            if part.HasField("opaque"):
+            if part.HasField("opaque") and not abilities.hosted:
                 raise _unreadable(f"Content of type {part.opaque.type!r}", model, path)
-            if part.HasField("input_image") and not images:
+            if part.HasField("input_image") and not abilities.images:
                 raise _unreadable("An image", model, path)
+            if part.HasField("input_file") and not abilities.files:
+                raise _unreadable("A file", model, path)
 
 
 def _check_item(item: Item, path: str) -> None:

@@ -9,6 +9,7 @@ from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.tool_pb2 import Tool
 
+from service.model.model import PASSED_ON, Abilities
 from service.runner.settings_check import INCLUDED
 
 DEFAULTABLE: Final = frozenset(
@@ -52,17 +53,28 @@ def system_prompt(assistant: Assistant, asked: ResponseSettings) -> str:
     return f"{assistant.instructions}\n\n{asked.instructions}"
 
 
-def unused_settings(settings: ResponseSettings) -> Iterator[str]:
+def unused_settings(settings: ResponseSettings, abilities: Abilities) -> Iterator[str]:
     """The paths of what was set and has no effect."""
-    yield from _unused_tools(settings.tools.tools, "tools")
-    for index, allowed in enumerate(settings.tool_choice.allowed_tools.tools):
-        if allowed.HasField("opaque"):
-            yield f"tool_choice.tools[{index}]"
+    yield from (path for path in sorted(PASSED_ON - abilities.heeds) if _is_set(settings, path))
+    if not abilities.hosted:
+        yield from _unused_tools(settings.tools.tools, "tools")
+        for index, allowed in enumerate(settings.tool_choice.allowed_tools.tools):
+            if allowed.HasField("opaque"):
+                yield f"tool_choice.tools[{index}]"
     for index, word in enumerate(settings.include):
         if word not in INCLUDED:
             yield f"include[{index}]"
-    if settings.reasoning.HasField("summary"):
-        yield "reasoning.summary"
+
+
+def _is_set(settings: ResponseSettings, path: str) -> bool:
+    """Whether something is asked for that isn't what happens anyway."""
+    outer, _, name = path.rpartition(".")
+    within = getattr(settings, outer) if outer else settings
+    if path == "parallel_tool_calls":
+        return settings.parallel_tool_calls
+    if path == "service_tier":
+        return settings.service_tier not in ("", "auto", "default")
+    return name in (descriptor.name for descriptor, _ in within.ListFields())
 
 
 def _unused_tools(tools: Sequence[Tool], path: str) -> Iterator[str]:

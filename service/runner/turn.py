@@ -124,6 +124,7 @@ class Turn:
                 output_tokens=chunk.output_tokens,
                 reasoning_tokens=chunk.reasoning_tokens,
                 total_tokens=chunk.input_tokens + chunk.output_tokens,
+                cache_write_tokens=chunk.cache_write_tokens,
             )
             return False
         if isinstance(chunk, Finish):

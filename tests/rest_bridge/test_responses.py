@@ -196,10 +196,10 @@ async def test_models_are_the_callers_assistants(bridge: BridgeUnderTest) -> Non
 
 async def test_what_has_no_effect_is_listed_on_the_response(bridge: BridgeUnderTest, core: CoreUnderTest) -> None:
     core.model.add(says("Hello"))
-    body = bridge.body(made_up=1, service_tier="flex", tools=[{"type": "web_search"}])
+    body = bridge.body(made_up=1, moderation={}, tools=[{"type": "web_search"}])
     async with bridge.http() as http:
         answer = await http.post("/v1/responses", json=body, headers={"idempotency-key": "k"})
-    assert answer.json()["nodexa"]["ignored"] == ["idempotency-key", "made_up", "service_tier", "tools[0]"]
+    assert answer.json()["nodexa"]["ignored"] == ["idempotency-key", "made_up", "moderation", "tools[0]"]
 
 
 async def test_text_is_kept_exactly_as_sent(bridge: BridgeUnderTest, core: CoreUnderTest) -> None:

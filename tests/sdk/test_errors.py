@@ -210,5 +210,7 @@ def test_raw_answers_show_their_headers(client: openai.OpenAI, assistant: str) -
 
 
 def test_what_had_no_effect_is_listed(client: openai.OpenAI, assistant: str) -> None:
-    raw = client.responses.with_raw_response.create(model=assistant, input="Hello", max_tool_calls=3)
-    assert json.loads(raw.text)["nodexa"]["ignored"] == ["max_tool_calls"]
+    raw = client.responses.with_raw_response.create(
+        model=assistant, input="Hello", extra_body={"background_options": {}}
+    )
+    assert json.loads(raw.text)["nodexa"]["ignored"] == ["background_options"]

@@ -103,11 +103,14 @@ def test_the_settings_are_echoed_as_they_were_sent() -> None:
         "user": "u",
         "safety_identifier": "s",
         "prompt_cache_key": "p",
+        "service_tier": "flex",
+        "truncation": "auto",
+        "max_tool_calls": 4,
     }
     reading = parse_create({"model": "m", "input": "x", **sent}, user_tokens={}, ignored=[])
     shown = render_settings(reading.request.settings)
     assert {name: shown[name] for name in sent} == sent
-    assert shown["nodexa"]["ignored"] == ["tools[1]", "user", "safety_identifier", "prompt_cache_key"]
+    assert shown["nodexa"]["ignored"] == []
 
 
 @pytest.mark.parametrize(("hides", "word"), [(False, "requires_action"), (True, "completed")])

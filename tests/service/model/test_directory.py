@@ -68,4 +68,5 @@ async def test_the_key_comes_from_the_environment_as_it_is_then() -> None:
 def test_the_model_says_what_it_can() -> None:
     able = open_model(config(), environment={})
     unable = open_model(config(no_tools=True, no_images=True), environment={})
-    assert (able.tools, able.images, unable.tools, unable.images) == (True, True, False, False)
+    can, cannot = able.abilities, unable.abilities
+    assert (can.tools, can.images, cannot.tools, cannot.images) == (True, True, False, False)

@@ -27,6 +27,7 @@ from nodexa.v1.response_service_pb2 import (
 from nodexa.v1.tool_pb2 import FunctionChoice, FunctionTool, Tool, ToolChoice, ToolSet
 
 from service.ids import new_id
+from service.model.model import Abilities
 from service.model.scripted import ScriptedModel, says
 from service.settings import Settings
 from tests.conftest import CoreUnderTest, running_core
@@ -281,7 +282,7 @@ UNABLE = {
 async def test_what_the_model_cannot_do_is_refused(
     settings: Settings, asked: ResponseSettings | None, given: list[Item], code: str, param: str
 ) -> None:
-    async with running_core(settings, ScriptedModel(tools=False, images=False)) as core:
+    async with running_core(settings, ScriptedModel(abilities=Abilities(tools=False, images=False))) as core:
         request = CreateResponseRequest(assistant_id=core.assistant_id, input=given, settings=asked)
         answer = await refusal(core.responses.CreateResponse(request, metadata=core.metadata()))
 

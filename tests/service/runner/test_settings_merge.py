@@ -8,6 +8,7 @@ from nodexa.v1.item_pb2 import Opaque
 from nodexa.v1.response_pb2 import JsonObject, ReasoningSettings, ResponseSettings, TextFormat, TextSettings
 from nodexa.v1.tool_pb2 import FunctionChoice, FunctionTool, Tool, ToolChoice, ToolSet
 
+from service.model.scripted import CHAT
 from service.rpc.admin_check import check_assistant
 from service.runner.settings_merge import DEFAULTABLE, effective_settings, system_prompt, unused_settings
 
@@ -137,4 +138,4 @@ def test_what_has_no_effect_is_named() -> None:
         reasoning=ReasoningSettings(effort="low", summary="auto"),
     )
 
-    assert list(unused_settings(settings)) == ["tools[1]", "include[1]", "reasoning.summary"]
+    assert list(unused_settings(settings, CHAT)) == ["reasoning.summary", "tools[1]", "include[1]"]
