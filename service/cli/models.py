@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 from nodexa.v1.admin_pb2 import Model
@@ -25,42 +25,33 @@ def models() -> None:
 @models.command()
 @click.argument("name")
 @click.option("--kind", type=click.Choice(words(_KINDS)), required=True, help="In the core itself, or a model server.")
-@click.option("--base-url", default="", help="openai_chat: the server's URL, /v1 included.")
-@click.option("--upstream-model", default="", help="openai_chat: the model's id on that server.  [default: NAME]")
-@click.option("--api-key-env", default="", help="openai_chat: the core's environment variable with the server's key.")
+@click.option(
+    "--base-url",
+    default="",
+    help="The model server's URL, /v1 included; anthropic and gemini: only for another one than theirs.",
+)
+@click.option("--upstream-model", default="", help="The model's id on that server.  [default: NAME]")
+@click.option("--api-key-env", default="", help="The core's environment variable with the server's key.")
 @click.option("--gguf", default="", help="embedded: a GGUF file on the core's machine.  [default: the own weights]")
 @click.option("--no-tools", is_flag=True, help="The model can't call tools.")
 @click.option("--no-images", is_flag=True, help="The model can't see images.")
+@click.option("--files", is_flag=True, help="The model can read files.")
 @data_option
 @json_option
 def add(
     *,
     name: str,
     kind: str,
-    base_url: str,
-    upstream_model: str,
-    api_key_env: str,
-    gguf: str,
-    no_tools: bool,
-    no_images: bool,
     data: Path | None,
     as_json: bool,
+    **fields: Any,
 ) -> None:
     """Add a model; NAME is what assistants say.
 
     \b
     nodexa models add llama --kind openai_chat --base-url http://127.0.0.1:11434/v1 --upstream-model llama3.2
     """
-    wanted = Model(
-        name=name,
-        kind=Model.Kind.ValueType(number(_KINDS, kind)),
-        base_url=base_url,
-        upstream_model=upstream_model,
-        api_key_env=api_key_env,
-        gguf=gguf,
-        no_tools=no_tools,
-        no_images=no_images,
-    )
+    wanted = Model(name=name, kind=Model.Kind.ValueType(number(_KINDS, kind)), **fields)
     with connect(data) as core:
         model: Model = core.ask(core.admin.CreateModel, CreateModelRequest(model=wanted))
     if as_json:
@@ -98,4 +89,4 @@ def remove(*, name: str, data: Path | None) -> None:
 def _where(model: Model) -> str:
     if model.kind == Model.KIND_EMBEDDED:
         return model.gguf or "the weights that come with Nodexa"
-    return f"{model.base_url} ({model.upstream_model or model.name})"
+    return f"{model.base_url or word(_KINDS, model.kind)} ({model.upstream_model or model.name})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -59,18 +61,47 @@ def _embedded_problem(config: ModelConfig, _: Environment) -> str:
     return ""
 
 
-def _open_chat(config: ModelConfig, environment: Environment) -> Model:
+def _key_asker(config: ModelConfig, environment: Environment) -> Callable[[], str]:
     def api_key() -> str:
         if wrong := _key_problem(config, environment):
             raise NodexaError("upstream_auth_error", f"The model {config.name!r} can't be asked: {wrong}.")
         return _key(config, environment)
 
-    return OpenAIChat(config, api_key=api_key)
+    return api_key
 
 
-def _chat_problem(config: ModelConfig, environment: Environment) -> str:
+def _open_chat(config: ModelConfig, environment: Environment) -> Model:
+    return OpenAIChat(config, api_key=_key_asker(config, environment))
+
+
+def _server_problem(config: ModelConfig, environment: Environment) -> str:
     parse_address(config.base_url, "")
     return _key_problem(config, environment)
+
+
+def with_extra(module: str, name: str, *, needs: str, extra: str) -> _Kind:
+    """The entry of a kind whose class `name`, in `module`, imports the package `needs`, which only an extra brings.
+
+    Nothing of it is imported before such a model is opened.
+    """
+
+    def missing() -> str:
+        if importlib.util.find_spec(needs) is not None:
+            return ""
+        return f'the package {needs} is not installed where the core runs: pip install "nodexa[{extra}]"'
+
+    def open_it(config: ModelConfig, environment: Environment) -> Model:
+        if lacks := missing():
+            raise NodexaError("upstream_error", f"The model {config.name!r} can't be asked: {lacks}.")
+        opened: Model = getattr(importlib.import_module(module), name)(config, api_key=_key_asker(config, environment))
+        return opened
+
+    def problem_of(config: ModelConfig, environment: Environment) -> str:
+        if config.base_url:
+            parse_address(config.base_url, "")
+        return missing() or _key_problem(config, environment)
+
+    return _Kind(open_it, problem_of)
 
 
 def _key(config: ModelConfig, environment: Environment) -> str:
@@ -90,5 +121,11 @@ def _key_problem(config: ModelConfig, environment: Environment) -> str:
 
 KINDS: Mapping[ModelConfig.Kind.ValueType, _Kind] = {
     ModelConfig.KIND_EMBEDDED: _Kind(_open_embedded, _embedded_problem),
-    ModelConfig.KIND_OPENAI_CHAT: _Kind(_open_chat, _chat_problem),
+    ModelConfig.KIND_OPENAI_CHAT: _Kind(_open_chat, _server_problem),
+    ModelConfig.KIND_ANTHROPIC: with_extra(
+        "service.model.anthropic_model", "AnthropicModel", needs="anthropic", extra="anthropic"
+    ),
+    ModelConfig.KIND_GEMINI: with_extra(
+        "service.model.gemini_model", "GeminiModel", needs="google.genai", extra="gemini"
+    ),
 }

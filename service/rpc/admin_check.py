@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,6 +19,15 @@ from service.runner.settings_merge import DEFAULTABLE
 MAX_NAME: Final = 128
 MAX_INSTRUCTIONS: Final = 256 * 1024
 _MODEL_NAME: Final = re.compile(r"[a-zA-Z0-9._:/-]{1,64}")
+_AT_HOME: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        Model.KIND_OPENAI_CHAT: "",
+        Model.KIND_OPENAI_RESPONSES: "",
+        Model.KIND_ANTHROPIC: "Anthropic",
+        Model.KIND_GEMINI: "Google",
+    }
+)
+"""The kinds with a server, and who runs the one that is asked where no base_url is given; empty where one is needed."""
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -50,19 +60,25 @@ def check_scopes(scopes: Sequence[ApiKey.Scope.ValueType]) -> None:
         raise _invalid("The scopes are full_access, assistant and user, each at most once.", "scopes")
 
 
+def check_dialect(dialect: ApiKey.Dialect.ValueType) -> None:
+    """Raises NodexaError for a dialect that this version doesn't know."""
+    if dialect not in ApiKey.Dialect.values():
+        raise _invalid("The dialect is openai or nodexa.", "dialect")
+
+
 def check_model(model: Model) -> None:
     """Raises NodexaError for a model that couldn't be reached."""
     if not _MODEL_NAME.fullmatch(model.name):
         raise _invalid("A model's name has 1 to 64 characters of a-z A-Z 0-9 . _ : / -.", "model.name")
     if model.from_file or model.problem:
         raise _invalid("from_file and problem are output only.", "model")
-    if model.kind == Model.KIND_OPENAI_CHAT:
-        _check_server(model)
-    elif model.kind == Model.KIND_EMBEDDED:
+    if model.kind == Model.KIND_EMBEDDED:
         if model.base_url or model.upstream_model or model.api_key_env:
             raise _invalid("An embedded model has no server: leave base_url, upstream_model, api_key_env out.", "model")
+    elif model.kind in _AT_HOME:
+        _check_server(model)
     else:
-        raise _invalid("The kinds are openai_chat and embedded.", "model.kind")
+        raise _invalid("The kinds are embedded, openai_chat, openai_responses, anthropic and gemini.", "model.kind")
 
 
 def check_mask(mask: FieldMask, allowed: Iterable[str]) -> None:
@@ -108,8 +124,19 @@ def _no_field(path: str) -> NodexaError:
 
 
 def _check_server(model: Model) -> None:
+    if model.base_url or not _AT_HOME[model.kind]:
+        _check_address(model.base_url)
+    elif not model.api_key_env:
+        raise _invalid(f"{_AT_HOME[model.kind]} wants a key: name its variable in api_key_env.", "model.api_key_env")
+    if model.api_key_env and not _VARIABLE.fullmatch(model.api_key_env):
+        raise _invalid("api_key_env is the name of an environment variable, not the key itself.", "model.api_key_env")
+    if model.gguf:
+        raise _invalid("gguf is for embedded models.", "model.gguf")
+
+
+def _check_address(base_url: str) -> None:
     try:
-        url = urlsplit(model.base_url)
+        url = urlsplit(base_url)
         usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
         usable = False
@@ -120,10 +147,6 @@ def _check_server(model: Model) -> None:
         raise _invalid(
             "base_url holds no credentials, query or fragment; a key is named by api_key_env.", "model.base_url"
         )
-    if model.api_key_env and not _VARIABLE.fullmatch(model.api_key_env):
-        raise _invalid("api_key_env is the name of an environment variable, not the key itself.", "model.api_key_env")
-    if model.gguf:
-        raise _invalid("gguf is for embedded models.", "model.gguf")
 
 
 def _invalid(message: str, param: str) -> NodexaError:

@@ -8,7 +8,7 @@ import pytest
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
-from service.model.directory import KINDS, open_model, problem
+from service.model.directory import KINDS, open_model, problem, with_extra
 from tests.fakes.chat_server import ChatServer
 from tests.service.model.chat_client import answer, asking, text_of
 
@@ -50,6 +50,20 @@ def test_what_is_wrong_is_said_before_anyone_asks(fields: dict[str, Any], words:
 def test_a_wrong_configuration_is_refused_when_it_is_opened() -> None:
     with pytest.raises(NodexaError, match="'m' is configured wrongly"):
         open_model(config(base_url="nowhere"), environment={})
+
+
+def test_a_kind_whose_package_is_not_installed_says_what_to_install() -> None:
+    kind = with_extra("service.model.none", "None", needs="no_such_package", extra="oracle")
+
+    assert 'pip install "nodexa[oracle]"' in kind.problem(config(), {})
+    with pytest.raises(NodexaError, match="no_such_package is not installed"):
+        kind.open(config(), {})
+
+
+@pytest.mark.parametrize("kind", [ModelConfig.KIND_ANTHROPIC, ModelConfig.KIND_GEMINI])
+def test_a_vendor_s_own_server_needs_no_address(kind: ModelConfig.Kind.ValueType) -> None:
+    assert problem(config(kind=kind, base_url="", api_key_env="KEY"), environment={"KEY": "sk-1"}) == ""
+    assert "UNSET" in problem(config(kind=kind, base_url="", api_key_env="UNSET"), environment={})
 
 
 async def test_the_key_comes_from_the_environment_as_it_is_then() -> None:

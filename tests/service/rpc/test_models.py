@@ -76,11 +76,21 @@ BAD_MODELS: dict[str, tuple[dict[str, Any], str]] = {
     "a password": ({"base_url": "http://user:secret@h/v1"}, "model.base_url"),
     "a query": ({"base_url": "http://h/v1?key=secret"}, "model.base_url"),
     "a key instead of its variable": ({"api_key_env": "sk-secret"}, "model.api_key_env"),
+    "nobody to ask for responses": ({"kind": Model.KIND_OPENAI_RESPONSES, "base_url": ""}, "model.base_url"),
+    "Anthropic without a key": ({"kind": Model.KIND_ANTHROPIC, "base_url": ""}, "model.api_key_env"),
+    "Google without a key": ({"kind": Model.KIND_GEMINI, "base_url": ""}, "model.api_key_env"),
+    "a made-up address": ({"kind": Model.KIND_GEMINI, "base_url": "nowhere"}, "model.base_url"),
     "weights on a server": ({"gguf": "/w.gguf"}, "model.gguf"),
     "a server for weights": ({"kind": Model.KIND_EMBEDDED}, "model"),
     "output only": ({"from_file": True}, "model"),
     "output only, too": ({"problem": "none"}, "model"),
 }
+
+
+async def test_a_vendor_s_own_server_needs_only_a_key(core: CoreUnderTest) -> None:
+    added = await add_model(core, kind=Model.KIND_ANTHROPIC, base_url="", api_key_env="VENDOR_KEY", files=True)
+
+    assert (added.base_url, added.api_key_env, added.files) == ("", "VENDOR_KEY", True)
 
 
 @pytest.mark.asyncio(loop_scope="module")
