@@ -26,6 +26,11 @@ TEXT_KINDS: Final = {
 }
 
 
+def text_field(kind: str) -> str:
+    """The field that holds the text of a part of that kind."""
+    return "refusal" if kind == "refusal" else "text"
+
+
 def part_of(kind: str, text: str, logprobs: Sequence[TokenLogprob] = ()) -> ContentPart:
     """A part of that kind."""
     described = TEXT_KINDS[kind]

@@ -7,13 +7,19 @@ import pytest
 from nodexa.v1.event_pb2 import ResponseEvent
 from nodexa.v1.response_service_pb2 import WatchResponseRequest
 
-from rest_bridge.wire.event import EVENT_NAMES
+from rest_bridge.wire.event_body import event_name
 from tests.conftest import events_in
 from tests.rest_bridge.ladder import events_of
 from tests.sdk.stack import Stack
 from tests.sdk.stories import STORIES, TOOLS
 from tests.sdk.told import begun
 from tests.service.cli.served import SECONDS
+
+
+def name_of(event: ResponseEvent) -> str:
+    """Its `type` word over HTTP."""
+    kind = str(event.WhichOneof("kind"))
+    return event_name(kind, getattr(event, kind))
 
 
 def watched(stack: Stack, response_id: str, *, after: int | None = None) -> list[ResponseEvent]:
@@ -34,7 +40,7 @@ def test_both_transports_tell_the_same_events_with_the_same_numbers(
     response_id = events[0]["response"]["id"]
     for after in (None, 0, len(told) // 2, len(told) - 1):
         found = watched(stack, response_id, after=after)
-        numbered = [(event.sequence_number, EVENT_NAMES[str(event.WhichOneof("kind"))]) for event in found]
+        numbered = [(event.sequence_number, name_of(event)) for event in found]
         assert numbered == told[0 if after is None else after + 1 :]
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nodexa.v1.event_pb2 import ResponseEvent
-from nodexa.v1.item_pb2 import ContentPart, Item
+from nodexa.v1.item_pb2 import ContentPart, Item, Reasoning, SummaryText
 from nodexa.v1.response_pb2 import Response
 
 from service.runner.lifecycle import TERMINAL_EVENT
 
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 TEXTS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
+PASSED_ON = ("opaque", "compaction")
 
 
 def kinds(events: Sequence[ResponseEvent]) -> list[str]:
@@ -43,7 +44,8 @@ class Ladder:
     items: list[Item] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
     parts: dict[int, list[ContentPart]] = field(default_factory=dict)
-    open_parts: dict[int, int] = field(default_factory=dict)
+    summaries: dict[int, list[ContentPart]] = field(default_factory=dict)
+    open_parts: dict[int, tuple[str, int]] = field(default_factory=dict)
     deltas: dict[int, list[str]] = field(default_factory=dict)
     arguments_done: set[int] = field(default_factory=set)
     call_ids: set[str] = field(default_factory=set)
@@ -74,7 +76,7 @@ def _item_added(ladder: Ladder, kind: str, event: Any) -> None:
     assert item.id
     assert item.id not in {other.id for other in ladder.items}
     assert not item.message.content
-    assert not item.reasoning.content
+    assert item.WhichOneof("kind") != "reasoning" or item.reasoning == Reasoning()
     if word := _call_word(item):
         call = getattr(item, word)
         assert not getattr(call, CALLS[word])
@@ -84,6 +86,7 @@ def _item_added(ladder: Ladder, kind: str, event: Any) -> None:
     ladder.items.append(item)
     ladder.open.add(event.output_index)
     ladder.parts[event.output_index] = []
+    ladder.summaries[event.output_index] = []
     ladder.deltas[event.output_index] = []
 
 
@@ -103,35 +106,90 @@ def _part_added(ladder: Ladder, kind: str, event: Any) -> None:
     wanted = ("reasoning_text",) if ladder.items[index].HasField("reasoning") else ("output_text", "refusal")
     assert word in wanted
     ladder.parts[index].append(event.part)
-    ladder.open_parts[index] = event.content_index
+    ladder.open_parts[index] = (word, event.content_index)
+    ladder.deltas[index] = []
 
 
 def _text_delta(ladder: Ladder, kind: str, event: Any) -> None:
     index = _expect_open(ladder, event)
-    assert ladder.open_parts[index] == event.content_index
-    assert ladder.parts[index][-1].WhichOneof("kind") == kind.removesuffix("_delta")
+    assert ladder.open_parts[index] == (kind.removesuffix("_delta"), event.content_index)
     assert event.delta
     ladder.deltas[index].append(event.delta)
 
 
 def _text_done(ladder: Ladder, kind: str, event: Any) -> None:
     index = _expect_open(ladder, event)
-    assert ladder.open_parts[index] == event.content_index
-    assert ladder.parts[index][-1].WhichOneof("kind") == kind.removesuffix("_done")
+    assert ladder.open_parts[index] == (kind.removesuffix("_done"), event.content_index)
     assert event.text == "".join(ladder.deltas[index])
 
 
 def _part_done(ladder: Ladder, kind: str, event: Any) -> None:
     index = _expect_open(ladder, event)
-    assert ladder.open_parts.pop(index) == event.content_index
     word = event.part.WhichOneof("kind")
+    assert ladder.open_parts.pop(index) == (word, event.content_index)
     assert getattr(getattr(event.part, word), TEXTS[word]) == "".join(ladder.deltas[index])
+    told = ladder.parts[index][event.content_index]
+    assert event.part.output_text.annotations_json == told.output_text.annotations_json
     ladder.parts[index][event.content_index] = event.part
 
 
+def _annotation(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    assert ladder.open_parts[index] == ("output_text", event.content_index)
+    told = ladder.parts[index][event.content_index].output_text.annotations_json
+    assert event.annotation_index == len(told)
+    told.append(event.annotation_json)
+
+
+def _summary_added(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    assert ladder.items[index].HasField("reasoning")
+    assert index not in ladder.open_parts
+    assert event.summary_index == len(ladder.summaries[index])
+    assert event.part == ContentPart(summary_text=SummaryText())
+    ladder.summaries[index].append(event.part)
+    ladder.open_parts[index] = ("summary_text", event.summary_index)
+    ladder.deltas[index] = []
+
+
+def _summary_delta(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    assert ladder.open_parts[index] == ("summary_text", event.summary_index)
+    assert event.delta
+    ladder.deltas[index].append(event.delta)
+
+
+def _summary_text_done(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    assert ladder.open_parts[index] == ("summary_text", event.summary_index)
+    assert event.text == "".join(ladder.deltas[index])
+
+
+def _summary_done(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    assert ladder.open_parts.pop(index) == ("summary_text", event.summary_index)
+    assert event.part == ContentPart(summary_text=SummaryText(text="".join(ladder.deltas[index])))
+    ladder.summaries[index][event.summary_index] = event.part
+
+
+def _progress_of_item(ladder: Ladder, kind: str, event: Any) -> None:
+    item = ladder.items[_expect_open(ladder, event)]
+    assert _word(item) in PASSED_ON
+    assert event.type == (item.opaque.type or _word(item))
+    assert event.phase
+
+
+def _status(ladder: Ladder, kind: str, event: Any) -> None:
+    assert ladder.begun
+    assert event.status
+
+
+def _word(item: Item) -> str:
+    return str(item.WhichOneof("kind"))
+
+
 def _call_word(item: Item) -> str:
-    kind = str(item.WhichOneof("kind"))
-    return kind if kind in CALLS else ""
+    return _word(item) if _word(item) in CALLS else ""
 
 
 def _call_delta(ladder: Ladder, kind: str, event: Any) -> None:
@@ -174,6 +232,7 @@ def _item_done(ladder: Ladder, kind: str, event: Any) -> None:
     else:
         content = item.reasoning.content if item.HasField("reasoning") else item.message.content
         assert list(content) == ladder.parts[index]
+        assert list(item.reasoning.summary) == ladder.summaries[index]
     ladder.items[index] = item
     ladder.open.remove(index)
 
@@ -203,11 +262,18 @@ STEPS: dict[str, Callable[[Ladder, str, Any], None]] = {
     **dict.fromkeys(("output_text_delta", "refusal_delta", "reasoning_text_delta"), _text_delta),
     **dict.fromkeys(("output_text_done", "refusal_done", "reasoning_text_done"), _text_done),
     "content_part_done": _part_done,
+    "output_text_annotation_added": _annotation,
+    "reasoning_summary_part_added": _summary_added,
+    "reasoning_summary_text_delta": _summary_delta,
+    "reasoning_summary_text_done": _summary_text_done,
+    "reasoning_summary_part_done": _summary_done,
     "function_call_arguments_delta": _call_delta,
     "function_call_arguments_done": _arguments_done,
     "custom_tool_call_input_delta": _call_delta,
     "custom_tool_call_input_done": _input_done,
     "output_item_done": _item_done,
+    "item_progress": _progress_of_item,
+    "status": _status,
     "error": _error,
     **dict.fromkeys(("completed", "incomplete", "failed"), _terminal),
 }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
-from nodexa.v1.item_pb2 import Item, TokenLogprob
+from nodexa.v1.item_pb2 import ContentPart, Item, Reasoning, SummaryText, TokenLogprob
 from nodexa.v1.response_pb2 import Response, Usage
 from nodexa.v1.tool_pb2 import FunctionTool
 
@@ -213,8 +213,16 @@ def test_a_state_that_is_final_can_be_told_once_only() -> None:
 def test_every_event_of_the_contract_can_be_folded(kind: str) -> None:
     emitter = emitter_of(RUNNING)
     begun = events_of([emitter.begin(), emitter.feed([TextDelta("Once")])])
+    if "summary" in kind:
+        place = {"output_index": 1, "summary_index": 0}
+        added = {"output_index": 1, "item": Item(status=Item.STATUS_IN_PROGRESS, reasoning=Reasoning())}
+        part = {"part": ContentPart(summary_text=SummaryText())}
+        begun.append(ResponseEvent(output_item_added=added))
+        begun.append(ResponseEvent(reasoning_summary_part_added={**place, **part}))
     event = ResponseEvent(sequence_number=len(begun))
     getattr(event, kind).SetInParent()
+    if "summary" in kind:
+        getattr(event, kind).output_index = 1
 
     fold([*begun, event])
 
