@@ -6,10 +6,10 @@ calls that nobody answered and answers that nobody asked for (servers refuse bot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nodexa.v1.item_pb2 import ContentPart, FunctionCallOutput, InputImage, Item
+from nodexa.v1.item_pb2 import ContentPart, FunctionCallOutput, InputFile, InputImage, Item
 from nodexa.v1.item_pb2 import Message as ItemMessage
 
 Message = dict[str, Any]
@@ -58,7 +58,7 @@ def parts_text(parts: Iterable[ContentPart]) -> str:
 
 
 def output_text(output: FunctionCallOutput) -> str:
-    """Returns the text of a function's result; its images are left out."""
+    """Returns the text of a function's result; its images and files are left out."""
     return output.text if output.WhichOneof("output") == "text" else parts_text(output.parts.parts)
 
 
@@ -71,27 +71,37 @@ def _text(part: ContentPart) -> str | None:
 
 def _message(message: ItemMessage) -> list[Message]:
     role = ROLES.get(message.role, "user")
-    images = _images(message.content) if role == "user" else []
     text = parts_text(message.content)
-    if not images:
+    if role != "user" or not _attachments(message.content):
         readable = any(_text(part) is not None for part in message.content)
         return [{"role": role, "content": text}] if readable else []
     parts = []
     for part in message.content:
-        if part.HasField("input_image"):
-            parts.append(_image(part.input_image))
+        if attachments := _attachments([part]):
+            parts += attachments
         elif (piece := _text(part)) is not None:
             parts.append({"type": "text", "text": piece})
     return [{"role": role, "content": parts}]
 
 
-def _images(parts: Sequence[ContentPart]) -> list[Message]:
-    return [_image(part.input_image) for part in parts if part.HasField("input_image")]
+def _attachments(parts: Iterable[ContentPart]) -> list[Message]:
+    """Returns the images and files among the parts."""
+    return [
+        ATTACHMENTS[kind](getattr(part, kind)) for part in parts if (kind := part.WhichOneof("kind")) in ATTACHMENTS
+    ]
 
 
 def _image(image: InputImage) -> Message:
     detail = {"detail": image.detail} if image.detail else {}
     return {"type": "image_url", "image_url": {"url": image.image_url, **detail}}
+
+
+def _file(file: InputFile) -> Message:
+    # Servers refuse a file without a name.
+    return {"type": "file", "file": {"filename": file.filename or "file", "file_data": file.file_data}}
+
+
+ATTACHMENTS: Mapping[str, Callable[[Any], Message]] = {"input_image": _image, "input_file": _file}
 
 
 def _add_call(turn: Message, item: Item, outputs: Mapping[str, FunctionCallOutput]) -> None:
@@ -112,15 +122,15 @@ def _close(turn: Message, messages: list[Message], outputs: Mapping[str, Functio
     """Appends the assistant's turn and the outputs of its calls; returns the next, empty turn."""
     if turn:
         messages.append({"role": "assistant", "content": None, **turn})
-    images: list[Message] = []
+    attached: list[Message] = []
     for call in turn.get("tool_calls", ()):
         output = outputs[call["id"]]
         messages.append({"role": "tool", "tool_call_id": call["id"], "content": output_text(output)})
-        images += _images(output.parts.parts)
-    if images:
+        attached += _attachments(output.parts.parts)
+    if attached:
         # A tool message holds text only; whoever can see images looks for them in user messages.
-        words = {"type": "text", "text": "Images returned by the tools:"}
-        messages.append({"role": "user", "content": [words, *images]})
+        words = {"type": "text", "text": "Images and files returned by the tools:"}
+        messages.append({"role": "user", "content": [words, *attached]})
     return {}
 
 

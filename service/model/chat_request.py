@@ -22,33 +22,36 @@ CHOICES: Mapping[int, str] = {
     ToolChoice.MODE_NONE: "none",
     ToolChoice.MODE_REQUIRED: "required",
 }
-# `max_tokens` is what most servers know (some know only that); OpenAI's newer models refuse it.
-COMPLETION_TOKENS_HOSTS = ("api.openai.com", "openai.azure.com", "services.ai.azure.com")
+# `max_tokens` is what most servers know (some know only that); OpenAI's newer models refuse it. Some servers refuse a
+# request for saying one of the fields below.
+OPENAI_ONLY = ("user", "safety_identifier", "prompt_cache_key", "service_tier")
+OPENAI_HOSTS = ("api.openai.com", "openai.azure.com", "services.ai.azure.com")
 
 
 STREAM: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 
 
-def chat_body(prompt: Prompt, *, model: str, limit_field: str = "max_tokens") -> bytes:
-    """Returns the request's JSON. `model` is the server's id of it; `limit_field` as `limit_field_of` says."""
+def chat_body(prompt: Prompt, *, model: str, openai: bool = False) -> bytes:
+    """Returns the request's JSON. `model` is the server's id of it; `openai` as `is_openai` says."""
     prompt = as_functions(prompt)
     settings = prompt.settings
     body: dict[str, Any] = {"model": model, "messages": chat_messages(prompt.instructions, prompt.items)}
     if prompt.streaming:
         body |= STREAM
     if settings.HasField("max_output_tokens"):
-        body[limit_field] = settings.max_output_tokens
+        body["max_completion_tokens" if openai else "max_tokens"] = settings.max_output_tokens
+    if openai:
+        body.update((name, getattr(settings, name)) for name in OPENAI_ONLY if settings.HasField(name))
     body.update(sampling(settings))
     body.update(form(settings))
     body.update(_tools(settings))
     return orjson.dumps(body)
 
 
-def limit_field_of(base_url: str) -> str:
-    """Returns the name under which the server at `base_url` takes the most tokens to write."""
+def is_openai(base_url: str) -> bool:
+    """Returns whether the server at `base_url` is OpenAI's own, which has fields that no other needs to know."""
     host = urlsplit(base_url).hostname or ""
-    known = any(host == name or host.endswith(f".{name}") for name in COMPLETION_TOKENS_HOSTS)
-    return "max_completion_tokens" if known else "max_tokens"
+    return any(host == name or host.endswith(f".{name}") for name in OPENAI_HOSTS)
 
 
 def functions(settings: ResponseSettings) -> list[FunctionTool]:

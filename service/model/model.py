@@ -173,7 +173,7 @@ PASSED_ON = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a model can do: call functions, see images, read files.
+    """What a model can do: call functions, see images, read files, also files that it has to fetch itself.
 
     `hosted` says that it runs tools which the platform doesn't, and reads their items: both are handed to it as they
     came. `heeds` are those of PASSED_ON that have an effect.
@@ -182,6 +182,7 @@ class Abilities:
     tools: bool = True
     images: bool = True
     files: bool = False
+    file_urls: bool = False
     hosted: bool = False
     heeds: Set[str] = PASSED_ON
 

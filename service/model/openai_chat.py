@@ -7,12 +7,12 @@ from typing import Any
 
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
-from service.model.chat_request import chat_body, limit_field_of
+from service.model.chat_request import OPENAI_ONLY, chat_body, is_openai
 from service.model.chat_upstream import Deadlines, Upstream
 from service.model.http_client import parse_address
 from service.model.model import PASSED_ON, Abilities, Chunk, Prompt
 
-HEEDS = PASSED_ON - {"reasoning.summary", "user", "safety_identifier", "prompt_cache_key", "service_tier"}
+HEEDS = PASSED_ON - {"reasoning.summary"}
 
 
 class OpenAIChat:
@@ -25,9 +25,12 @@ class OpenAIChat:
         self, config: ModelConfig, *, api_key: Callable[[], str], deadlines: Deadlines | None = None, **options: Any
     ) -> None:
         self._upstream_model = config.upstream_model or config.name
-        self._limit_field = limit_field_of(config.base_url)
+        self._openai = is_openai(config.base_url)
         self._abilities = Abilities(
-            tools=not config.no_tools, images=not config.no_images, files=config.files, heeds=HEEDS
+            tools=not config.no_tools,
+            images=not config.no_images,
+            files=config.files,
+            heeds=HEEDS if self._openai else HEEDS - set(OPENAI_ONLY),
         )
         self._upstream = Upstream(
             config.name,
@@ -49,7 +52,7 @@ class OpenAIChat:
         """Does nothing: a server is asked when there is something to ask."""
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
-        body = chat_body(prompt, model=self._upstream_model, limit_field=self._limit_field)
+        body = chat_body(prompt, model=self._upstream_model, openai=self._openai)
         return self._upstream.stream(body, streaming=prompt.streaming)
 
     async def close(self) -> None:

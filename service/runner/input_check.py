@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from nodexa.v1.item_pb2 import ContentPart, Item, Message, Opaque
+from nodexa.v1.item_pb2 import ContentPart, InputFile, Item, Message, Opaque
 
 from service.errors import NodexaError
 from service.ids import ASSISTANT_ID, NewId
@@ -14,6 +15,7 @@ from service.model.model import Abilities
 from service.runner.calls import call_of, output_of
 
 MAX_USER_TOKENS: Final = 8 * 1024
+_DATA_URL: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[^;,]+)*;base64,.")
 _PREFIXES: Final = {
     "message": "msg",
     "function_call": "fc",
@@ -81,6 +83,8 @@ def check_readable(items: Sequence[Item], *, abilities: Abilities, model: str) -
                 raise _unreadable("An image", model, path)
             if part.HasField("input_file") and not abilities.files:
                 raise _unreadable("A file", model, path)
+            if part.input_file.file_url and not abilities.file_urls:
+                raise _unreadable("A file that only its URL is given of", model, f"{path}.file_url")
 
 
 def _check_item(item: Item, path: str) -> None:
@@ -118,6 +122,21 @@ def _check_part(part: ContentPart, path: str) -> None:
         raise NodexaError("invalid_input_type", "A content part needs a kind.", param=path)
     if part.HasField("opaque"):
         _check_opaque(part.opaque, path)
+    if part.HasField("input_file"):
+        _check_file(part.input_file, path)
+
+
+def _check_file(file: InputFile, path: str) -> None:
+    if bool(file.file_data) == bool(file.file_url):
+        raise NodexaError("invalid_request", "A file is either file_data or file_url.", param=path)
+    if file.file_data and not _DATA_URL.match(file.file_data):
+        raise NodexaError(
+            "invalid_request",
+            "The data of a file is a data: URL in base64: data:application/pdf;base64,…",
+            param=f"{path}.file_data",
+        )
+    if file.file_url and not file.file_url.startswith("https://"):
+        raise NodexaError("invalid_request", "The URL of a file begins with https://.", param=f"{path}.file_url")
 
 
 def _check_opaque(opaque: Opaque, path: str) -> None:

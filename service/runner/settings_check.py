@@ -25,6 +25,8 @@ INCLUDED: Final = frozenset(
 """What `include` may ask for and gets."""
 MAX_STOP: Final = 4
 MAX_METADATA: Final = 16
+MAX_IDENTIFIER: Final = 512
+SERVICE_TIERS: Final = ("auto", "default", "flex", "scale", "priority", "fast", "ultrafast")
 _RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
     {"temperature": (0, 2), "top_p": (0, 1), "max_output_tokens": (1, 10_000_000), "top_logprobs": (0, 20)}
 )
@@ -43,6 +45,14 @@ def _check_ranges(settings: ResponseSettings) -> None:
             raise _invalid(f"{name} must be between {low:g} and {high:g}.", name)
     if len(settings.stop) > MAX_STOP or not all(settings.stop):
         raise _invalid(f"stop takes at most {MAX_STOP} texts, none empty.", "stop")
+
+
+def _check_texts(settings: ResponseSettings) -> None:
+    for name in ("user", "safety_identifier", "prompt_cache_key"):
+        if len(getattr(settings, name)) > MAX_IDENTIFIER:  # type: ignore[arg-type]
+            raise _invalid(f"{name} has at most {MAX_IDENTIFIER} characters.", name)
+    if settings.HasField("service_tier") and settings.service_tier not in SERVICE_TIERS:
+        raise _invalid(f"service_tier is one of {', '.join(SERVICE_TIERS)}.", "service_tier")
 
 
 def _check_metadata(settings: ResponseSettings) -> None:
@@ -77,6 +87,7 @@ def _invalid(message: str, param: str) -> NodexaError:
 
 _CHECKS: Final[tuple[Callable[[ResponseSettings], None], ...]] = (
     _check_ranges,
+    _check_texts,
     _check_metadata,
     check_tools,
     check_choice,

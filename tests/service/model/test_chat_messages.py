@@ -7,6 +7,7 @@ from nodexa.v1.item_pb2 import (
     ContentPartList,
     FunctionCall,
     FunctionCallOutput,
+    InputFile,
     InputImage,
     InputText,
     Item,
@@ -20,6 +21,8 @@ from nodexa.v1.item_pb2 import (
 from service.model.chat_messages import chat_messages
 
 IMAGE = ContentPart(input_image=InputImage(image_url="https://example.com/cat.png", detail="low"))
+FILE = ContentPart(input_file=InputFile(file_data="data:application/pdf;base64,AA==", filename="a.pdf"))
+FILE_PART = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AA=="}}
 IMAGE_PART = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png", "detail": "low"}}
 
 
@@ -149,5 +152,17 @@ def test_images_that_tools_return_follow_in_a_user_message() -> None:
     items = [call("a"), Item(function_call_output=FunctionCallOutput(call_id="a", parts=parts))]
     assert chat_messages("", items)[1:] == [
         tool("a", "a cat"),
-        {"role": "user", "content": [{"type": "text", "text": "Images returned by the tools:"}, IMAGE_PART]},
+        {"role": "user", "content": [{"type": "text", "text": "Images and files returned by the tools:"}, IMAGE_PART]},
+    ]
+
+
+def test_a_file_stands_where_it_was_and_always_has_a_name() -> None:
+    nameless = ContentPart(input_file=InputFile(file_data="data:text/plain;base64,AA=="))
+    text = ContentPart(input_text=InputText(text="What is in it?"))
+    item = Item(message=Message(role=Message.ROLE_USER, content=[FILE, text, nameless]))
+    (message,) = chat_messages("", [item])
+    assert message["content"] == [
+        FILE_PART,
+        {"type": "text", "text": "What is in it?"},
+        {"type": "file", "file": {"filename": "file", "file_data": "data:text/plain;base64,AA=="}},
     ]

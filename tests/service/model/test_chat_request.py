@@ -9,15 +9,15 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from nodexa.v1.response_pb2 import ResponseSettings
 
-from service.model.chat_request import chat_body, limit_field_of
+from service.model.chat_request import chat_body, is_openai
 from service.model.model import Prompt
 
 WEATHER = {"function": {"name": "weather", "description": "Tells it.", "parametersJson": '{"type":"object"}'}}
 
 
-def body(*, streaming: bool = False, limit_field: str = "max_tokens", **settings: Any) -> dict[str, Any]:
+def body(*, streaming: bool = False, openai: bool = False, **settings: Any) -> dict[str, Any]:
     prompt = Prompt("", [], ParseDict(settings, ResponseSettings()), streaming)
-    value: dict[str, Any] = orjson.loads(chat_body(prompt, model="m", limit_field=limit_field))
+    value: dict[str, Any] = orjson.loads(chat_body(prompt, model="m", openai=openai))
     return value
 
 
@@ -86,8 +86,15 @@ def test_the_tool_choice_goes_over_with_the_tools(choice: dict[str, Any], sent: 
 
 
 def test_the_token_limit_has_the_name_that_the_server_knows() -> None:
-    assert limit_field_of("http://localhost:11434/v1") == "max_tokens"
-    assert limit_field_of("https://api.openai.com/v1") == "max_completion_tokens"
-    assert limit_field_of("https://x.openai.azure.com/openai/v1") == "max_completion_tokens"
-    assert limit_field_of("https://api.openai.com.example.org/v1") == "max_tokens"
-    assert body(maxOutputTokens=5, limit_field="max_completion_tokens")["max_completion_tokens"] == 5
+    assert not is_openai("http://localhost:11434/v1")
+    assert is_openai("https://api.openai.com/v1")
+    assert is_openai("https://x.openai.azure.com/openai/v1")
+    assert not is_openai("https://api.openai.com.example.org/v1")
+    assert body(maxOutputTokens=5, openai=True)["max_completion_tokens"] == 5
+
+
+def test_what_only_openai_knows_is_told_to_nobody_else() -> None:
+    asked = {"user": "u", "safetyIdentifier": "s", "promptCacheKey": "p", "serviceTier": "flex"}
+    told = {"user": "u", "safety_identifier": "s", "prompt_cache_key": "p", "service_tier": "flex"}
+    assert body(openai=True, **asked) == body() | told
+    assert body(**asked) == body()

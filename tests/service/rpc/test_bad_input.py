@@ -11,6 +11,7 @@ from nodexa.v1.item_pb2 import (
     ContentPart,
     FunctionCall,
     FunctionCallOutput,
+    InputFile,
     InputImage,
     Item,
     Message,
@@ -73,8 +74,13 @@ def opaque(kind: str, text: str) -> Opaque:
     return Opaque(type=kind, json=text)
 
 
+def attached(**given: str) -> ContentPart:
+    return ContentPart(input_file=InputFile(**given))
+
+
 TEXT = user("Hi").message.content[0]
-FILE = opaque("input_file", '{"type": "input_file", "file_id": "f"}')
+PDF = "data:application/pdf;base64,JVBERi0="
+AUDIO = opaque("input_audio", '{"type": "input_audio", "input_audio": {}}')
 
 ROWS = {
     "no assistant": Row("missing_required_field", "model", {"assistant_id": ""}),
@@ -103,7 +109,7 @@ ROWS = {
     ),
     "an opaque item of another type": items("invalid_input_type", "input[0]", Item(opaque=opaque("x", '{"type":"y"}'))),
     "content that no model can read": items(
-        "input_not_supported_for_model", "input[0].content[0]", message(ContentPart(opaque=FILE))
+        "input_not_supported_for_model", "input[0].content[0]", message(ContentPart(opaque=AUDIO))
     ),
     "the same id twice": items(
         "invalid_request",
@@ -160,6 +166,19 @@ ROWS = {
         "invalid_request", "top_logprobs", top_logprobs=21, include=["message.output_text.logprobs"]
     ),
     "log probabilities that nobody asked for": settings("invalid_request", "top_logprobs", top_logprobs=2),
+    "a long user": settings("invalid_request", "user", user="u" * 513),
+    "a long cache key": settings("invalid_request", "prompt_cache_key", prompt_cache_key="p" * 513),
+    "an unknown tier": settings("invalid_request", "service_tier", service_tier="gold"),
+    "a file without anything": items("invalid_request", "input[0].content[0]", message(attached())),
+    "a file that is two": items(
+        "invalid_request", "input[0].content[0]", message(attached(file_data=PDF, file_url="https://example.com/a.pdf"))
+    ),
+    "a file of bare base64": items(
+        "invalid_request", "input[0].content[0].file_data", message(attached(file_data="AA=="))
+    ),
+    "a file from nowhere": items(
+        "invalid_request", "input[0].content[0].file_url", message(attached(file_url="http://169.254.169.254/"))
+    ),
     "five stops": settings("invalid_request", "stop", stop=list("abcde")),
     "an empty stop": settings("invalid_request", "stop", stop=[""]),
     "17 notes": settings("invalid_request", "metadata", metadata={f"{n}": "" for n in range(17)}),
@@ -262,6 +281,12 @@ UNABLE = {
         "input_not_supported_for_model",
         "input[0].content[1]",
     ),
+    "files": (
+        None,
+        [message(TEXT, attached(file_data=PDF))],
+        "input_not_supported_for_model",
+        "input[0].content[1]",
+    ),
     "images from a tool": (
         None,
         [
@@ -287,3 +312,16 @@ async def test_what_the_model_cannot_do_is_refused(
         answer = await refusal(core.responses.CreateResponse(request, metadata=core.metadata()))
 
     assert (answer.status, answer.reason, answer.param) == ("INVALID_ARGUMENT", code, param)
+
+
+async def test_a_model_that_reads_files_need_not_be_able_to_fetch_them(settings: Settings) -> None:
+    async with running_core(settings, ScriptedModel([says("Read.")], abilities=Abilities(files=True))) as core:
+        given = [message(attached(file_data=PDF, filename="a.pdf"))]
+        request = CreateResponseRequest(assistant_id=core.assistant_id, input=given)
+        await core.responses.CreateResponse(request, metadata=core.metadata())
+        elsewhere = [message(attached(file_url="https://example.com/a.pdf"))]
+        request = CreateResponseRequest(assistant_id=core.assistant_id, input=elsewhere)
+        answer = await refusal(core.responses.CreateResponse(request, metadata=core.metadata()))
+
+    assert [item.message.content[0] for item in core.model.prompts[0].items] == [given[0].message.content[0]]
+    assert (answer.reason, answer.param) == ("input_not_supported_for_model", "input[0].content[0].file_url")
