@@ -30,6 +30,7 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "invalid_tool_schema": 400,
         "tool_not_supported_for_model": 400,
         "input_not_supported_for_model": 400,
+        "invalid_encrypted_content": 400,
         "request_too_large": 413,
         "rate_limit_exceeded": 429,
         # what it is asked of
