@@ -18,7 +18,8 @@ MAX_USER_TOKENS: Final = 8 * 1024
 _CREDENTIALS: Final = (b"authorization", b"x-api-key")
 _PRINTABLE: Final = re.compile(rb"[\x20-\x7e]*")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-_WITHOUT_EFFECT: Final = ("idempotency-key", "x-nodexa-dialect")
+_DIALECTS: Final = (b"openai", b"nodexa")
+_WITHOUT_EFFECT: Final = ("idempotency-key",)
 
 
 def named(headers: RawHeaders) -> dict[str, str]:
@@ -35,7 +36,8 @@ def request_id(headers: Mapping[str, str], *, fresh: str) -> str:
 def metadata(headers: RawHeaders, request_id: str) -> Metadata:
     """What travels beside a gRPC request: credentials, the end user, the request id.
 
-    Raises RequestError: missing_api_key, invalid_api_key, invalid_user_id. Whether a key is good, the core says.
+    Raises RequestError: missing_api_key, invalid_api_key, invalid_user_id, invalid_request for an unknown dialect.
+    Whether a key is good, the core says.
     """
     found: dict[str, str] = {}
     user_ids: set[bytes] = set()
@@ -46,6 +48,10 @@ def metadata(headers: RawHeaders, request_id: str) -> Metadata:
                 raise RequestError("invalid_api_key", "The API key is not valid.")
         elif name == b"x-user-id":
             user_ids.add(value)
+        elif name == b"x-nodexa-dialect" and value not in _DIALECTS:
+            raise RequestError(
+                "invalid_request", "The header x-nodexa-dialect is openai or nodexa.", param="x-nodexa-dialect"
+            )
     if not found:
         raise RequestError(
             "missing_api_key", "Send an API key: the header x-api-key: nxk_… or Authorization: Bearer nxk_…"
@@ -74,7 +80,7 @@ def user_tokens(headers: Mapping[str, str]) -> dict[str, str]:
 
 def without_effect(headers: Mapping[str, str]) -> list[str]:
     """The headers of the product's documentation that this version accepts and does nothing about."""
-    return [name for name in _WITHOUT_EFFECT if name in headers and headers[name] != "openai"]
+    return [name for name in _WITHOUT_EFFECT if name in headers]
 
 
 def _user_id(values: set[bytes]) -> str:

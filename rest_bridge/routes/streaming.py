@@ -10,7 +10,7 @@ from rest_bridge.errors import RequestError
 from rest_bridge.follow import EventCall, Follower, Position
 from rest_bridge.routes.call import Call
 from rest_bridge.sse import EventStream
-from rest_bridge.wire.dialect import hides_requires_action
+from rest_bridge.wire.dialect import dialect_of, hides_requires_action
 from rest_bridge.wire.event import StreamRenderer
 
 
@@ -36,6 +36,7 @@ def stopped(position: Position) -> RequestError:
 class _Passage:
     def __init__(self, call: Call, opened: EventCall, position: Position, *, repeatable: bool) -> None:
         settings = call.bridge.settings
+        self._headers = call.headers
         self._opened = opened
         self._position = position
         self._repeatable = repeatable
@@ -59,8 +60,12 @@ class _Passage:
 
     async def _frames(self) -> AsyncGenerator[bytes, None]:
         followed = self._follower.follow(self._opened, self._position, repeatable=self._repeatable)
+        fresh = True
         async with aclosing(followed) as batches:
             async for batch in batches:
+                if fresh:
+                    fresh = False
+                    self._renderer.dialect = dialect_of(self._headers, await self._opened.initial_metadata())
                 yield self._renderer.render(batch)
 
     def _interrupted(self, refusal: RequestError) -> bytes:

@@ -17,7 +17,7 @@ from rest_bridge.presence import ClientLeft, Presence
 from rest_bridge.routes.call import Call
 from rest_bridge.routes.streaming import stopped
 from rest_bridge.websocket import Socket
-from rest_bridge.wire.dialect import hides_requires_action
+from rest_bridge.wire.dialect import dialect_of, hides_requires_action
 from rest_bridge.wire.event import StreamRenderer, bare
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ class _Turn:
         self._socket = socket
         self._position = Position()
         self._final: Response | None = None
+        self._told = False
         self._renderer = StreamRenderer(functools.partial(hides_requires_action, call.headers), bare)
         self._presence = Presence(socket.departure)
 
@@ -68,6 +69,9 @@ class _Turn:
         opened = core.responses.StreamResponse(request, metadata=metadata)
         async with aclosing(follower.follow(opened, self._position)) as batches:
             async for batch in batches:
+                if not self._told:
+                    self._told = True
+                    self._renderer.dialect = dialect_of(self._call.headers, await opened.initial_metadata())
                 yield self._renderer.frames(batch)
                 for event in batch.events[-1:]:
                     kind = event.WhichOneof("kind")

@@ -1,10 +1,38 @@
-"""Which clients are told `completed` where the truth is `requires_action`. Nothing else knows of it."""
+"""What a client is told that not every client understands: Nodexa's own events, and the status `requires_action`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import enum
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from nodexa.v1.response_pb2 import ResponseSettings
+
+HEADER: Final = "x-nodexa-dialect"
+"""In a request, what its sender wants; from the core, what the sender's key was made for."""
+
+
+class Dialect(enum.Enum):
+    """The events that a stream has. Both have every event of OpenAI's ladder."""
+
+    OPENAI = "openai"
+    NODEXA = "nodexa"
+
+
+def dialect_of(headers: Mapping[str, str], told: Iterable[tuple[str, str | bytes]]) -> Dialect:
+    """What a stream speaks: what its request asks for, else what the core has `told` of its key."""
+    return Dialect(headers.get(HEADER) or dict(told).get(HEADER, Dialect.OPENAI.value))
+
+
+def told_name(dialect: Dialect, name: str) -> str:
+    """The name under which an event is told; empty where it is not told at all."""
+    if dialect is Dialect.NODEXA:
+        return "response.error" if name == "error" else name
+    return "" if name in NODEXA_EVENTS else name
+
+
+NODEXA_EVENTS: Final = frozenset({"response.status"})
+"""What strict clients refuse: left out of the dialect of OpenAI, which leaves a gap in the numbers."""
 
 
 def hides_requires_action(headers: Mapping[str, str], settings: ResponseSettings) -> bool:

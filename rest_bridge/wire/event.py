@@ -11,6 +11,7 @@ from nodexa.v1.response_pb2 import Response, ResponseSettings
 
 from rest_bridge.errors import RequestError, error_object
 from rest_bridge.wire import item, json
+from rest_bridge.wire.dialect import Dialect, told_name
 from rest_bridge.wire.event_body import BODIES, EVENT_NAMES, PHASES, SNAPSHOTS, error_body, event_name, place_of
 from rest_bridge.wire.response import render_response, render_settings
 
@@ -49,20 +50,18 @@ def refusal_event(refusal: RequestError) -> bytes:
 class StreamRenderer:
     """Renders one stream.
 
-    `hides_requires_action` answers for the stream's client, given the settings. What OpenAI's clients don't know is
-    left out, and leaves a gap in the numbers; `tells_status` is for clients that know `response.status`.
+    `hides_requires_action` answers for the stream's client, given the settings. `dialect` says which events it knows;
+    it is set before the first batch.
     """
 
     def __init__(
         self,
         hides_requires_action: Callable[[ResponseSettings], bool],
         framing: Framing = sse,
-        *,
-        tells_status: bool = False,
     ) -> None:
         self._hides = hides_requires_action
+        self.dialect = Dialect.OPENAI
         self._framing = framing
-        self._tells_status = tells_status
         self._hidden = False
         self._settings = render_settings(ResponseSettings())
         self._logprobs = True
@@ -117,7 +116,7 @@ class StreamRenderer:
         if kind == "item_progress":
             return event.item_progress.phase in PHASES.get(event.item_progress.type, ())
         # One without a kind is an event of a newer core.
-        return bool(kind) and (kind != "status" or self._tells_status)
+        return bool(kind) and bool(told_name(self.dialect, EVENT_NAMES[kind]))
 
     def _frame(self, kind: str, number: int, body: Any) -> bytes:
         if kind in SNAPSHOTS:
@@ -132,6 +131,7 @@ class StreamRenderer:
         return self._event(event_name(kind, body), number, BODIES[kind](body))
 
     def _event(self, name: str, number: int, body: Mapping[str, Any]) -> bytes:
+        name = told_name(self.dialect, name)
         return self._framing(name.encode(), json.dump({"type": name, "sequence_number": number, **body}))
 
     def _template(self, kind: str, delta: TextDelta | ArgumentsDelta | InputDelta | SummaryTextDelta) -> bytes:

@@ -22,6 +22,7 @@ from service.cli.options import data_option, json_option
 from service.cli.output import print_json, print_table
 
 _SCOPES: Final = ApiKey.Scope.DESCRIPTOR
+_DIALECTS: Final = ApiKey.Dialect.DESCRIPTOR
 
 
 @click.group()
@@ -32,13 +33,18 @@ def keys() -> None:
 @keys.command()
 @click.option("--name", required=True, help="For people: what the key is for.")
 @click.option("--scope", "scopes", type=click.Choice(words(_SCOPES)), multiple=True, required=True, help="Repeatable.")
+@click.option("--dialect", type=click.Choice(words(_DIALECTS)), default="openai", help="What its streams say.")
 @data_option
 @json_option
-def create(*, name: str, scopes: Sequence[str], data: Path | None, as_json: bool) -> None:
+def create(*, name: str, scopes: Sequence[str], dialect: str, data: Path | None, as_json: bool) -> None:
     """Make a key. Its secret is printed once and kept nowhere."""
-    numbers = [ApiKey.Scope.ValueType(number(_SCOPES, scope)) for scope in scopes]
+    wanted = CreateApiKeyRequest(
+        name=name,
+        scopes=[ApiKey.Scope.ValueType(number(_SCOPES, scope)) for scope in scopes],
+        dialect=ApiKey.Dialect.ValueType(number(_DIALECTS, dialect)),
+    )
     with connect(data) as core:
-        made: CreateApiKeyResponse = core.ask(core.admin.CreateApiKey, CreateApiKeyRequest(name=name, scopes=numbers))
+        made: CreateApiKeyResponse = core.ask(core.admin.CreateApiKey, wanted)
     if as_json:
         print_json(made)
         return

@@ -35,9 +35,16 @@ class KeyMaker:
     clock: Clock
     new_id: NewId
 
-    async def make(self, org_id: str, name: str, scopes: list[ApiKey.Scope.ValueType]) -> tuple[ApiKey, str]:
+    async def make(
+        self,
+        org_id: str,
+        name: str,
+        scopes: list[ApiKey.Scope.ValueType],
+        dialect: ApiKey.Dialect.ValueType = ApiKey.DIALECT_UNSPECIFIED,
+    ) -> tuple[ApiKey, str]:
         """The stored key and its secret."""
         key, secret = self.mint(org_id, name, scopes)
+        key.dialect = dialect
         await self.keep(org_id, key, secret)
         return key, secret
 
@@ -151,7 +158,9 @@ class AdminServicer(AdminServiceServicer):
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Context) -> pb.CreateApiKeyResponse:
         check.check_name(request.name, "name")
         check.check_scopes(request.scopes)
-        key, secret = await self._keys.make(CALLER.get().org_id, request.name, list(request.scopes))
+        check.check_dialect(request.dialect)
+        org_id = CALLER.get().org_id
+        key, secret = await self._keys.make(org_id, request.name, list(request.scopes), request.dialect)
         return pb.CreateApiKeyResponse(api_key=key, secret=secret)
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Context) -> pb.ListApiKeysResponse:

@@ -42,6 +42,7 @@ class Authenticator:
             operator=owner.operator,
             user_id=_user_id(metadata),
             request_id=request_id,
+            dialect=owner.dialect,
         )
 
     def forget(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
+from nodexa.v1.admin_pb2 import ApiKey
 
 from service.errors import NodexaError
 from service.ids import NewId
@@ -19,6 +20,7 @@ from service.rpc.failures import abort
 
 _OURS: Final = "/nodexa."
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
+_DIALECT: Final = (("x-nodexa-dialect", "nodexa"),)
 
 # Quoted: only the type stubs know that they are generic.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -78,6 +80,8 @@ class Gate(grpc.aio.ServerInterceptor):
             caller = await self._authenticator.caller(metadata, request_id=request_id)
             check_access(method, caller)
             CALLER.set(caller)
+            if caller.dialect == ApiKey.DIALECT_NODEXA:
+                await context.send_initial_metadata(_DIALECT)
             yield
         except NodexaError as refusal:
             await abort(context, refusal, request_id=request_id)

@@ -17,6 +17,7 @@ class Caller:
     operator: bool = False
     user_id: str = ""
     request_id: str = ""
+    dialect: int = ApiKey.DIALECT_UNSPECIFIED
 
     def may_see(self, owner_id: str) -> bool:
         """Whether a thing of the end user `owner_id` is visible; without a user of its own a caller sees all."""

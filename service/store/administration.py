@@ -28,6 +28,7 @@ class KeyOwner:
     operator: bool
     scopes: frozenset[int]
     works: bool
+    dialect: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Administration:
             "key_hmac": digest,
             "scopes": json.dumps(list(key.scopes)),
             "created_at": now,
+            "dialect": key.dialect,
         }
         await self._database.write(lambda db: _insert(db, "api_keys", row))
 
@@ -87,14 +89,15 @@ class Administration:
 
         def job(db: Tables) -> KeyOwner | None:
             found = db.conn.execute(
-                """select k.id, k.org_id, o.operator, k.scopes, k.revoked_at is null and o.disabled_at is null
+                """select k.id, k.org_id, o.operator, k.scopes, k.revoked_at is null and o.disabled_at is null,
+                     k.dialect
                    from api_keys k join organizations o on o.id = k.org_id where k.key_hmac = ?""",
                 (digest,),
             ).fetchone()
             if found is None:
                 return None
-            key_id, org_id, operator, scopes, works = found
-            return KeyOwner(key_id, org_id, bool(operator), frozenset(json.loads(scopes)), bool(works))
+            key_id, org_id, operator, scopes, works, dialect = found
+            return KeyOwner(key_id, org_id, bool(operator), frozenset(json.loads(scopes)), bool(works), dialect)
 
         return await self._database.read(job)
 
@@ -176,6 +179,7 @@ def _organization(row: dict[str, Any]) -> Organization:
 
 def _key(row: dict[str, Any]) -> ApiKey:
     key = ApiKey(id=row["id"], name=row["name"], hint=row["hint"], scopes=json.loads(row["scopes"]))
+    key.dialect = row["dialect"]
     key.create_time.FromMilliseconds(row["created_at"])
     if row["revoked_at"] is not None:
         key.revoke_time.FromMilliseconds(row["revoked_at"])

@@ -91,3 +91,31 @@ def output_items(db: Tables) -> None:
           response_id text not null references responses(id) on delete cascade, item_id text not null,
           primary key(response_id, item_id)) strict, without rowid""")
     db.execute("create index response_items_item on response_items(item_id)")
+
+
+@migrations(name="0004_key_dialect")
+def key_dialect(db: Tables) -> None:
+    """What the streams of a key say: a number of ApiKey.Dialect."""
+    db.execute("alter table api_keys add column dialect integer not null default 0")
+
+
+@migrations(name="0005_conversations")
+def conversations(db: Tables) -> None:
+    """Conversations and their items. One is locked while a response of it runs, and only one can."""
+    db.execute("""
+        create table conversations(
+          id text primary key, org_id text not null references organizations(id), user_id text,
+          metadata text not null check(json_valid(metadata)), created_at integer not null,
+          revision integer not null default 0) strict, without rowid""")
+    db.execute("""
+        create table conversation_items(
+          conversation_id text not null references conversations(id) on delete cascade, position integer not null,
+          item_id text not null, item blob not null, primary key(conversation_id, position)) strict, without rowid""")
+    db.execute("create unique index conversation_items_item on conversation_items(item_id, conversation_id)")
+    db.execute("alter table responses add column conversation_id text")
+    db.execute("""
+        create unique index responses_of_conversation on responses(conversation_id)
+        where conversation_id is not null and status in ('queued','in_progress')""")
+    db.execute("""
+        create trigger responses_conversation_frozen before update of conversation_id on responses
+        begin select raise(abort, 'immutable column'); end""")

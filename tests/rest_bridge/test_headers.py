@@ -76,8 +76,10 @@ def test_another_request_id_is_replaced(given: str) -> None:
 
 
 def test_headers_without_effect_are_named() -> None:
-    assert headers.without_effect({"idempotency-key": "k", "x-nodexa-dialect": "nodexa"}) == [
-        "idempotency-key",
-        "x-nodexa-dialect",
-    ]
-    assert headers.without_effect({"x-nodexa-dialect": "openai"}) == []
+    assert headers.without_effect({"idempotency-key": "k", "x-nodexa-dialect": "nodexa"}) == ["idempotency-key"]
+
+
+def test_a_dialect_that_nobody_speaks_is_refused() -> None:
+    with pytest.raises(RequestError) as refusal:
+        headers.metadata([(b"x-api-key", b"nxk_1"), (b"x-nodexa-dialect", b"klingon")], "req_1")
+    assert (refusal.value.code, refusal.value.param) == ("invalid_request", "x-nodexa-dialect")

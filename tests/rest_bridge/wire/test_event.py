@@ -11,6 +11,7 @@ from nodexa.v1.response_pb2 import Response, ResponseSettings
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
+from rest_bridge.wire.dialect import Dialect
 from rest_bridge.wire.event import StreamRenderer
 from rest_bridge.wire.event_body import BODIES, EVENT_NAMES, PHASES, SNAPSHOTS, event_name
 
@@ -205,7 +206,8 @@ def test_a_step_that_no_client_knows_is_left_out(kind: str, phase: str) -> None:
 def test_what_the_platform_does_is_told_to_those_who_know_the_event() -> None:
     told = batch(event(3, status={"status": "truncating"}))
     assert renderer().render(told) == b""
-    knowing = StreamRenderer(lambda settings: False, tells_status=True)
+    knowing = StreamRenderer(lambda settings: False)
+    knowing.dialect = Dialect.NODEXA
     assert parsed(knowing.render(told)) == [{"type": "response.status", "sequence_number": 3, "status": "truncating"}]
 
 

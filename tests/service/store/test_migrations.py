@@ -95,7 +95,7 @@ async def test_the_schema_refuses(tmp_path: Path, statement: str) -> None:
     database, store = await opened(tmp_path / "test.db")
     await database.write(
         lambda db: db.execute(
-            "insert into api_keys values('key_1', 'org_1', 'k', 'abcd', zeroblob(32), '[1]', 0, null)"
+            "insert into api_keys values('key_1', 'org_1', 'k', 'abcd', zeroblob(32), '[1]', 0, null, 0)"
         )
     )
     await store.create(ROW, b"", ItemList().SerializeToString(), FIRST)
