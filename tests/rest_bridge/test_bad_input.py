@@ -136,7 +136,7 @@ async def test_an_unknown_id_is_not_found_anywhere(bridge: BridgeUnderTest, meth
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/responses/", "/v1/responses//cancel", "/v1/responses/a/b", "/v2/responses", "/v1/models/"]
+    "path", ["/v1", "/v1/responses/", "/v1/responses//cancel", "/v1/responses/a/b", "/v2/responses", "/v1/models/"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 async def test_an_unknown_path_is_not_found(bridge: BridgeUnderTest, method: str, path: str) -> None:

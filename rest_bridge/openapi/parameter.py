@@ -1,0 +1,80 @@
+"""The parameters in paths, queries and headers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from rest_bridge.headers import MAX_USER_ID, MAX_USER_TOKENS, without_effect
+from rest_bridge.openapi.request import told
+from rest_bridge.openapi.schema import Schema, of, word
+from rest_bridge.wire.dialect import Dialect
+from rest_bridge.wire.request import Treatment
+
+_TEXT: Final = of("string")
+
+
+def _path(says: str, name: str = "id") -> Schema:
+    return {"name": name, "in": "path", "required": True, "description": says, "schema": of("string", minLength=1)}
+
+
+def _query(name: str, says: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "query", "description": says, "schema": schema}
+
+
+def _header(name: str, says: str, schema: Schema) -> Schema:
+    noted = without_effect({name.lower(): "any"})
+    treatment = Treatment.NOTED if noted else Treatment.ENFORCED
+    return {
+        "name": name,
+        "in": "header",
+        "description": f"{says} {told(treatment)}",
+        "schema": schema,
+        "x-nodexa-treatment": treatment.name.lower(),
+    }
+
+
+PARAMETERS: Final[Mapping[str, Schema]] = MappingProxyType(
+    {
+        "response_id": _path("The response."),
+        "assistant_id": _path("The assistant."),
+        "conversation_id": _path("The conversation."),
+        "item_id": _path("The item.", "item_id"),
+        "limit": _query("limit", "The most to show.", of("integer", minimum=1, maximum=100, default=20)),
+        "after": _query("after", "The `last_id` of the page before.", _TEXT),
+        "order": _query("order", "The oldest first, or the newest.", word("asc", "desc")),
+        "model": _query("model", "Only responses of this assistant.", _TEXT),
+        "stream": _query("stream", "Whether the answer is the response's events.", of("boolean")),
+        "starting_after": _query(
+            "starting_after",
+            "The number of the last event that was seen; needs `stream=true`.",
+            of("integer", minimum=0, maximum=2**63 - 1),
+        ),
+        "x-request-id": _header(
+            "x-request-id",
+            "The caller's own id for this request. One of other characters is replaced.",
+            of("string", examples=["order-17"]),
+        ),
+        "x-user-id": _header(
+            "x-user-id",
+            "The end user. Their responses are invisible to other users.",
+            of("string", minLength=1, maxLength=MAX_USER_ID, pattern=r"^[ -~]*[!-~][ -~]*$"),
+        ),
+        "x-user-tokens": _header(
+            "x-user-tokens",
+            "The end user's tokens by provider, a JSON object of texts; never stored.",
+            of("string", maxLength=MAX_USER_TOKENS, contentMediaType="application/json"),
+        ),
+        "idempotency-key": _header("Idempotency-Key", "Names the request, so that it is carried out once.", _TEXT),
+        "x-nodexa-dialect": _header(
+            "x-nodexa-dialect",
+            "Which events a stream has: those of OpenAI, or Nodexa's own too.",
+            word(*(dialect.value for dialect in Dialect)),
+        ),
+    }
+)
+"""Every parameter, by its component's name."""
+
+EVERYWHERE: Final = ("x-user-id", "x-request-id")
+"""The parameters of every operation that needs a key."""
