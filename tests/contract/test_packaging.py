@@ -98,10 +98,19 @@ def test_every_dependency_has_a_floor_and_a_pin_at_or_above_it() -> None:
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
-    declared = set(floors(pyproject()["project"]["dependencies"]))
+    project = pyproject()["project"]
+    extras = [needed for extra, needed in project["optional-dependencies"].items() if extra != "dev"]
+    declared = set(floors(project["dependencies"])).union(*map(floors, extras))
     imported = imported_distributions("service", "rest_bridge")
     assert [providers for providers in imported if not providers & declared] == []
     assert declared - set().union(*imported) == NOT_IMPORTED
+
+
+def test_what_an_extra_brings_is_there_for_the_tests() -> None:
+    extras = pyproject()["project"]["optional-dependencies"]
+    dev = floors(extras["dev"])
+    wanted = {name: floor for extra in extras if extra != "dev" for name, floor in floors(extras[extra]).items()}
+    assert {name: dev.get(name) for name in wanted} == wanted
 
 
 @pytest.mark.parametrize("lock", [LOCK, WEIGHTS_LOCK, *CLIENT_LOCKS], ids=lambda lock: str(lock.relative_to(ROOT)))
