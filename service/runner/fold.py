@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableSequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from nodexa.v1.event_pb2 import ResponseEvent, TextDelta
@@ -10,7 +10,7 @@ from nodexa.v1.item_pb2 import ContentPart, Item
 from nodexa.v1.response_pb2 import Response
 
 from service.runner.calls import CALL_KINDS
-from service.runner.parts import text_field
+from service.runner.parts import TEXT_KINDS, content_of
 
 _SNAPSHOTS: Final = frozenset({"created", "queued", "in_progress", "completed", "incomplete", "failed"})
 _TEXT_DELTAS: Final = frozenset({"output_text_delta", "refusal_delta", "reasoning_text_delta"})
@@ -75,13 +75,13 @@ def _fold_structure(response: Response, kind: str, event: ResponseEvent) -> None
         response.output[event.output_item_done.output_index].CopyFrom(event.output_item_done.item)
     elif kind == "content_part_added":
         added = event.content_part_added
-        _parts(response.output[added.output_index]).append(added.part)
+        content_of(response.output[added.output_index]).append(added.part)
     elif kind == "reasoning_summary_part_added":
         summary = event.reasoning_summary_part_added
         response.output[summary.output_index].reasoning.summary.append(summary.part)
     elif kind == "output_text_annotation_added":
         note = event.output_text_annotation_added
-        part = _parts(response.output[note.output_index])[note.content_index]
+        part = content_of(response.output[note.output_index])[note.content_index]
         part.output_text.annotations_json.append(note.annotation_json)
     else:
         raise ValueError(f"no rule to fold {kind}")
@@ -91,7 +91,7 @@ def _fill_open_items(response: Response, heard: _Open) -> None:
     open_items = {i: item for i, item in enumerate(response.output) if item.status == Item.STATUS_IN_PROGRESS}
     for (index, place), pieces in heard.texts.items():
         if index in open_items:
-            part = _parts(open_items[index])[place]
+            part = content_of(open_items[index])[place]
             _fill(part, (piece.delta for piece in pieces))
             if part.HasField("output_text"):
                 part.output_text.logprobs.extend(logprob for piece in pieces for logprob in piece.logprobs)
@@ -110,8 +110,4 @@ def _fill_calls(open_items: Mapping[int, Item], calls: Mapping[int, list[str]]) 
 
 def _fill(part: ContentPart, pieces: Iterable[str]) -> None:
     kind = str(part.WhichOneof("kind"))
-    setattr(getattr(part, kind), text_field(kind), "".join(pieces))
-
-
-def _parts(item: Item) -> MutableSequence[ContentPart]:
-    return item.reasoning.content if item.HasField("reasoning") else item.message.content
+    setattr(getattr(part, kind), TEXT_KINDS[kind].text, "".join(pieces))

@@ -45,6 +45,7 @@ class Ladder:
     open: set[int] = field(default_factory=set)
     parts: dict[int, list[ContentPart]] = field(default_factory=dict)
     summaries: dict[int, list[ContentPart]] = field(default_factory=dict)
+    annotations: dict[int, list[str]] = field(default_factory=dict)
     open_parts: dict[int, tuple[str, int]] = field(default_factory=dict)
     deltas: dict[int, list[str]] = field(default_factory=dict)
     arguments_done: set[int] = field(default_factory=set)
@@ -76,6 +77,7 @@ def _item_added(ladder: Ladder, kind: str, event: Any) -> None:
     assert item.id
     assert item.id not in {other.id for other in ladder.items}
     assert not item.message.content
+    assert all(_word(ladder.items[index]) in PASSED_ON for index in ladder.open), "items are mixed"
     assert item.WhichOneof("kind") != "reasoning" or item.reasoning == Reasoning()
     if word := _call_word(item):
         call = getattr(item, word)
@@ -106,6 +108,7 @@ def _part_added(ladder: Ladder, kind: str, event: Any) -> None:
     wanted = ("reasoning_text",) if ladder.items[index].HasField("reasoning") else ("output_text", "refusal")
     assert word in wanted
     ladder.parts[index].append(event.part)
+    ladder.annotations[index] = []
     ladder.open_parts[index] = (word, event.content_index)
     ladder.deltas[index] = []
 
@@ -128,17 +131,15 @@ def _part_done(ladder: Ladder, kind: str, event: Any) -> None:
     word = event.part.WhichOneof("kind")
     assert ladder.open_parts.pop(index) == (word, event.content_index)
     assert getattr(getattr(event.part, word), TEXTS[word]) == "".join(ladder.deltas[index])
-    told = ladder.parts[index][event.content_index]
-    assert event.part.output_text.annotations_json == told.output_text.annotations_json
+    assert list(event.part.output_text.annotations_json) == ladder.annotations[index]
     ladder.parts[index][event.content_index] = event.part
 
 
 def _annotation(ladder: Ladder, kind: str, event: Any) -> None:
     index = _expect_open(ladder, event)
     assert ladder.open_parts[index] == ("output_text", event.content_index)
-    told = ladder.parts[index][event.content_index].output_text.annotations_json
-    assert event.annotation_index == len(told)
-    told.append(event.annotation_json)
+    assert event.annotation_index == len(ladder.annotations[index])
+    ladder.annotations[index].append(event.annotation_json)
 
 
 def _summary_added(ladder: Ladder, kind: str, event: Any) -> None:
