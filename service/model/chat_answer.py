@@ -67,7 +67,7 @@ class Answer:
         if reasoning := delta.get("reasoning_content") or delta.get("reasoning"):
             chunks.append(ReasoningDelta(_text(reasoning)))
         if logprobs := choice.get("logprobs"):
-            self._logprobs += tuple(_logprobs(logprobs.get("content") or ()))
+            self._logprobs += tuple(token_logprobs(logprobs.get("content") or ()))
         if content := delta.get("content"):
             if isinstance(content, str):
                 self._add_text(content, chunks)
@@ -121,7 +121,8 @@ def _usage(value: Mapping[str, Any]) -> TokenUsage | None:
     )
 
 
-def _logprobs(entries: Iterable[Mapping[str, Any]]) -> list[TokenLogprob]:
+def token_logprobs(entries: Iterable[Mapping[str, Any]]) -> list[TokenLogprob]:
+    """Returns those that have a number. Raises LookupError, TypeError or ValueError where they are none at all."""
     return [_logprob(entry) for entry in entries if isinstance(entry.get("logprob"), (int, float))]
 
 
@@ -132,5 +133,5 @@ def _logprob(entry: Mapping[str, Any]) -> TokenLogprob:
         token=token,
         logprob=entry["logprob"],
         token_bytes=bytes(raw) if isinstance(raw, list) else token.encode(),
-        top_logprobs=_logprobs(entry.get("top_logprobs") or ()),
+        top_logprobs=token_logprobs(entry.get("top_logprobs") or ()),
     )

@@ -47,6 +47,8 @@ def refused(status: int, headers: Mapping[bytes, bytes], body: bytes, *, model: 
     if status in CONTEXT_STATUSES and CONTEXT.search(body):
         return too_long(model)
     retry_after = retry_after_seconds(headers, now=now)
+    if status == 429 and b'"insufficient_quota"' in body:
+        status = 402
     if status == 429:
         return throttled(model, retry_after)
     code, message = STATUSES.get(status, STATUSES[status // 100 * 100] if 300 <= status < 600 else STATUSES[0])
@@ -88,7 +90,7 @@ def garbled(model: str, what: str) -> NodexaError:
     """The answer is not what the form says; `what` completes "The server of model 'm' sent …"."""
     return NodexaError(
         "upstream_protocol_error",
-        f"The server of model {model!r} sent {what}. Check that base_url points at a chat-completions server.",
+        f"The server of model {model!r} sent {what}. Check that base_url points at a server of its kind.",
     )
 
 

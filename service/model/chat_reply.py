@@ -6,7 +6,8 @@ stands behind the usage. What is nonsense raises NodexaError("upstream_protocol_
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
@@ -86,7 +87,7 @@ class StreamReader:
                 return
             else:
                 known = len(chunks)
-                self._answer.add(_object(event, self._model), "delta", chunks)
+                self._answer.add(json_object(event, self._model), "delta", chunks)
                 self._learn(event, chunks[known:])
 
     def _learn(self, event: bytes, chunks: list[Chunk]) -> None:
@@ -96,13 +97,22 @@ class StreamReader:
                 self._template.learn(event, text)
 
 
-class JsonReader:
-    """Reads `application/json`: the whole answer at once, when it has ended."""
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """How a kind of server is read: its streams, and its answers that come whole; each takes the model's name."""
 
-    def __init__(self, model: str) -> None:
+    stream: Callable[[str], Reader]
+    whole: Callable[[str], Reader]
+
+
+class JsonReader:
+    """Reads `application/json`: the whole answer at once, when it has ended; `read` makes the chunks of it."""
+
+    def __init__(self, model: str, read: Callable[[dict[str, Any], str], list[Chunk]] | None = None) -> None:
         self.done = False
         self.closing = False
         self._model = model
+        self._read = read or _read_completion
         self._pieces: list[bytes] = []
         self._size = 0
 
@@ -114,13 +124,18 @@ class JsonReader:
         return []
 
     def end(self) -> list[Chunk]:
-        chunks: list[Chunk] = []
-        answer = Answer(self._model)
-        answer.add(_object(b"".join(self._pieces), self._model), "message", chunks)
-        return chunks + answer.end()
+        return self._read(json_object(b"".join(self._pieces), self._model), self._model)
 
 
-def _object(data: bytes, model: str) -> dict[str, Any]:
+def _read_completion(value: dict[str, Any], model: str) -> list[Chunk]:
+    chunks: list[Chunk] = []
+    answer = Answer(model)
+    answer.add(value, "message", chunks)
+    return chunks + answer.end()
+
+
+def json_object(data: bytes, model: str) -> dict[str, Any]:
+    """Returns the object that `data` is. Raises NodexaError for anything else."""
     try:
         value = orjson.loads(data)
     except ValueError:
@@ -128,3 +143,6 @@ def _object(data: bytes, model: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise garbled(model, "JSON that is not an object")
     return value
+
+
+CHAT = Readers(stream=StreamReader, whole=JsonReader)

@@ -1,4 +1,4 @@
-"""A chat-completions server: a request's body goes in, batches of chunks come out; retries and deadlines included."""
+"""A model server: a request's body goes in, batches of chunks come out; retries and deadlines included."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from service.errors import NodexaError
 from service.model.chat_errors import broken, garbled, log_words, refused, stalled
-from service.model.chat_reply import JsonReader, Reader, StreamReader
+from service.model.chat_reply import CHAT, Reader, Readers
 from service.model.http_client import Address, ConnectFailedError, ConnectTimeoutError, HttpClient
 from service.model.http_connection import (
     Connection,
@@ -57,7 +57,7 @@ def default_tls() -> ssl.SSLContext:
 
 
 class Upstream:
-    """One chat-completions server.
+    """One model server; `readers` are for its kind, chat-completions unless another is said.
 
     `name` is the model that callers know. `api_key` is asked at each request; it raises NodexaError where there is none
     and returns "" where none is needed. Failures before the first chunk are tried again where that can help: no
@@ -71,6 +71,7 @@ class Upstream:
         *,
         api_key: Callable[[], str],
         deadlines: Deadlines,
+        readers: Readers = CHAT,
         tls_context: Callable[[], ssl.SSLContext] = default_tls,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
@@ -79,6 +80,7 @@ class Upstream:
         self._name = name
         self._api_key = api_key
         self._deadlines = deadlines
+        self._readers = readers
         self._sleep = sleep
         self._chance = chance
         self._now = now
@@ -163,7 +165,7 @@ class Upstream:
         """Goes by what the server sends; some ignore `stream` one way or the other."""
         kind = connection.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         streams = {b"text/event-stream": True, b"application/json": False}.get(kind, streaming)
-        return StreamReader(self._name) if streams else JsonReader(self._name)
+        return (self._readers.stream if streams else self._readers.whole)(self._name)
 
     async def _read(self, connection: Connection, reader: Reader) -> bytes:
         if not reader.closing:

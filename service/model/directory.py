@@ -16,6 +16,7 @@ from service.model.embedded import EmbeddedModel
 from service.model.http_client import parse_address
 from service.model.model import Model
 from service.model.openai_chat import OpenAIChat
+from service.model.openai_responses import OpenAIResponses
 
 Environment = Mapping[str, str]
 
@@ -74,6 +75,10 @@ def _open_chat(config: ModelConfig, environment: Environment) -> Model:
     return OpenAIChat(config, api_key=_key_asker(config, environment))
 
 
+def _open_responses(config: ModelConfig, environment: Environment) -> Model:
+    return OpenAIResponses(config, api_key=_key_asker(config, environment))
+
+
 def _server_problem(config: ModelConfig, environment: Environment) -> str:
     parse_address(config.base_url, "")
     return _key_problem(config, environment)
@@ -122,6 +127,7 @@ def _key_problem(config: ModelConfig, environment: Environment) -> str:
 KINDS: Mapping[ModelConfig.Kind.ValueType, _Kind] = {
     ModelConfig.KIND_EMBEDDED: _Kind(_open_embedded, _embedded_problem),
     ModelConfig.KIND_OPENAI_CHAT: _Kind(_open_chat, _server_problem),
+    ModelConfig.KIND_OPENAI_RESPONSES: _Kind(_open_responses, _server_problem),
     ModelConfig.KIND_ANTHROPIC: with_extra(
         "service.model.anthropic_model", "AnthropicModel", needs="anthropic", extra="anthropic"
     ),
