@@ -62,7 +62,7 @@ class Emitter:
             self._tale,
             offers=offers or {},
             used_call_ids=used_call_ids,
-            play=self._play,
+            play=lambda chunk: self._ways[type(chunk)](chunk),
             make_way=self._writing.close,
         )
         self._ways: Mapping[type, Callable[[Any], None]] = {
@@ -73,6 +73,8 @@ class Emitter:
             ReasoningEnd: self._writing.end_reasoning,
             Annotation: self._writing.annotate,
             OutputItem: self._pass_on,
+            ToolCallDelta: self._calling.call,
+            Status: self._status,
         }
 
     @property
@@ -94,16 +96,13 @@ class Emitter:
 
     def feed(self, chunks: Sequence[Chunk]) -> EventBatch:
         """What the model wrote; chunks that are not output are somebody else's."""
-        calling = self._calling
         for chunk in chunks:
-            if isinstance(chunk, ToolCallDelta):
-                calling.call(chunk)
-            elif isinstance(chunk, Status):
-                self._tale.add(status={"status": chunk.word})
-            elif calling.busy and not self._is_under_way(chunk):
-                calling.hold(chunk)
-            else:
-                self._play(chunk)
+            way = self._ways.get(type(chunk))
+            if way is not None:
+                if self._calling.busy and not self._may_pass(chunk):
+                    self._calling.hold(chunk)
+                else:
+                    way(chunk)
         return self._tale.take()
 
     def finish(
@@ -135,18 +134,19 @@ class Emitter:
         self._snapshot(TERMINAL_EVENT[status])
         return self._tale.take()
 
-    def _play(self, chunk: Chunk) -> None:
-        way = self._ways.get(type(chunk))
-        if way is not None:
-            way(chunk)
-
     def _pass_on(self, chunk: OutputItem) -> None:
         if not self._passing.is_open(chunk.index):
             self._writing.close()
         self._passing.pass_on(chunk)
 
-    def _is_under_way(self, chunk: Chunk) -> bool:
-        return isinstance(chunk, OutputItem) and self._passing.is_open(chunk.index)
+    def _status(self, chunk: Status) -> None:
+        self._tale.add(status={"status": chunk.word})
+
+    def _may_pass(self, chunk: Chunk) -> bool:
+        """Whether a chunk need not wait for the call that is open."""
+        if isinstance(chunk, OutputItem):
+            return self._passing.is_open(chunk.index)
+        return isinstance(chunk, (ToolCallDelta, Status))
 
     def _close_all(self, status: Item.Status.ValueType) -> None:
         self._calling.close(status)
