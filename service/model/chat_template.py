@@ -13,9 +13,10 @@ KEY = b'"content":'
 
 
 class TextTemplate:
-    """What stood before and behind the text of the event that was learned."""
+    """What stood before and behind the text of the event that was learned; `key` is what stands before it."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes = KEY) -> None:
+        self._key = key
         self._head = b""
         self._tail = b""
 
@@ -23,10 +24,10 @@ class TextTemplate:
         """Takes an event that says `text` and nothing else. What can't be learned from is forgotten."""
         self._head = b""
         # A second key of that name may be another one; inside a string it can't stand, its quotes would be escaped.
-        before, key, rest = event.partition(KEY)
+        before, key, rest = event.partition(self._key)
         literal = orjson.dumps(text)
         value = rest.lstrip(b" ")
-        if key and KEY not in rest and value.startswith(literal):
+        if key and self._key not in rest and value.startswith(literal):
             spaces = rest[: len(rest) - len(value)]
             self._head, self._tail = before + key + spaces, value[len(literal) :]
 
