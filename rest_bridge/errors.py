@@ -36,6 +36,8 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         # what it is asked of
         "assistant_not_found": 404,
         "response_not_found": 404,
+        "conversation_not_found": 404,
+        "item_not_found": 404,
         "organization_not_found": 404,
         "api_key_not_found": 404,
         "model_not_found": 404,
@@ -44,6 +46,7 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "previous_response_not_found": 400,  # it is a field of the body that is wrong, not the address
         "previous_response_failed": 400,
         "response_not_ready": 409,
+        "conversation_locked": 409,
         "unknown_call_id": 400,
         "missing_tool_output": 400,
         "context_length_exceeded": 400,

@@ -10,30 +10,35 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from nodexa.v1 import admin_service_pb2, response_service_pb2
+from nodexa.v1 import admin_service_pb2, conversation_service_pb2, response_service_pb2
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 from nodexa.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
+from nodexa.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
 from nodexa.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
 
 from service.ids import NewId
 from service.keys import load_keyring
 from service.rpc.admin import AdminServicer, KeyMaker
 from service.rpc.caller import Authenticator
+from service.rpc.conversations import ConversationServicer
 from service.rpc.gate import Gate
 from service.rpc.responses import ResponseServicer
 from service.runner.admission import Admission
 from service.runner.catalog import Catalog, OpenModel
+from service.runner.conversations import Conversations
 from service.runner.history import History
 from service.runner.recover import recover
+from service.runner.references import References
 from service.runner.runner import Runner
 from service.settings import Clock, Settings
 from service.store.administration import Administration
+from service.store.conversations import ConversationStore
 from service.store.database import Database
 from service.store.responses import ResponseStore
 
 DATABASE = "nodexa.db"
 MASTER_KEY = "master.key"
-SERVICES = ("nodexa.v1.ResponseService", "nodexa.v1.AdminService")
+SERVICES = ("nodexa.v1.ResponseService", "nodexa.v1.ConversationService", "nodexa.v1.AdminService")
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +118,9 @@ async def _start(
     await store.prune(clock())
     await recover(store, clock=clock, new_id=new_id)
     catalog = Catalog(administration, open_model=open_model, from_file=from_file)
-    runner = _runner(settings, store, catalog, clock=clock, new_id=new_id)
+    kept = ConversationStore(database)
+    conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
+    runner = _runner(settings, store, catalog, conversations, clock=clock, new_id=new_id)
     authenticator = Authenticator(keyring, administration)
     keys = KeyMaker(administration, keyring, clock, new_id)
     admin = AdminServicer(
@@ -127,6 +134,7 @@ async def _start(
     )
     server = _server(settings, Gate(authenticator, new_id))
     add_ResponseServiceServicer_to_server(ResponseServicer(runner), server)
+    add_ConversationServiceServicer_to_server(ConversationServicer(conversations), server)
     add_AdminServiceServicer_to_server(admin, server)
     state = _add_health_and_reflection(server)
     addresses = _bind(server, settings.listen)
@@ -134,12 +142,22 @@ async def _start(
     return Core(settings, database, administration, keys, catalog, runner, server, state, addresses)
 
 
-def _runner(settings: Settings, store: ResponseStore, catalog: Catalog, *, clock: Clock, new_id: NewId) -> Runner:
+def _runner(
+    settings: Settings,
+    store: ResponseStore,
+    catalog: Catalog,
+    conversations: Conversations,
+    *,
+    clock: Clock,
+    new_id: NewId,
+) -> Runner:
     history = History(store)
     admission = Admission(
         store=store,
         catalog=catalog,
         history=history,
+        conversations=conversations,
+        references=conversations.references,
         clock=clock,
         new_id=new_id,
         grace=settings.grace,
@@ -169,6 +187,7 @@ def _add_health_and_reflection(server: grpc.aio.Server) -> health.aio.HealthServ
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
     names = [
         *(service.full_name for service in response_service_pb2.DESCRIPTOR.services_by_name.values()),
+        *(service.full_name for service in conversation_service_pb2.DESCRIPTOR.services_by_name.values()),
         *(service.full_name for service in admin_service_pb2.DESCRIPTOR.services_by_name.values()),
         health.SERVICE_NAME,
         reflection.SERVICE_NAME,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from nodexa.v1.admin_pb2 import Assistant
-from nodexa.v1.item_pb2 import ItemList
+from nodexa.v1.item_pb2 import Item, ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
 
@@ -17,16 +18,18 @@ from service.model.offers import offers_of
 from service.runner.caller import Caller
 from service.runner.calls import call_of
 from service.runner.catalog import Catalog
+from service.runner.conversations import FIELD, Conversations, Joined, check_new
 from service.runner.emit import Emitter
 from service.runner.history import History, match_calls
 from service.runner.input_check import check_assistant_id, check_items, check_readable, check_user_tokens, with_ids
 from service.runner.lifecycle import word
-from service.runner.references import resolve
+from service.runner.references import References
 from service.runner.run import Run
 from service.runner.settings_check import check_settings
 from service.runner.settings_merge import effective_settings, system_prompt, unused_settings
 from service.runner.turn import Turn
 from service.settings import Clock
+from service.store.conversations import Seen
 from service.store.responses import ResponseRow, ResponseStore
 
 LARGE: Final = 64 * 1024
@@ -42,6 +45,8 @@ class Admission:
         store: ResponseStore,
         catalog: Catalog,
         history: History,
+        conversations: Conversations,
+        references: References,
         clock: Clock,
         new_id: NewId,
         grace: float,
@@ -50,6 +55,8 @@ class Admission:
         self._store = store
         self._catalog = catalog
         self._history = history
+        self._conversations = conversations
+        self._references = references
         self._clock = clock
         self._new_id = new_id
         self._grace = grace
@@ -58,13 +65,25 @@ class Admission:
     async def admit(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run:
         """The run of an acceptable request, its input items with ids. Raises NodexaError for every refusal."""
         check_user_tokens(request.user_tokens)
-        model, prompt = await self.prompt(request, caller, streaming=streaming)
-        return self._prepare(request, caller, Turn(model, prompt))
+        model, prompt, joined = await self._read(request, caller, streaming=streaming)
+        if joined and not (prompt.settings.store or not prompt.settings.HasField("store")):
+            raise NodexaError(
+                "invalid_request",
+                "What is said in a conversation is kept there: leave out store, or set it to true.",
+                param="store",
+            )
+        return self._prepare(request, caller, Turn(model, prompt), joined)
 
     async def prompt(
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller, *, streaming: bool
     ) -> tuple[Model, Prompt]:
         """The model to ask, and all that it is told. Raises NodexaError for every refusal."""
+        model, prompt, _ = await self._read(request, caller, streaming=streaming)
+        return model, prompt
+
+    async def _read(
+        self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller, *, streaming: bool
+    ) -> tuple[Model, Prompt, Joined | None]:
         check_assistant_id(request.assistant_id)
         check_items(request.input)
         assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
@@ -72,29 +91,48 @@ class Admission:
         settings = effective_settings(assistant, request.settings)
         await _check_settings(settings)
         _expect_tools(model, assistant, settings)
+        history, seen = await self._recall(request, caller)
         unread = list(check_readable(request.input, abilities=model.abilities, model=assistant.model))
+        if seen:
+            unread += check_readable(history, abilities=model.abilities, model=assistant.model, name=FIELD)
+            check_new(history, request.input)
         unused = unused_settings(settings, model.abilities)
         settings.ignored.extend(path for path in [*unused, *unread] if path not in settings.ignored)
-        history = await self._history.recall(request.previous_response_id, caller)
         if any(item.HasField("item_reference") for item in request.input):
-            given = ItemList(items=await resolve(request.input, history=history, store=self._store, caller=caller))
+            given = ItemList(items=await self._references.resolve(request.input, history=history, caller=caller))
             request.ClearField("input")
             request.input.extend(given.items)
+        new = match_calls(history, list(with_ids(request.input, self._new_id)))
         prompt = Prompt(
             instructions=system_prompt(assistant, request.settings),
-            items=[*history, *match_calls(history, list(with_ids(request.input, self._new_id)))],
+            items=[*history, *new],
             settings=settings,
             streaming=streaming or settings.background,
         )
-        return model, prompt
+        return model, prompt, Joined(seen, new) if seen else None
 
-    def _prepare(self, request: CreateResponseRequest, caller: Caller, turn: Turn) -> Run:
+    async def _recall(
+        self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller
+    ) -> tuple[Sequence[Item], Seen | None]:
+        """What was said before, and the conversation that it stands in, if it is one."""
+        if not request.conversation_id:
+            return await self._history.recall(request.previous_response_id, caller), None
+        if request.previous_response_id:
+            raise NodexaError(
+                "invalid_request",
+                "Both conversation and previous_response_id say what came before: send one of them.",
+                param=FIELD,
+            )
+        return await self._conversations.recall(request.conversation_id, caller)
+
+    def _prepare(self, request: CreateResponseRequest, caller: Caller, turn: Turn, joined: Joined | None) -> Run:
         prompt, settings = turn.prompt, turn.prompt.settings
         response = Response(
             id=self._new_id("resp"),
             assistant_id=request.assistant_id,
             status=Response.STATUS_QUEUED if settings.background else Response.STATUS_UNSPECIFIED,
             previous_response_id=request.previous_response_id,
+            conversation_id=request.conversation_id,
         )
         now = self._clock()
         response.create_time.FromMilliseconds(now)
@@ -108,6 +146,7 @@ class Admission:
             store=self._store if stored else None,
             clock=self._clock,
             patience=None if settings.background else self._grace if stored else 0.0,
+            joined=joined,
         )
 
     def _row(self, response: Response, caller: Caller, now: int, *, background: bool) -> ResponseRow:

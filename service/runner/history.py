@@ -41,9 +41,9 @@ class History:
         items: list[Item] = []
         waiting: set[str] = set()
         for turn in reversed(turns):
-            spoken = list(_spoken(turn))
-            items += [*_answers_first(turn.input.items, waiting), *spoken]
-            waiting = {call.call_id for item in spoken if (call := call_of(item))}
+            said = list(spoken(turn.result)) if turn.result else []
+            items += [*_answers_first(turn.input.items, waiting), *said]
+            waiting = {call.call_id for item in said if (call := call_of(item))}
         return items
 
     def forget(self, response_id: str) -> None:
@@ -90,6 +90,11 @@ class History:
         while self._bytes > self._limit:
             _, (_, dropped) = self._turns.popitem(last=False)
             self._bytes -= dropped
+
+
+def spoken(response: Response) -> Iterable[Item]:
+    """What was said for good: a call that was cut can't be answered, so the model isn't told of it."""
+    return (item for item in response.output if not (call_of(item) and item.status == Item.STATUS_INCOMPLETE))
 
 
 def match_calls(history: Iterable[Item], new: Sequence[Item]) -> list[Item]:
@@ -146,13 +151,6 @@ def _expect_continuable(turn: Turn, response_id: str) -> None:
             f"The response {response_id!r} failed; continue from the one before it.",
             param=_FIELD,
         )
-
-
-def _spoken(turn: Turn) -> Iterable[Item]:
-    """What was said for good: a call that was cut can't be answered, so the model isn't told of it."""
-    if turn.result is None:
-        return ()
-    return (item for item in turn.result.output if not (call_of(item) and item.status == Item.STATUS_INCOMPLETE))
 
 
 def _not_found(response_id: str) -> NodexaError:

@@ -38,15 +38,15 @@ def check_assistant_id(assistant_id: str) -> None:
         raise NodexaError("invalid_model", message, param="model")
 
 
-def check_items(items: Sequence[Item]) -> None:
+def check_items(items: Sequence[Item], name: str = "input") -> None:
     """Raises NodexaError for the first item that isn't whole, or `missing_required_field` where there is none."""
     if not items:
-        raise NodexaError("missing_required_field", "Give at least one input item.", param="input")
+        raise NodexaError("missing_required_field", "Give at least one item.", param=name)
     ids: set[str] = set()
     for index, item in enumerate(items):
-        _check_item(item, f"input[{index}]")
+        _check_item(item, f"{name}[{index}]")
         if item.id and item.id in ids:
-            raise NodexaError("invalid_request", "Two input items have the same id.", param=f"input[{index}].id")
+            raise NodexaError("invalid_request", "Two items have the same id.", param=f"{name}[{index}].id")
         ids.add(item.id)
 
 
@@ -68,12 +68,12 @@ def with_ids(items: Iterable[Item], new_id: NewId) -> Iterator[Item]:
         yield item
 
 
-def check_readable(items: Sequence[Item], *, abilities: Abilities, model: str) -> Iterator[str]:
+def check_readable(items: Sequence[Item], *, abilities: Abilities, model: str, name: str = "input") -> Iterator[str]:
     """The paths of items that the model isn't shown. Raises NodexaError for content that it can't read."""
     for index, item in enumerate(items):
         if item.HasField("opaque") and not abilities.hosted:
-            yield f"input[{index}]"
-        for path, part in _parts(item, f"input[{index}]"):
+            yield f"{name}[{index}]"
+        for path, part in _parts(item, f"{name}[{index}]"):
             # Models read no reasoning but their own; what is in it is theirs.
             if item.HasField("reasoning"):
                 continue

@@ -1,4 +1,4 @@
-"""Items that a request names instead of sending them: looked up among the caller's stored responses."""
+"""Items that a request names instead of sending them: looked up among what is stored for the caller."""
 
 from __future__ import annotations
 
@@ -8,42 +8,54 @@ from nodexa.v1.item_pb2 import Item
 
 from service.errors import NodexaError
 from service.runner.caller import Caller
+from service.store.conversations import ConversationStore
 from service.store.responses import ResponseStore
 
 
-async def resolve(
-    items: Sequence[Item], *, history: Iterable[Item], store: ResponseStore, caller: Caller
-) -> list[Item]:
-    """The items, the stored ones in the places of their references.
+class References:
+    """Finds items in stored responses that have ended, and in conversations."""
 
-    A reference to an item of the history stays one: the model reads that item where it was said. Raises NodexaError
-    `invalid_request` for a reference to nothing that the caller may see.
-    """
-    wanted = [item.id for item in items if item.HasField("item_reference")]
-    said = {item.id for item in history}
-    found = await _outputs([item_id for item_id in wanted if item_id not in said], store=store, caller=caller)
-    resolved = []
-    for index, item in enumerate(items):
-        if not item.HasField("item_reference") or item.id in said:
-            resolved.append(item)
-        elif item.id in found:
-            resolved.append(found[item.id])
-        else:
-            raise _unknown(item.id, index)
-    return resolved
+    def __init__(self, responses: ResponseStore, conversations: ConversationStore) -> None:
+        self._responses = responses
+        self._conversations = conversations
+
+    async def resolve(
+        self, items: Sequence[Item], *, caller: Caller, history: Iterable[Item] = (), name: str = "input"
+    ) -> list[Item]:
+        """The items of the field `name`, the stored ones in the places of their references.
+
+        A reference to an item of the history stays one: the model reads that item where it was said. Raises NodexaError
+        `invalid_request` for a reference to nothing that the caller may see.
+        """
+        wanted = [item.id for item in items if item.HasField("item_reference")]
+        said = {item.id for item in history} if wanted else set()
+        found = await self._stored([item_id for item_id in wanted if item_id not in said], caller)
+        resolved = []
+        for index, item in enumerate(items):
+            if not item.HasField("item_reference") or item.id in said:
+                resolved.append(item)
+            elif item.id in found:
+                resolved.append(found[item.id])
+            else:
+                raise _unknown(item.id, f"{name}[{index}].id")
+        return resolved
+
+    async def _stored(self, item_ids: Sequence[str], caller: Caller) -> Mapping[str, Item]:
+        if not item_ids:
+            return {}
+        kept = await self._conversations.holding(caller.org_id, item_ids)
+        stored = await self._responses.holding(caller.org_id, item_ids)
+        said = [each.result for each in stored if each.result is not None and caller.may_see(each.row.user_id)]
+        return {
+            **{item.id: item for user_id, item in kept if caller.may_see(user_id)},
+            **{item.id: item for response in said for item in response.output},
+        }
 
 
-async def _outputs(item_ids: Sequence[str], *, store: ResponseStore, caller: Caller) -> Mapping[str, Item]:
-    if not item_ids:
-        return {}
-    stored = await store.holding(caller.org_id, item_ids)
-    visible = [each.result for each in stored if each.result is not None and caller.may_see(each.row.user_id)]
-    return {item.id: item for response in visible for item in response.output}
-
-
-def _unknown(item_id: str, index: int) -> NodexaError:
+def _unknown(item_id: str, param: str) -> NodexaError:
     return NodexaError(
         "invalid_request",
-        f"No item {item_id!r} in a stored response that has ended: send the item itself instead of a reference to it.",
-        param=f"input[{index}].id",
+        f"No item {item_id!r} in a conversation or in a stored response that has ended: send the item itself instead "
+        "of a reference to it.",
+        param=param,
     )

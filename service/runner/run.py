@@ -14,6 +14,7 @@ from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
 from service.model.model import FinishReason
+from service.runner.conversations import Joined
 from service.runner.emit import Emitter
 from service.runner.lifecycle import word
 from service.runner.log import EventLog, segment_of
@@ -41,7 +42,7 @@ class Run:
     """Drives a turn into the log.
 
     `store` is None for a response that keeps nothing; `patience` is how many seconds the run goes on without a reader,
-    None for ever.
+    None for ever. `joined` is the conversation that it adds to, if any.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Run:
         store: ResponseStore | None,
         clock: Clock,
         patience: float | None,
+        joined: Joined | None = None,
     ) -> None:
         self.row = row
         self.settings = settings
@@ -64,6 +66,7 @@ class Run:
         self._store = store
         self._clock = clock
         self._patience = patience
+        self._joined = joined
         self._readers = 0
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -94,7 +97,12 @@ class Run:
         A cancellation comes through after that: what is on disk has a run that brings it to its end.
         """
         segment = segment_of(self._emitter.begin())
-        written = self._store.create(self.row, self.settings, input_items, segment) if self._store else None
+        seen = self._joined.seen if self._joined else None
+        written = (
+            self._store.create(self.row, self.settings, input_items, segment, conversation=seen)
+            if self._store
+            else None
+        )
         try:
             await self.log.append(segment, written)
         finally:
@@ -220,4 +228,6 @@ class Run:
             result=self.response.SerializeToString(),
             finished_at=self.response.complete_time.ToMilliseconds(),
             item_ids=[item.id for item in self.response.output],
+            conversation_id=self.response.conversation_id,
+            turn=self._joined.turn(self.response) if self._joined else (),
         )

@@ -55,10 +55,11 @@ def _check_texts(settings: ResponseSettings) -> None:
         raise _invalid(f"service_tier is one of {', '.join(SERVICE_TIERS)}.", "service_tier")
 
 
-def _check_metadata(settings: ResponseSettings) -> None:
-    if len(settings.metadata) > MAX_METADATA:
+def check_metadata(metadata: Mapping[str, str]) -> None:
+    """Raises NodexaError `invalid_request` for notes that are too many or too long."""
+    if len(metadata) > MAX_METADATA:
         raise _invalid(f"metadata takes at most {MAX_METADATA} pairs.", "metadata")
-    for key, value in settings.metadata.items():
+    for key, value in metadata.items():
         if not 1 <= len(key) <= 64 or len(value) > 512:
             raise _invalid("metadata keys have 1 to 64 characters and values at most 512.", "metadata")
 
@@ -88,7 +89,7 @@ def _invalid(message: str, param: str) -> NodexaError:
 _CHECKS: Final[tuple[Callable[[ResponseSettings], None], ...]] = (
     _check_ranges,
     _check_texts,
-    _check_metadata,
+    lambda settings: check_metadata(settings.metadata),
     check_tools,
     check_choice,
     _check_text,

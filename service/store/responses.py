@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nodexa.v1.item_pb2 import ItemList
+from nodexa.v1.item_pb2 import Item, ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from sqlite_utils import Database as Tables
 
+from service.store.conversations import Seen, claim, conclude
 from service.store.database import Database
 
 _ROW: Final = """id, org_id, assistant_id, coalesce(user_id, ''), key_id, coalesce(previous_response_id, ''),
@@ -66,17 +67,31 @@ class ResponseStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, row: ResponseRow, settings: bytes, input_items: bytes, segment: Segment) -> None:
-        """Writes a new response with the first segment of its log."""
+    async def create(
+        self,
+        row: ResponseRow,
+        settings: bytes,
+        input_items: bytes,
+        segment: Segment,
+        *,
+        conversation: Seen | None = None,
+    ) -> None:
+        """Writes a new response with the first segment of its log.
+
+        Raises NodexaError `conversation_locked` or `conversation_not_found` where the conversation isn't as seen.
+        """
 
         def job(db: Tables) -> None:
+            if conversation:
+                claim(db, row.org_id, conversation)
             db.conn.execute(
                 """insert into responses(id, org_id, assistant_id, user_id, key_id, previous_response_id, status,
-                     background, created_at, expires_at, last_seq)
-                   values(?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?)""",
+                     background, created_at, expires_at, last_seq, conversation_id)
+                   values(?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?, ?)""",
                 (
                     *(row.id, row.org_id, row.assistant_id, row.user_id, row.key_id, row.previous_response_id),
                     *(row.status, row.background, row.created_at, row.expires_at, segment.last),
+                    conversation.id if conversation else None,
                 ),
             )
             db.conn.execute("insert into response_requests values(?, ?, ?)", (row.id, settings, input_items))
@@ -111,8 +126,13 @@ class ResponseStore:
         result: bytes,
         finished_at: int,
         item_ids: Iterable[str] = (),
+        conversation_id: str = "",
+        turn: Sequence[Item] = (),
     ) -> None:
-        """Adds the last segment and the result, whose items are those of `item_ids`. Raises as `append` does."""
+        """Adds the last segment and the result, whose items are those of `item_ids`; the conversation gets the `turn`.
+
+        Raises as `append` does.
+        """
         items = [(response_id, item_id) for item_id in item_ids]
 
         def job(db: Tables) -> None:
@@ -124,6 +144,8 @@ class ResponseStore:
             _insert_segment(db, response_id, segment)
             db.conn.execute("insert into response_results values(?, ?)", (response_id, result))
             db.conn.executemany("insert into response_items values(?, ?)", items)
+            if turn:
+                conclude(db, conversation_id, turn)
 
         await self._database.write(job)
 

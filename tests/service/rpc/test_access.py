@@ -26,6 +26,7 @@ ANSWERED_WITH_NOTHING_TO_FIND = {
     "/nodexa.v1.AdminService/ListApiKeys",
     "/nodexa.v1.AdminService/ListModels",
     "/nodexa.v1.ResponseService/ListResponses",
+    "/nodexa.v1.ConversationService/CreateConversation",
 }
 CASES = [(method, scope) for method in METHODS for scope in (FULL, ASSISTANT, USER)]
 

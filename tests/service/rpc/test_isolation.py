@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from google.protobuf.message import Message
@@ -20,6 +20,7 @@ from nodexa.v1.admin_service_pb2 import (
     ListApiKeysRequest,
     ListAssistantsRequest,
 )
+from nodexa.v1.item_pb2 import Item, ItemReference
 from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.response_service_pb2 import (
     CancelResponseRequest,
@@ -34,14 +35,16 @@ from service.ids import new_id
 from service.model.model import TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
+from tests.service.conversations import converse, items_in
 from tests.service.refusals import Refusal, refusal
-from tests.service.requests import create, get, said, user, watch
+from tests.service.requests import create, get, said, user, watch, words_of
 from tests.service.rpc.rpcs import METHODS, request_of, rpc
 
 Request = Callable[[str, str], Message]
 """The request about an id, by a caller with that assistant."""
 
 RESPONSES, ADMIN = "/nodexa.v1.ResponseService/", "/nodexa.v1.AdminService/"
+CONVERSATIONS = "/nodexa.v1.ConversationService/"
 
 
 def by(method: str, field: str = "id", **more: Any) -> tuple[str, Request]:
@@ -62,6 +65,10 @@ def continuing(method: str) -> tuple[str, Request]:
     return method, lambda name, own: request_of(method, assistant_id=own, input=[user("Hi")], previous_response_id=name)
 
 
+def conversing(method: str) -> tuple[str, Request]:
+    return method, lambda name, own: request_of(method, assistant_id=own, input=[user("Hi")], conversation_id=name)
+
+
 OF_A_RESPONSE: list[tuple[str, Request]] = [
     by(RESPONSES + "GetResponse"),
     by(RESPONSES + "WatchResponse"),
@@ -71,6 +78,18 @@ OF_A_RESPONSE: list[tuple[str, Request]] = [
     continuing(RESPONSES + "CreateResponse"),
     continuing(RESPONSES + "StreamResponse"),
     continuing(RESPONSES + "CountInputTokens"),
+]
+OF_A_CONVERSATION: list[tuple[str, Request]] = [
+    by(CONVERSATIONS + "GetConversation"),
+    by(CONVERSATIONS + "UpdateConversation", metadata={"mine": "now"}),
+    by(CONVERSATIONS + "DeleteConversation"),
+    by(CONVERSATIONS + "CreateConversationItems", "conversation_id", items=[user("Hi")]),
+    by(CONVERSATIONS + "ListConversationItems", "conversation_id"),
+    by(CONVERSATIONS + "GetConversationItem", "conversation_id", id="msg_first"),
+    by(CONVERSATIONS + "DeleteConversationItem", "conversation_id", id="msg_first"),
+    conversing(RESPONSES + "CreateResponse"),
+    conversing(RESPONSES + "StreamResponse"),
+    conversing(RESPONSES + "CountInputTokens"),
 ]
 OF_AN_ASSISTANT: list[tuple[str, Request]] = [
     by(ADMIN + "GetAssistant"),
@@ -85,9 +104,10 @@ OF_AN_ORGANIZATION: list[tuple[str, Request]] = [by(ADMIN + "GetOrganization")]
 # They take no id, or one of a thing that belongs to the whole installation.
 WITHOUT = {
     RESPONSES + "ListResponses",
+    CONVERSATIONS + "CreateConversation",
     *(ADMIN + name for name in ("CreateOrganization", "ListOrganizations", "UpdateOrganization")),
     *(ADMIN + name for name in ("CreateAssistant", "ListAssistants", "CreateApiKey", "ListApiKeys")),
-    *(ADMIN + name for name in ("CreateModel", "ListModels", "DeleteModel")),
+    *(ADMIN + name for name in ("CreateModel", "ListModels", "DeleteModel", "Prune")),
 }
 
 
@@ -122,7 +142,7 @@ async def expect_unknown(core: CoreUnderTest, method: str, request: Request, hid
 
 
 def test_every_rpc_that_takes_an_id_is_in_the_tables() -> None:
-    tables = [*OF_A_RESPONSE, *OF_AN_ASSISTANT, *OF_A_KEY, *OF_AN_ORGANIZATION]
+    tables = [*OF_A_RESPONSE, *OF_A_CONVERSATION, *OF_AN_ASSISTANT, *OF_A_KEY, *OF_AN_ORGANIZATION]
 
     assert {method for method, _ in tables} | WITHOUT == set(METHODS)
 
@@ -169,6 +189,60 @@ async def test_a_deleted_response_is_unknown(core: CoreUnderTest, method: str, r
     await core.responses.DeleteResponse(DeleteResponseRequest(id=gone.id), metadata=core.metadata())
 
     await expect_unknown(core, method, request_, gone.id)
+
+
+async def first_conversation(core: CoreUnderTest, *, user_id: str = "") -> str:
+    first = user("Mine")
+    first.id = "msg_first"
+    return await converse(core, first, user_id=user_id)
+
+
+@pytest.mark.parametrize(("method", "request_"), OF_A_CONVERSATION, ids=name_of)
+async def test_another_organization_s_conversation_is_unknown(
+    core: CoreUnderTest, other: CoreUnderTest, method: str, request_: Request
+) -> None:
+    mine = await first_conversation(core)
+
+    await expect_unknown(other, method, request_, mine)
+
+    assert words_of(await items_in(core, mine)) == ["Mine"]
+
+
+@pytest.mark.parametrize(("method", "request_"), OF_A_CONVERSATION, ids=name_of)
+async def test_another_user_s_conversation_is_unknown(core: CoreUnderTest, method: str, request_: Request) -> None:
+    hers = await first_conversation(core, user_id="alice")
+
+    await expect_unknown(core, method, request_, hers, user_id="bob")
+
+    assert words_of(await items_in(core, hers)) == ["Mine"]
+
+
+@pytest.mark.parametrize(("method", "request_"), OF_A_CONVERSATION, ids=name_of)
+async def test_a_deleted_conversation_is_unknown(core: CoreUnderTest, method: str, request_: Request) -> None:
+    gone = await first_conversation(core)
+    deletion = request_of(CONVERSATIONS + "DeleteConversation", id=gone)
+    await cast(Awaitable[Message], rpc(core.channel, CONVERSATIONS + "DeleteConversation", deletion, core.metadata()))
+
+    await expect_unknown(core, method, request_, gone)
+
+
+async def test_an_item_of_another_conversation_is_no_item_of_this_one(core: CoreUnderTest) -> None:
+    mine = await converse(core)
+    await first_conversation(core)
+    method = CONVERSATIONS + "GetConversationItem"
+    request = request_of(method, conversation_id=mine, id="msg_first")
+
+    assert (await refusal(rpc(core.channel, method, request, core.metadata()))).reason == "item_not_found"
+
+
+async def test_a_reference_to_an_item_of_another_s_conversation_is_one_to_nothing(
+    core: CoreUnderTest, other: CoreUnderTest
+) -> None:
+    await first_conversation(core, user_id="alice")
+    named = Item(id="msg_first", item_reference=ItemReference())
+
+    for seen, user_id in ((other, ""), (core, "bob")):
+        assert (await refusal(create(seen, named, user_id=user_id))).param == "input[0].id"
 
 
 @pytest.mark.parametrize(("method", "request_"), OF_AN_ASSISTANT, ids=name_of)
