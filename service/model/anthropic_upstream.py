@@ -31,6 +31,9 @@ Body = dict[str, Any]
 Ask = Callable[..., AbstractAsyncContextManager[Any]]
 
 log = logging.getLogger(__name__)
+# They tell of each request, and at DEBUG of all that is in it.
+for _noisy in ("anthropic", "httpx2", "httpcore2"):
+    logging.getLogger(_noisy).setLevel(logging.WARNING)
 
 API: Final = "https://api.anthropic.com"
 FIRST_BACKOFF: Final = 0.2

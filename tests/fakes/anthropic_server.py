@@ -19,12 +19,13 @@ MESSAGES = "/v1/messages"
 
 
 class AnthropicServer(ChatServer):
-    """`tokens` is what it counts in each prompt; None where it can't count. Else as ChatServer."""
+    """`tokens` is what it counts in each prompt, None where it can't; `counts` is said in its place."""
 
     def __init__(self) -> None:
         super().__init__()
         self.script: deque[Said | Failed | Raw] = deque()
         self.tokens: int | None = 42
+        self.counts: Failed | Raw | None = None
         self.refused: list[str] = []
 
     @property
@@ -39,12 +40,15 @@ class AnthropicServer(ChatServer):
         if wrong := complaint(request.headers, request.body, counting=counting):
             self.refused.append(wrong)
             return await _fail(Failed(400, "invalid_request_error", wrong), writer)
-        if counting:
+        if counting and self.counts is None:
             return await _write(writer, 200, {"input_tokens": self.tokens})
-        said = self.script.popleft() if self.script else says(_last_words(request.body))
+        said = (self.counts if counting else None) or self._next(request.body)
         if isinstance(said, Said):
             return await self._say(said, request.body, writer)
         return await (_write_raw(said, writer) if isinstance(said, Raw) else _fail(said, writer))
+
+    def _next(self, body: Json) -> Said | Failed | Raw:
+        return self.script.popleft() if self.script else says(_last_words(body))
 
     async def _say(self, said: Said, body: Json, writer: asyncio.StreamWriter) -> bool:
         if said.fault == "stall":
