@@ -46,6 +46,7 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "previous_response_not_found": 400,  # it is a field of the body that is wrong, not the address
         "previous_response_failed": 400,
         "response_not_ready": 409,
+        "events_expired": 410,
         "conversation_locked": 409,
         "unknown_call_id": 400,
         "missing_tool_output": 400,

@@ -19,7 +19,10 @@ from service.ids import new_id
 from service.journal import write_to_stderr
 from service.model.directory import open_model, problem
 from service.server import AddressError, serving, start_core
-from service.settings import Settings, SettingsError, now_ms, read_models
+from service.settings import DAY, Settings, SettingsError, now_ms, read_models
+
+FOREVER = 100_000
+"""Days: what is longer can't be reckoned with."""
 
 log = logging.getLogger("service")
 
@@ -45,7 +48,11 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     parser.add_argument("--insecure", action="store_true", help="let gRPC listen beyond this machine unencrypted")
     parser.add_argument("--grace", type=float, default=defaults.grace, help="seconds without a reader (default: 10)")
     parser.add_argument("--drain", type=float, default=defaults.drain, help="seconds to end when stopped (default: 5)")
+    parser.add_argument("--keep-days", type=float, default=30, help="how long responses are kept (default: 30)")
+    parser.add_argument("--keep-log-days", type=float, default=7, help="how long they can be replayed (default: 7)")
     given = parser.parse_args(arguments)
+    if not 0 < given.keep_days < FOREVER or not 0 <= given.keep_log_days < FOREVER:
+        parser.error("--keep-days and --keep-log-days are days, more than 0 and fewer than 100,000")
     return Settings(
         data=given.data,
         listen=tuple(given.grpc or defaults.listen),
@@ -53,6 +60,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         insecure=given.insecure,
         grace=given.grace,
         drain=given.drain,
+        retention=given.keep_days * DAY,
+        log_retention=given.keep_log_days * DAY,
     )
 
 

@@ -43,6 +43,7 @@ STATUS_OF: Final[Mapping[str, str]] = MappingProxyType(
         "model_in_use": "FAILED_PRECONDITION",
         "previous_response_failed": "FAILED_PRECONDITION",
         "response_not_ready": "FAILED_PRECONDITION",
+        "events_expired": "FAILED_PRECONDITION",
         "conversation_locked": "ABORTED",
         "unknown_call_id": "FAILED_PRECONDITION",
         "missing_tool_output": "FAILED_PRECONDITION",

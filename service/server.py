@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,11 +31,14 @@ from service.runner.history import History
 from service.runner.recover import recover
 from service.runner.references import References
 from service.runner.runner import Runner
+from service.runner.upkeep import Upkeep
+from service.seal import Seal
 from service.settings import Clock, Settings
 from service.store.administration import Administration
 from service.store.conversations import ConversationStore
 from service.store.database import Database
 from service.store.responses import ResponseStore
+from service.store.retention import Retention
 
 DATABASE = "nodexa.db"
 MASTER_KEY = "master.key"
@@ -60,12 +64,15 @@ class Core:
     server: grpc.aio.Server
     health: health.aio.HealthServicer
     addresses: Sequence[str]
+    tidying: asyncio.Task[None]
 
     async def stop(self) -> None:
         """Says that it's leaving, lets what runs come to its end, then closes everything."""
         await self.health.enter_graceful_shutdown()
         await self.runner.close()
         await self.server.stop(self.settings.drain)
+        self.tidying.cancel()
+        await asyncio.wait([self.tidying])
         await self.catalog.close()
         await self.database.close()
 
@@ -115,12 +122,12 @@ async def _start(
 ) -> Core:
     store, administration = ResponseStore(database), Administration(database)
     keyring = load_keyring(settings.data / MASTER_KEY)
-    await store.prune(clock())
+    upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention)
     await recover(store, clock=clock, new_id=new_id)
     catalog = Catalog(administration, open_model=open_model, from_file=from_file)
     kept = ConversationStore(database)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
-    runner = _runner(settings, store, catalog, conversations, clock=clock, new_id=new_id)
+    runner = _runner(settings, store, catalog, conversations, seal=Seal(keyring), clock=clock, new_id=new_id)
     authenticator = Authenticator(keyring, administration)
     keys = KeyMaker(administration, keyring, clock, new_id)
     admin = AdminServicer(
@@ -131,6 +138,7 @@ async def _start(
         problem=problem,
         clock=clock,
         new_id=new_id,
+        upkeep=upkeep,
     )
     server = _server(settings, Gate(authenticator, new_id))
     add_ResponseServiceServicer_to_server(ResponseServicer(runner), server)
@@ -139,7 +147,8 @@ async def _start(
     state = _add_health_and_reflection(server)
     addresses = _bind(server, settings.listen)
     await server.start()
-    return Core(settings, database, administration, keys, catalog, runner, server, state, addresses)
+    tidying = asyncio.create_task(upkeep.run(settings.upkeep))
+    return Core(settings, database, administration, keys, catalog, runner, server, state, addresses, tidying)
 
 
 def _runner(
@@ -148,6 +157,7 @@ def _runner(
     catalog: Catalog,
     conversations: Conversations,
     *,
+    seal: Seal,
     clock: Clock,
     new_id: NewId,
 ) -> Runner:
@@ -158,6 +168,7 @@ def _runner(
         history=history,
         conversations=conversations,
         references=conversations.references,
+        seal=seal,
         clock=clock,
         new_id=new_id,
         grace=settings.grace,

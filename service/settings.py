@@ -16,6 +16,7 @@ from nodexa.v1.admin_pb2 import Model
 Clock = Callable[[], int]
 """Milliseconds since 1970."""
 
+DAY: Final = 24 * 3600.0
 FILE_NAME: Final = "nodexa.toml"
 EMBEDDED_MODEL: Final = "smollm2-135m"
 """The name of the model that comes with Nodexa."""
@@ -30,7 +31,8 @@ class Settings:
     """Everything that the core is told from outside.
 
     `listen` are gRPC addresses, `host:port` or `unix:PATH`; `base_url` is where the bridge answers, for the quickstart
-    file. Times are in seconds; `grace` is how long a foreground response goes on without a reader.
+    file. Times are in seconds; `grace` is how long a foreground response goes on without a reader. A response is kept for
+    `retention` from its start, its log for `log_retention` from its end; what is due is deleted every `upkeep`.
     """
 
     data: Path = Path("var")
@@ -38,7 +40,9 @@ class Settings:
     base_url: str = "http://127.0.0.1:8080"
     insecure: bool = False
     grace: float = 10.0
-    retention: float = 30 * 24 * 3600.0
+    retention: float = 30 * DAY
+    log_retention: float = 7 * DAY
+    upkeep: float = 3600.0
     drain: float = 5.0
     max_message_bytes: int = 16 * 1024 * 1024
     models: Mapping[str, Model] = field(default_factory=lambda: MappingProxyType({}))

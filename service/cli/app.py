@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "organizations": "service.cli.organizations:organizations",
     "responses": "service.cli.responses:responses",
     "connect": "service.cli.connect:connect",
+    "db": "service.cli.db:db",
     "core": "service.cli.app:core",
     "bridge": "service.cli.app:bridge",
 }

@@ -50,6 +50,19 @@ def locked(directory: Path, *, say: Callable[[str], None]) -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def unused(directory: Path) -> Iterator[None]:
+    """Keeps every core out of the directory for as long as the block lasts. Raises ClickException where one is in."""
+    names = ("serve.lock", "nodexa.lock")
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            lock = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, lock)
+            if not _lock_now(lock):
+                raise click.ClickException(f"A core uses {directory}: stop it first, or name another by --data.")
+        yield
+
+
+@contextlib.contextmanager
 def inner_socket(directory: Path) -> Iterator[Path]:
     """Where bridges find the core: in the data directory, or somewhere private where that path is too long."""
     path = directory / "core.sock"

@@ -32,6 +32,7 @@ from service.cli.supervisor import BRIDGE_GRACE, CORE_GRACE, Child, GaveUpError,
 from service.cli.target import DEFAULT_DATA, QUICKSTART, read_quickstart
 from service.cli.welcome import welcome
 
+_DAYS: Final = click.FloatRange(0, 100_000, min_open=True, max_open=True)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -47,11 +48,14 @@ class Plan:
     lock: int
     bridges: int
     insecure: bool
+    keep_days: float
+    keep_log_days: float
 
     def core(self) -> Child:
         addresses = dict.fromkeys((str(self.grpc), str(self.inner)))
         arguments = ["--data", str(self.data), *(word for address in addresses for word in ("--grpc", address))]
         arguments += ["--base-url", f"http://{self.http.reachable}", *(["--insecure"] if self.insecure else [])]
+        arguments += ["--keep-days", str(self.keep_days), "--keep-log-days", str(self.keep_log_days)]
         return Child("The core", module_command("service", arguments), [self.lock], CORE_GRACE)
 
     def bridge(self, index: int) -> Child:
@@ -85,6 +89,8 @@ class _Address(click.ParamType[Any]):
 )
 @click.option("--bridge-workers", type=click.IntRange(1, 64), default=1, show_default=True, help="HTTP processes.")
 @click.option("--insecure", is_flag=True, help="Let gRPC listen beyond this machine although it is not encrypted.")
+@click.option("--keep-days", type=_DAYS, default=30, show_default=True, help="How long responses are kept.")
+@click.option("--keep-log-days", type=_DAYS, default=7, show_default=True, help="How long they can be replayed.")
 @click.option("--weights/--no-weights", "wants_weights", default=True, help="Install the embedded model when missing.")
 def serve(
     *,
@@ -93,6 +99,8 @@ def serve(
     data: Path | None,
     bridge_workers: int,
     insecure: bool,
+    keep_days: float,
+    keep_log_days: float,
     wants_weights: bool,
 ) -> None:
     """Run Nodexa here: the core, and HTTP in front of it."""
@@ -110,7 +118,18 @@ def serve(
             listener, http = listen(http)
             stack.enter_context(listener)
             inner = UnixAddress(stack.enter_context(inner_socket(directory)))
-            plan = Plan(directory, http, listener, check_free(grpc), inner, lock, bridge_workers, insecure)
+            plan = Plan(
+                directory,
+                http,
+                listener,
+                check_free(grpc),
+                inner,
+                lock,
+                bridge_workers,
+                insecure,
+                keep_days,
+                keep_log_days,
+            )
             asyncio.run(_serve(plan, wants_weights=wants_weights))
     except AddressError as error:
         raise click.ClickException(f"{error}.") from None

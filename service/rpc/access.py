@@ -26,6 +26,7 @@ SCOPES: Final[Mapping[str, frozenset[ApiKey.Scope.ValueType]]] = MappingProxyTyp
         "/nodexa.v1.ResponseService/CancelResponse": _FULL,
         "/nodexa.v1.ResponseService/DeleteResponse": _FULL,
         "/nodexa.v1.ResponseService/CountInputTokens": _FULL,
+        "/nodexa.v1.ResponseService/CompactResponse": _FULL,
         "/nodexa.v1.ConversationService/CreateConversation": _FULL,
         "/nodexa.v1.ConversationService/GetConversation": _FULL,
         "/nodexa.v1.ConversationService/UpdateConversation": _FULL,
@@ -49,6 +50,7 @@ SCOPES: Final[Mapping[str, frozenset[ApiKey.Scope.ValueType]]] = MappingProxyTyp
         "/nodexa.v1.AdminService/CreateModel": _FULL,
         "/nodexa.v1.AdminService/ListModels": _FULL,
         "/nodexa.v1.AdminService/DeleteModel": _FULL,
+        "/nodexa.v1.AdminService/Prune": _FULL,
     }
 )
 """RPC → the scopes of which a caller needs one."""
@@ -60,6 +62,7 @@ OPERATOR_ONLY: Final = frozenset(
         "/nodexa.v1.AdminService/UpdateOrganization",
         "/nodexa.v1.AdminService/CreateModel",
         "/nodexa.v1.AdminService/DeleteModel",
+        "/nodexa.v1.AdminService/Prune",
     }
 )
 """RPCs about the whole installation: a model names an address that the core will call."""

@@ -19,6 +19,7 @@ from service.rpc.caller import CALLER, Authenticator
 from service.rpc.gate import Context
 from service.rpc.pages import cut_page, page_size
 from service.runner.catalog import Catalog
+from service.runner.upkeep import Upkeep
 from service.settings import Clock
 from service.store.administration import Administration, Page
 
@@ -73,6 +74,7 @@ class AdminServicer(AdminServiceServicer):
         catalog: Catalog,
         authenticator: Authenticator,
         keys: KeyMaker,
+        upkeep: Upkeep,
         problem: Callable[[Model], str],
         clock: Clock,
         new_id: NewId,
@@ -82,6 +84,7 @@ class AdminServicer(AdminServiceServicer):
         self._authenticator = authenticator
         self._keys = keys
         self._problem = problem
+        self._upkeep = upkeep
         self._clock = clock
         self._new_id = new_id
 
@@ -212,6 +215,10 @@ class AdminServicer(AdminServiceServicer):
         if assistant is None:
             raise _unknown("assistant", assistant_id)
         return assistant
+
+    async def Prune(self, request: pb.PruneRequest, context: Context) -> pb.PruneResponse:
+        pruned = await self._upkeep.prune()
+        return pb.PruneResponse(responses=pruned.responses, logs=pruned.logs)
 
     async def _key(self, key_id: str) -> ApiKey:
         key = await self._store.key(CALLER.get().org_id, key_id)

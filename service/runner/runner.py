@@ -10,7 +10,12 @@ from typing import Final
 from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.item_pb2 import Item, ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
-from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
+from nodexa.v1.response_service_pb2 import (
+    CompactedConversation,
+    CompactResponseRequest,
+    CountInputTokensRequest,
+    CreateResponseRequest,
+)
 
 from service.errors import NodexaError
 from service.runner.admission import Admission
@@ -52,7 +57,7 @@ class Runner:
     ) -> AsyncGenerator[bytes, None]:
         """Serialized EventBatches of the events after number `after`, to the terminal one; the first has the settings.
 
-        Raises NodexaError `response_not_found`.
+        Raises NodexaError `response_not_found`, `events_expired`.
         """
         run = self._running(response_id, caller)
         if run is not None and caller.may_resume(run.row.key_id):
@@ -64,6 +69,8 @@ class Runner:
         if not caller.may_resume(stored.row.key_id):
             raise _not_found(response_id)
         segments = await self._store.segments(caller.org_id, response_id, after)
+        if not segments and await self._store.log_dropped(caller.org_id, response_id):
+            raise _expired(response_id)
         prefix = EventBatch(settings=stored.settings).SerializeToString()
         for message in messages(segments, after):
             yield prefix + message
@@ -145,6 +152,15 @@ class Runner:
             )
         return tokens
 
+    async def compact(self, request: CompactResponseRequest, caller: Caller) -> CompactedConversation:
+        """The conversation of a request, made short by the assistant's model; nothing of it is kept here.
+
+        Raises NodexaError for every refusal, and what the model raises.
+        """
+        if self._draining:
+            raise NodexaError("server_draining", "The server is being stopped; try again.", retry_after=1)
+        return await self._admission.compact(request, caller)
+
     async def close(self) -> None:
         """Takes nothing new, gives what runs its time to end, and then ends it as interrupted."""
         self._draining = True
@@ -196,6 +212,14 @@ def _with_settings(response: Response, settings: ResponseSettings) -> Response:
     whole.CopyFrom(response)
     whole.settings.CopyFrom(settings)
     return whole
+
+
+def _expired(response_id: str) -> NodexaError:
+    return NodexaError(
+        "events_expired",
+        f"The events of {response_id!r} are not kept any more; the response itself is: get it without stream.",
+        param="id",
+    )
 
 
 def _not_found(response_id: str) -> NodexaError:

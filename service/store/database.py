@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
-from service.store.migrations import migrations
+from service.store.migrations import migrations, newer_steps
 
 T = TypeVar("T")
 Job = Callable[[Tables], T]
@@ -213,6 +213,10 @@ def _migrate(path: Path) -> None:
     try:
         path.chmod(0o600)
         tables = Tables(conn, execute_plugins=False)
+        if newer := newer_steps(tables):
+            raise BrokenDatabaseError(
+                f"{path} was used by a newer Nodexa ({newer[0]}). Run that one, or restore a backup from before it."
+            )
         migrations.apply(tables)
     finally:
         conn.close()

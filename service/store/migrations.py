@@ -119,3 +119,16 @@ def conversations(db: Tables) -> None:
     db.execute("""
         create trigger responses_conversation_frozen before update of conversation_id on responses
         begin select raise(abort, 'immutable column'); end""")
+
+
+@migrations(name="0006_log_retention")
+def log_retention(db: Tables) -> None:
+    """Logs are deleted before their responses are."""
+    db.execute("alter table responses add column log_dropped integer not null default 0")
+    db.execute("create index responses_logged on responses(finished_at) where log_dropped = 0")
+
+
+def newer_steps(db: Tables) -> list[str]:
+    """The steps that were taken with this database and that this version doesn't know."""
+    known = {step.name for step in migrations.pending(Tables(memory=True))}
+    return sorted({step.name for step in migrations.applied(db)} - known)

@@ -252,13 +252,14 @@ class ResponseStore:
 
         return await self._database.read(job)
 
-    async def prune(self, now: int) -> int:
-        """Deletes what was kept long enough; how many responses that were."""
+    async def log_dropped(self, org_id: str, response_id: str) -> bool:
+        """Whether the response outlived its log."""
 
-        def job(db: Tables) -> int:
-            return db.conn.execute("delete from responses where expires_at <= ?", (now,)).rowcount
+        def job(db: Tables) -> bool:
+            query = "select log_dropped from responses where org_id = ? and id = ?"
+            return bool((db.conn.execute(query, (org_id, response_id)).fetchone() or (0,))[0])
 
-        return await self._database.write(job)
+        return await self._database.read(job)
 
 
 def _insert_segment(db: Tables, response_id: str, segment: Segment) -> None:

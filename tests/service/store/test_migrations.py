@@ -10,7 +10,7 @@ import pytest
 from nodexa.v1.item_pb2 import ItemList
 from sqlite_utils import Database as Tables
 
-from service.store.database import Database
+from service.store.database import BrokenDatabaseError, Database
 from service.store.migrations import migrations
 from service.store.responses import ResponseRow, ResponseStore, Segment
 
@@ -135,18 +135,16 @@ async def test_what_is_final_stays_as_it_is(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_what_was_kept_long_enough_goes_with_all_that_hangs_on_it(tmp_path: Path) -> None:
-    database, store = await opened(tmp_path / "test.db")
-    await store.create(ROW, b"s", b"", FIRST)
-    await store.finish(ROW.id, SECOND, status="completed", result=b"", finished_at=1, item_ids=["msg_1", "msg_2"])
-
-    assert await store.prune(ROW.expires_at - 1) == 0
-    assert await store.prune(ROW.expires_at) == 1
-
-    tables = ("responses", "response_requests", "response_results", "response_segments", "response_items")
-    for table in tables:
-        assert await database.read(lambda db, table=table: db.table(table).count) == 0  # type: ignore[misc]
+async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    database, _ = await opened(path)
+    await database.write(
+        lambda db: db.execute("insert into _sqlite_migrations values(99, 'nodexa', '0099_from_the_future', '')")
+    )
     await database.close()
+
+    with pytest.raises(BrokenDatabaseError, match=r"newer Nodexa \(0099_from_the_future\)"):
+        await Database.open(path)
 
 
 async def test_the_log_is_read_from_the_segment_that_holds_the_next_event(tmp_path: Path) -> None:
