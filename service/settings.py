@@ -31,8 +31,8 @@ class Settings:
     """Everything that the core is told from outside.
 
     `listen` are gRPC addresses, `host:port` or `unix:PATH`; `base_url` is where the bridge answers, for the quickstart
-    file. Times are in seconds; `grace` is how long a foreground response goes on without a reader. A response is kept for
-    `retention` from its start, its log for `log_retention` from its end; what is due is deleted every `upkeep`.
+    file. Times are in seconds; `grace` is how long a foreground response goes on without a reader. A response is kept
+    for `retention` from its start, its log for `log_retention` from its end; what is due is deleted every `upkeep`.
     """
 
     data: Path = Path("var")
