@@ -22,26 +22,24 @@ _MODE_WORDS: Final = {ToolChoice.MODE_UNSPECIFIED: "auto"} | {number: word for w
 
 
 def parse_choice(value: object, ignored: list[str]) -> ToolChoice:
-    """`tool_choice`. Raises errors.RequestError: invalid_request, unsupported_parameter."""
+    """`tool_choice`. Raises errors.RequestError(invalid_request)."""
     if isinstance(value, str):
         if value not in MODES:
             raise _wrong("tool_choice", "must be auto, none, required or an object: {type: function, name: …}")
         return ToolChoice(mode=MODES[value])
-    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str) or not value["type"]:
         raise _wrong("tool_choice", "must be a word or an object with a type")
     parse = PARSERS.get(value["type"])
     if parse is None:
-        raise shape.wrong(
-            "tool_choice",
-            "names a tool that is not run here; supported are function, custom and allowed_tools",
-            code="unsupported_parameter",
-        )
+        return ToolChoice(opaque=Opaque(type=value["type"], json=json.dump(value).decode()))
     return parse(value, ignored)
 
 
 def render_choice(choice: ToolChoice) -> str | dict[str, Any]:
     """The choice as on the wire."""
     kind = choice.WhichOneof("kind")
+    if kind == "opaque":
+        return content.render_opaque(choice.opaque)
     if kind in ("function", "custom"):
         return _render_named(choice, kind)
     if kind == "allowed_tools":
@@ -109,4 +107,4 @@ def _wrong(path: str, complaint: str) -> Exception:
 PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], list[str]], ToolChoice]]] = MappingProxyType(
     {"function": _function, "custom": _custom, "allowed_tools": _allowed_tools}
 )
-"""How each kind of choice is read."""
+"""How each kind of choice is read; any other type word makes it opaque."""

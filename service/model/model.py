@@ -76,6 +76,13 @@ class RefusalDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageEnd:
+    """The message is whole, and more text is another one; `phase` is its label where the model gives it one."""
+
+    phase: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCallDelta:
     """More of a function call.
 
@@ -102,7 +109,8 @@ class OutputItem:
     """An item that goes out as it is, under an id of the platform's: a hosted tool's call, a compaction.
 
     `index` tells them apart. The first of an index carries the `item` as it begins, the one with `done` as it is when
-    it's whole; one that is whole at once says both. `phase` is a step on its way, as in `response.<type>.<phase>`.
+    it's whole; one that is whole at once says both. Of an id in it only the prefix is kept. `phase` is a step on its
+    way, as in `response.<type>.<phase>`.
     """
 
     index: int
@@ -142,6 +150,7 @@ Chunk = (
     | SummaryDelta
     | ReasoningEnd
     | RefusalDelta
+    | MessageEnd
     | ToolCallDelta
     | Annotation
     | OutputItem

@@ -16,6 +16,7 @@ from service.model.chat_answer import token_logprobs
 from service.model.model import (
     Annotation,
     Chunk,
+    MessageEnd,
     OutputItem,
     ReasoningDelta,
     ReasoningEnd,
@@ -121,6 +122,7 @@ class Items:
         chunks.append(ToolCallDelta(index, arguments=_escaped(event["delta"])))
 
     def _end_message(self, index: int, item: Json, chunks: list[Chunk]) -> None:
+        phase = _text(item.get("phase") or "")
         text, refusal = self._first(index, "text"), self._first(index, "refusal")
         annotations = self._first(index, "annotations")
         for part in item["content"]:
@@ -131,14 +133,15 @@ class Items:
                     chunks.extend(Annotation(_json(each)) for each in part.get("annotations") or ())
             elif part["type"] == "refusal" and refusal:
                 chunks.append(RefusalDelta(_text(part["refusal"])))
+        chunks.append(MessageEnd(phase))
 
     def _end_reasoning(self, index: int, item: Json, chunks: list[Chunk]) -> None:
         content, summary = item.get("content") or (), item.get("summary") or ()
         encrypted = _text(item.get("encrypted_content") or "")
-        if self._first(index, "summary"):
-            chunks.extend(SummaryDelta(_text(each["text"]), part=part) for part, each in enumerate(summary))
         if self._first(index, "content"):
             chunks.extend(ReasoningDelta(_text(each["text"])) for each in content)
+        if self._first(index, "summary"):
+            chunks.extend(SummaryDelta(_text(each["text"]), part=part) for part, each in enumerate(summary))
         kept = keep(Kept(_text(item.get("id") or ""), encrypted), server=self._server) if encrypted or content else ""
         chunks.append(ReasoningEnd(kept))
 
@@ -160,7 +163,7 @@ class Items:
 
 
 def _opaque(kind: str, item: Json) -> Item:
-    return Item(opaque=Opaque(type=kind, json=_json(item)))
+    return Item(id=str(item.get("id") or ""), opaque=Opaque(type=kind, json=_json(item)))
 
 
 def _json(value: object) -> str:

@@ -105,8 +105,15 @@ def _said(part: ContentPart) -> Any:
 
 
 def _output_text(said: OutputText) -> Json:
-    annotations = [orjson.Fragment(annotation) for annotation in said.annotations_json]
+    annotations = [orjson.Fragment(text) for text in said.annotations_json if _is_object(text)]
     return {"type": "output_text", "text": said.text, "annotations": annotations}
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(orjson.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def _text(text: str) -> Json:

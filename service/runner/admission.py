@@ -27,6 +27,7 @@ from service.runner.references import References
 from service.runner.run import Run
 from service.runner.settings_check import check_settings
 from service.runner.settings_merge import effective_settings, system_prompt, unused_settings
+from service.runner.tool_check import check_hosted
 from service.runner.turn import Turn
 from service.settings import Clock
 from service.store.conversations import Seen
@@ -179,3 +180,5 @@ def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings
             f"The model {assistant.model!r} can't call functions: send tools: [], or use another assistant.",
             param="tools",
         )
+    if not model.abilities.hosted:
+        check_hosted(settings, model=assistant.model)

@@ -17,6 +17,7 @@ from service.ids import NewId
 from service.model.model import (
     Annotation,
     Chunk,
+    MessageEnd,
     OutputItem,
     ReasoningDelta,
     ReasoningEnd,
@@ -68,6 +69,7 @@ class Emitter:
         self._ways: Mapping[type, Callable[[Any], None]] = {
             TextDelta: self._writing.text,
             RefusalDelta: self._writing.refusal,
+            MessageEnd: self._writing.end_message,
             ReasoningDelta: self._writing.reasoning,
             SummaryDelta: self._writing.summary,
             ReasoningEnd: self._writing.end_reasoning,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Final
 
 from nodexa.v1.item_pb2 import Item
@@ -12,6 +13,7 @@ from service.runner.tale import Tale
 
 PREFIXES: Final = {"opaque": "item", "compaction": "cmp"}
 """The kinds that can be passed on, and how their ids begin."""
+_PREFIX: Final = re.compile(r"([a-z]{1,16})_")
 _UNDER_WAY: Final = frozenset({"in_progress", "searching", "interpreting", "generating", "calling"})
 _NEVER_INCOMPLETE: Final = frozenset({"web_search_call", "image_generation_call"})
 """Types of items that know no status `incomplete`; `failed` is what they have."""
@@ -62,7 +64,9 @@ class Passing:
             raise ValueError(f"a {kind} is told piece by piece, not passed on")
         item = Item()
         item.CopyFrom(given)
-        item.id = self._tale.new_id(PREFIXES[kind])
+        # Model servers refuse an item in their input whose id begins in another way than they would begin it.
+        found = _PREFIX.match(given.id)
+        item.id = self._tale.new_id(found[1] if found else PREFIXES[kind])
         return self._tale.begin(item)
 
 

@@ -56,11 +56,12 @@ def system_prompt(assistant: Assistant, asked: ResponseSettings) -> str:
 def unused_settings(settings: ResponseSettings, abilities: Abilities) -> Iterator[str]:
     """The paths of what was set and has no effect."""
     yield from (path for path in sorted(PASSED_ON - abilities.heeds) if _is_set(settings, path))
-    if not abilities.hosted:
-        yield from _unused_tools(settings.tools.tools, "tools")
-        for index, allowed in enumerate(settings.tool_choice.allowed_tools.tools):
-            if allowed.HasField("opaque"):
-                yield f"tool_choice.tools[{index}]"
+    if abilities.hosted:
+        return
+    yield from _unused_tools(settings.tools.tools, "tools")
+    for index, allowed in enumerate(settings.tool_choice.allowed_tools.tools):
+        if allowed.HasField("opaque"):
+            yield f"tool_choice.tools[{index}]"
     for index, word in enumerate(settings.include):
         if word not in INCLUDED:
             yield f"include[{index}]"

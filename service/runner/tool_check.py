@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from nodexa.v1.item_pb2 import Opaque
 from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.tool_pb2 import AllowedTool, NamespaceTool, Tool, ToolChoice
 
@@ -48,8 +50,27 @@ def check_choice(settings: ResponseSettings) -> None:
             raise _unknown(named.name, "tool_choice")
     if kind == "allowed_tools":
         _check_allowed(settings, known)
-    elif choice.mode == ToolChoice.MODE_REQUIRED and not known:
-        raise _invalid("tool_choice is required, and there is no function to call.", "tool_choice")
+    elif kind == "opaque":
+        _check_opaque(choice.opaque, "tool_choice")
+    elif choice.mode == ToolChoice.MODE_REQUIRED and not (known or _has_hosted(settings)):
+        raise _nothing_to_call()
+
+
+def check_hosted(settings: ResponseSettings, *, model: str) -> None:
+    """Raises NodexaError for a choice that only a model could follow whose server runs tools; `model` is none."""
+    choice = settings.tool_choice
+    if choice.HasField("opaque"):
+        raise NodexaError(
+            "tool_not_supported_for_model",
+            f"The model {model!r} has no tool of type {choice.opaque.type[:64]!r} that could be called: name a "
+            "function in tool_choice, or use another assistant.",
+            param="tool_choice",
+        )
+    if choice.HasField("allowed_tools") and choice.allowed_tools.mode == ToolChoice.MODE_REQUIRED:
+        if not offers(settings):
+            raise _nothing_allowed()
+    elif choice.mode == ToolChoice.MODE_REQUIRED and not offers(settings):
+        raise _nothing_to_call()
 
 
 def _each(tools: Sequence[Tool]) -> Iterator[tuple[str, Tool, NamespaceTool | None]]:
@@ -65,6 +86,8 @@ def _check_tool(tool: Tool, path: str) -> None:
     kind = tool.WhichOneof("kind")
     if kind is None:
         raise _invalid("A tool needs a kind.", path)
+    if kind == "opaque":
+        _check_opaque(tool.opaque, path)
     if kind in _NAMED and not NAME.fullmatch(getattr(tool, kind).name):
         raise NodexaError(
             "invalid_tool_name", "A tool's name has 1 to 64 characters of a-z A-Z 0-9 _ -.", param=f"{path}.name"
@@ -84,10 +107,27 @@ def _check_allowed(settings: ResponseSettings, known: set[tuple[bool, str, str]]
     if not allowed.tools:
         raise _invalid("allowed_tools names at least one tool; for none, tool_choice is none.", "tool_choice.tools")
     for index, tool in enumerate(allowed.tools):
+        if tool.HasField("opaque"):
+            _check_opaque(tool.opaque, f"tool_choice.tools[{index}]")
         if not _is_among(tool, known):
             raise _unknown(_name(tool), f"tool_choice.tools[{index}]")
-    if allowed.mode == ToolChoice.MODE_REQUIRED and not offers(settings):
-        raise _invalid("tool_choice requires a call, and allows no tool that can be called.", "tool_choice.tools")
+    hosted = any(tool.HasField("opaque") for tool in allowed.tools)
+    if allowed.mode == ToolChoice.MODE_REQUIRED and not (hosted or offers(settings)):
+        raise _nothing_allowed()
+
+
+def _check_opaque(opaque: Opaque, path: str) -> None:
+    """It is handed on as it came, so it must be what it says."""
+    try:
+        value = json.loads(opaque.json)
+    except (ValueError, RecursionError):
+        value = None
+    if not opaque.type or not isinstance(value, dict) or value.get("type") != opaque.type:
+        raise _invalid("A tool of another kind is a JSON object with its type word.", path)
+
+
+def _has_hosted(settings: ResponseSettings) -> bool:
+    return any(tool.HasField("opaque") for tool in settings.tools.tools)
 
 
 def _is_among(tool: AllowedTool, known: set[tuple[bool, str, str]]) -> bool:
@@ -106,6 +146,14 @@ def _name(tool: AllowedTool) -> str:
 
 def _unknown(name: str, path: str) -> NodexaError:
     return _invalid(f"tool_choice names {name!r}, which is not among the tools.", path)
+
+
+def _nothing_to_call() -> NodexaError:
+    return _invalid("tool_choice is required, and there is no function to call.", "tool_choice")
+
+
+def _nothing_allowed() -> NodexaError:
+    return _invalid("tool_choice requires a call, and allows no tool that can be called.", "tool_choice.tools")
 
 
 def _invalid(message: str, param: str) -> NodexaError:

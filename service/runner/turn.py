@@ -84,6 +84,10 @@ class Turn:
                 setattr(total, descriptor.name, getattr(total, descriptor.name) + getattr(usage, descriptor.name))
         return total if self._usages else None
 
+    def add_usage(self, usage: Usage | None) -> None:
+        """Counts in what was spent for this turn elsewhere; None where nobody counted."""
+        self._usages.append(usage)
+
     async def _attempt(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
         self.reason = None
         self._hidden.clear()
@@ -157,6 +161,9 @@ class Turn:
         choice = self.prompt.settings.tool_choice
         wanted = wanted_name(choice)
         if self.reason is not FinishReason.STOP or not (wanted or mode_of(choice) == ToolChoice.MODE_REQUIRED):
+            return
+        # Where the server runs tools too, the call may have been one of those, and it saw to it.
+        if self.model.abilities.hosted and not wanted:
             return
         if not self.calls or (wanted and any(call.name != wanted for call in self.calls.values())):
             raise _invalid_call(f"tool_choice asked for {wanted or 'a function call'}, and the model did otherwise")

@@ -7,7 +7,15 @@ from typing import Final
 
 from nodexa.v1.item_pb2 import Item, Message, Reasoning, TokenLogprob
 
-from service.model.model import Annotation, ReasoningDelta, ReasoningEnd, RefusalDelta, SummaryDelta, TextDelta
+from service.model.model import (
+    Annotation,
+    MessageEnd,
+    ReasoningDelta,
+    ReasoningEnd,
+    RefusalDelta,
+    SummaryDelta,
+    TextDelta,
+)
 from service.runner.parts import TEXT_KINDS, part_of, parts_of, text_of
 from service.runner.tale import Tale
 
@@ -62,6 +70,14 @@ class Writing:
             self._begin("reasoning_text")
         if chunk.encrypted_content:
             self._item().reasoning.encrypted_content = chunk.encrypted_content
+        self.close()
+
+    def end_message(self, chunk: MessageEnd) -> None:
+        """The message is over; where none is open there was nothing in it."""
+        if self._index == _NOWHERE or self._is_thinking():
+            return
+        if chunk.phase:
+            self._item().message.phase = chunk.phase
         self.close()
 
     def annotate(self, chunk: Annotation) -> None:

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from tests.fakes.chat_frames import error_body, frames, whole
 from tests.fakes.chat_words import Json, Reply, reply_to
@@ -66,7 +66,7 @@ class ChatServer:
         """The base URL, `/v1` included."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/v1"
 
-    async def __aenter__(self) -> ChatServer:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self

@@ -36,8 +36,11 @@ def whole(events: Sequence[Json]) -> Json:
     return response
 
 
-def message(*pieces: str, logprobs: Sequence[Json] = (), annotations: Sequence[Json] = ()) -> list[Json]:
+def message(
+    *pieces: str, logprobs: Sequence[Json] = (), annotations: Sequence[Json] = (), phase: str = ""
+) -> list[Json]:
     """A message that comes in `pieces`; the first of them has the `logprobs`."""
+    label = {"phase": phase} if phase else {}
     part = {"type": "output_text", "text": "".join(pieces), "annotations": list(annotations)}
     return [
         _added("message", "msg_up", role="assistant", content=[]),
@@ -45,7 +48,7 @@ def message(*pieces: str, logprobs: Sequence[Json] = (), annotations: Sequence[J
         *(_delta("output_text", piece, logprobs=[] if place else list(logprobs)) for place, piece in enumerate(pieces)),
         *({"type": "response.output_text.annotation.added", "annotation": each} for each in annotations),
         {"type": "response.output_text.done", "text": part["text"]},
-        _done("message", "msg_up", role="assistant", content=[{**part, "logprobs": list(logprobs)}]),
+        _done("message", "msg_up", role="assistant", content=[{**part, "logprobs": list(logprobs)}], **label),
     ]
 
 

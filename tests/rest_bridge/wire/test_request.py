@@ -14,6 +14,7 @@ from nodexa.v1.tool_pb2 import ToolChoice
 from openai.resources.responses import Responses
 
 from rest_bridge.errors import RequestError
+from rest_bridge.wire.choice import render_choice
 from rest_bridge.wire.item import render_items
 from rest_bridge.wire.request import FIELDS, Reading, Treatment, parse_create
 from rest_bridge.wire.response import render_settings
@@ -113,6 +114,15 @@ def test_a_choice_of_tools_is_a_word(word: str, mode: ToolChoice.Mode.ValueType)
     assert read(tool_choice=word).request.settings.tool_choice.mode == mode
 
 
+def test_a_choice_of_a_tool_that_only_model_servers_run_is_kept_as_it_came() -> None:
+    named = {"type": "mcp", "server_label": "s", "name": "look"}
+
+    choice = read(tool_choice=named).request.settings.tool_choice
+
+    assert choice.opaque.type == "mcp"
+    assert render_choice(choice) == named
+
+
 @pytest.mark.parametrize(
     ("more", "path"),
     [
@@ -181,7 +191,7 @@ def test_what_was_ignored_before_the_body_is_listed_too() -> None:
         ({"tool_choice": "maybe"}, "invalid_request", "tool_choice"),
         ({"tool_choice": 5}, "invalid_request", "tool_choice"),
         ({"tool_choice": {"type": "function"}}, "invalid_request", "tool_choice.name"),
-        ({"tool_choice": {"type": "mcp", "server_label": "s"}}, "unsupported_parameter", "tool_choice"),
+        ({"tool_choice": {"type": ""}}, "invalid_request", "tool_choice"),
         ({"tool_choice": {"type": "custom"}}, "invalid_request", "tool_choice.name"),
         ({"tool_choice": {"type": "custom", "name": "f", "namespace": 1}}, "invalid_request", "tool_choice.namespace"),
         ({"tool_choice": {"type": "allowed_tools", "tools": []}}, "invalid_request", "tool_choice.mode"),
@@ -203,7 +213,7 @@ def test_what_was_ignored_before_the_body_is_listed_too() -> None:
         ({"text": {"format": {"type": "json_schema", "schema": {}}}}, "invalid_request", "text.format.name"),
         ({"text": {"format": {"type": "json_schema", "name": "n"}}}, "invalid_request", "text.format.schema"),
         ({"reasoning": {"effort": 5}}, "invalid_request", "reasoning.effort"),
-        ({"conversation": "conv_1"}, "unsupported_parameter", "conversation"),
+        ({"prompt": {"id": "pmpt_1"}}, "unsupported_parameter", "prompt"),
         ({"prompt": {"id": "p"}}, "unsupported_parameter", "prompt"),
     ],
 )

@@ -14,6 +14,7 @@ from service.model.model import (
     Chunk,
     Finish,
     FinishReason,
+    MessageEnd,
     OutputItem,
     ReasoningDelta,
     ReasoningEnd,
@@ -41,6 +42,7 @@ from tests.fakes.responses_events import (
 SERVER = "http://up/v1"
 USAGE = TokenUsage(11, 7, cached_tokens=4, reasoning_tokens=3, cache_write_tokens=2)
 STOP = [USAGE, Finish(FinishReason.STOP)]
+END = MessageEnd()
 
 
 def frames(events: list[Json]) -> bytes:
@@ -77,7 +79,7 @@ EVERYTHING = answer(
 
 
 def test_text_comes_as_it_is_written() -> None:
-    assert streamed(answer(message("Hel", "lo"))) == [TextDelta("Hel"), TextDelta("lo"), *STOP]
+    assert streamed(answer(message("Hel", "lo"))) == [TextDelta("Hel"), TextDelta("lo"), END, *STOP]
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 64, 1000])
@@ -107,6 +109,12 @@ def test_calls_keep_their_ids_and_a_custom_tool_s_text_is_the_one_argument(read:
     assert begun == {4: ("weather", "call_1"), 5: ("shell", "call_2")}
     assert json.loads(said[4]) == {"city": "Paris"}
     assert json.loads(said[5]) == {"input": 'echo "hi"\n\tü😀\\'}
+
+
+def test_two_messages_stay_two_and_keep_their_labels() -> None:
+    events = answer(message("Let me see.", phase="commentary"), message("Yes.", phase="final_answer"))
+    expected = [TextDelta("Let me see."), MessageEnd("commentary"), TextDelta("Yes."), MessageEnd("final_answer")]
+    assert streamed(events) == read_whole(whole(events)) == [*expected, *STOP]
 
 
 def test_a_call_from_a_namespace_has_the_name_that_the_runner_knows() -> None:
@@ -164,7 +172,7 @@ def test_log_probabilities_stay_with_their_text() -> None:
 def test_unknown_events_are_skipped() -> None:
     events = answer(message("Hi"))
     events[2:2] = [{"type": "response.sparkle.delta", "output_index": 0, "delta": "?"}, {"type": 3}, {"kind": "none"}]
-    assert streamed(events) == [TextDelta("Hi"), *STOP]
+    assert streamed(events) == [TextDelta("Hi"), END, *STOP]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +190,7 @@ def test_a_response_that_waits_for_function_results_is_done() -> None:
 
 @pytest.mark.parametrize("usage", [None, {}, {"input_tokens": 3}, {"input_tokens": -1, "output_tokens": 2}, "many"])
 def test_usage_that_is_not_complete_is_none(usage: object) -> None:
-    assert streamed(answer(message("Hi"), usage=usage)) == [TextDelta("Hi"), Finish(FinishReason.STOP)]
+    assert streamed(answer(message("Hi"), usage=usage)) == [TextDelta("Hi"), END, Finish(FinishReason.STOP)]
 
 
 @pytest.mark.parametrize(
@@ -202,16 +210,16 @@ def test_a_failed_response_has_its_code_and_none_of_the_server_s_words(code: str
     events = failed(code)
     told = {"type": "error", "code": code, "message": "upstream-secret", "param": None}
     nested = {"type": "error", "error": {"code": code, "message": "upstream-secret"}}
-    for read in (
-        lambda: streamed(events),
-        lambda: read_whole(whole(events)),
-        lambda: streamed([told]),
-        lambda: streamed([nested]),
-    ):
+    found = []
+    for said in (events, [told], [nested]):
         with pytest.raises(NodexaError) as caught:
-            read()
-        assert caught.value.code == ours
-        assert "secret" not in caught.value.message
+            streamed(said)
+        found.append(caught.value)
+    with pytest.raises(NodexaError) as caught:
+        read_whole(whole(events))
+    found.append(caught.value)
+    assert {error.code for error in found} == {ours}
+    assert not any("secret" in error.message for error in found)
 
 
 @pytest.mark.parametrize(("words", "seconds"), [("try again in 1.5s.", 1.5), ("Try again in 20ms", 0.02), ("", None)])

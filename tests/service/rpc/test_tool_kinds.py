@@ -21,6 +21,8 @@ from tests.service.runner.ladder import climb, kinds
 LOOK: dict[str, Any] = {"function": {"name": "look"}}
 SHELL: dict[str, Any] = {"custom": {"name": "shell"}}
 EYES: dict[str, Any] = {"namespace": {"name": "eyes", "tools": [LOOK, SHELL]}}
+HOSTED: dict[str, Any] = {"opaque": {"type": "mcp", "json": '{"type":"mcp"}'}}
+NO_TOOL = "invalid_request tools[0]"
 LINES = "ls\n\n"
 
 
@@ -192,6 +194,24 @@ REFUSED: dict[str, tuple[ResponseSettings, str]] = {
     "a call that must be, of nothing": (
         settings_of(LOOK, choice=allowed({"opaque": {"type": "mcp", "json": '{"type":"mcp"}'}}, mode="MODE_REQUIRED")),
         "invalid_request tool_choice.tools",
+    ),
+    "a call that must be, of what nobody runs": (
+        settings_of(HOSTED, choice={"mode": "MODE_REQUIRED"}),
+        "invalid_request tool_choice",
+    ),
+    "a call that nobody can make": (
+        settings_of(LOOK, HOSTED, choice=HOSTED),
+        "tool_not_supported_for_model tool_choice",
+    ),
+    "a tool that is no JSON": (settings_of({"opaque": {"type": "mcp", "json": '{"type":"mcp"},{}'}}), NO_TOOL),
+    "a tool of another type": (settings_of({"opaque": {"type": "mcp", "json": '{"type":"web"}'}}), NO_TOOL),
+    "a choice that is no JSON": (
+        settings_of(HOSTED, choice={"opaque": {"type": "mcp", "json": "mcp"}}),
+        "invalid_request tool_choice",
+    ),
+    "an allowed tool that is no JSON": (
+        settings_of(HOSTED, choice=allowed({"opaque": {"type": "mcp", "json": "mcp"}})),
+        "invalid_request tool_choice.tools[0]",
     ),
 }
 
