@@ -12,12 +12,14 @@ from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from nodexa.v1.admin_service_pb2_grpc import AdminServiceStub
+from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceStub
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
 
 from rest_bridge.errors import RequestError
 
 if TYPE_CHECKING:
     from nodexa.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
+    from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceAsyncStub
     from nodexa.v1.response_service_pb2_grpc import ResponseServiceAsyncStub
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
@@ -63,6 +65,7 @@ class Core:
     """The core as the bridge sees it. Must be made inside a running event loop; connects without being waited for."""
 
     responses: ResponseServiceAsyncStub
+    conversations: ConversationServiceAsyncStub
     admin: AdminServiceAsyncStub
 
     def __init__(self, address: str) -> None:
@@ -70,6 +73,7 @@ class Core:
         self._channel = grpc.aio.insecure_channel(address, options=OPTIONS)
         self._readiness: asyncio.Task[None] | None = None
         self.responses = ResponseServiceStub(self._channel)
+        self.conversations = ConversationServiceStub(self._channel)
         self.admin = AdminServiceStub(self._channel)
         self._check: grpc.aio.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse] = (
             self._channel.unary_unary(

@@ -19,10 +19,11 @@ _CONTINUABLE: Final = frozenset(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Latest:
-    """What a response was asked and said, behind the stored response `previous_response_id` if that isn't empty."""
+    """What a response was asked and said, behind the stored response or the conversation, if one isn't empty."""
 
     response_id: str
     previous_response_id: str
+    conversation_id: str
     items: Sequence[Item]
 
 
@@ -32,6 +33,7 @@ def put_before(latest: Latest, request: CreateResponseRequest) -> None:
     del request.input[:]
     request.input.extend(items)
     request.previous_response_id = latest.previous_response_id
+    request.conversation_id = request.conversation_id or latest.conversation_id
 
 
 def remembered(request: CreateResponseRequest, final: Response, *, max_bytes: int) -> Latest | None:
@@ -46,7 +48,7 @@ def remembered(request: CreateResponseRequest, final: Response, *, max_bytes: in
     items = [*request.input, *said]
     if sum(item.ByteSize() for item in items) > max_bytes:
         return None
-    return Latest(final.id, request.previous_response_id, items)
+    return Latest(final.id, request.previous_response_id, request.conversation_id, items)
 
 
 def warm_up(request: CreateResponseRequest, *, response_id: str, now: Timestamp) -> EventBatch:
@@ -55,6 +57,7 @@ def warm_up(request: CreateResponseRequest, *, response_id: str, now: Timestamp)
         id=response_id,
         assistant_id=request.assistant_id,
         previous_response_id=request.previous_response_id,
+        conversation_id=request.conversation_id,
         status=Response.STATUS_IN_PROGRESS,
         create_time=now,
     )

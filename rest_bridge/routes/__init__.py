@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from rest_bridge.errors import RequestError
-from rest_bridge.routes import health, input_tokens, models, responses, socket
+from rest_bridge.routes import conversations, health, input_tokens, models, responses, socket
 from rest_bridge.routes.call import SCOPE_KEY, Answer, Call, Endpoint, send_answer
 
 ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
@@ -22,6 +22,17 @@ ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
         "/v1/responses/{id}": {"GET": responses.retrieve, "DELETE": responses.delete},
         "/v1/responses/{id}/cancel": {"POST": responses.cancel},
         "/v1/responses/{id}/input_items": {"GET": responses.input_items},
+        "/v1/conversations": {"POST": conversations.create},
+        "/v1/conversations/{id}": {
+            "GET": conversations.retrieve,
+            "POST": conversations.update,
+            "DELETE": conversations.delete,
+        },
+        "/v1/conversations/{id}/items": {"POST": conversations.create_items, "GET": conversations.list_items},
+        "/v1/conversations/{id}/items/{item_id}": {
+            "GET": conversations.retrieve_item,
+            "DELETE": conversations.delete_item,
+        },
         "/v1/models": {"GET": models.list_models},
         "/v1/models/{id}": {"GET": models.retrieve_model},
         "/healthz": {"GET": health.alive},
@@ -67,8 +78,11 @@ class _Methods:
                 headers=(self._allow,),
             )
         call: Call = scope[SCOPE_KEY]
+        named = scope["path_params"]
         return await endpoint(
-            dataclasses.replace(call, target=scope["path_params"].get("id", ""), receive=receive, send=send)
+            dataclasses.replace(
+                call, target=named.get("id", ""), part=named.get("item_id", ""), receive=receive, send=send
+            )
         )
 
 

@@ -57,7 +57,10 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request on its way to an endpoint. `target` is the id in the path, empty where there is none."""
+    """One HTTP request on its way to an endpoint.
+
+    `target` is the id in the path, and `part` the id of what is in it; empty where there is none.
+    """
 
     bridge: Bridge
     target: str
@@ -67,6 +70,7 @@ class Call:
     request_id: str
     receive: Receive
     send: Send
+    part: str = ""
 
     def metadata(self) -> Metadata:
         """What goes beside a gRPC request. Raises RequestError where the headers can't be."""
@@ -104,12 +108,15 @@ def answer(value: Any) -> Answer:
 
 def page(entries: list[dict[str, Any]], *, has_more: bool) -> Answer:
     """A list as the SDKs page through it: the cursor of the next page is the last id."""
-    return answer(
-        {
-            "object": "list",
-            "data": entries,
-            "first_id": entries[0]["id"] if entries else None,
-            "last_id": entries[-1]["id"] if entries else None,
-            "has_more": has_more,
-        }
-    )
+    return answer(page_object(entries, has_more=has_more))
+
+
+def page_object(entries: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
+    """The object that `page` answers with."""
+    return {
+        "object": "list",
+        "data": entries,
+        "first_id": entries[0]["id"] if entries else None,
+        "last_id": entries[-1]["id"] if entries else None,
+        "has_more": has_more,
+    }

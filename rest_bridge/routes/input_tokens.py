@@ -26,6 +26,7 @@ async def count(call: Call) -> Answer:
         input=reading.request.input,
         previous_response_id=reading.request.previous_response_id,
         settings=reading.request.settings,
+        conversation_id=reading.request.conversation_id,
     )
     # As long as for an answer: an embedded model that isn't loaded yet has to be.
     rpc = call.bridge.core.responses.CountInputTokens(request, metadata=metadata, timeout=settings.create_seconds)

@@ -51,6 +51,11 @@ def texts(name: str, value: Any) -> list[str]:
     return value
 
 
+def notes(name: str, value: Any) -> dict[str, str]:
+    """An object whose members are texts."""
+    return {key: text(f"{name}.{key[:64]}", note) for key, note in members(name, value).items()}
+
+
 def members(name: str, value: Any) -> dict[str, Any]:
     """An object."""
     if not isinstance(value, dict):

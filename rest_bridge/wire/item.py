@@ -49,7 +49,14 @@ def parse_input(value: object, ignored: list[str]) -> list[Item]:
         return [Item(message=Message(role=Message.ROLE_USER, content=[_text_part(value, "user")]))]
     if not isinstance(value, list):
         raise shape.wrong("input", "must be a text or a list of items")
-    return [_parse_item(item, f"input[{index}]", ignored) for index, item in enumerate(value)]
+    return _parse_items(value, "input", ignored)
+
+
+def parse_items(name: str, value: object, ignored: list[str]) -> list[Item]:
+    """The items of a field that is a list of them. Adds to `ignored` and raises as `parse_input` does."""
+    if not isinstance(value, list):
+        raise shape.wrong(name, "must be a list of items")
+    return _parse_items(value, name, ignored)
 
 
 def render_items(items: Iterable[Item]) -> list[dict[str, Any]]:
@@ -80,6 +87,10 @@ def output_text(items: Iterable[Item]) -> str:
         for part in item.message.content
         if part.HasField("output_text")
     )
+
+
+def _parse_items(values: list[object], name: str, ignored: list[str]) -> list[Item]:
+    return [_parse_item(item, f"{name}[{index}]", ignored) for index, item in enumerate(values)]
 
 
 def _parse_item(value: object, path: str, ignored: list[str]) -> Item:

@@ -96,6 +96,14 @@ def _previous(reading: Reading, value: Any) -> None:
     reading.request.previous_response_id = field.text("previous_response_id", value)
 
 
+def _conversation(reading: Reading, value: Any) -> None:
+    named = {"id": value} if isinstance(value, str) else value
+    if not isinstance(named, dict) or not isinstance(named.get("id"), str) or not named["id"]:
+        raise shape.wrong("conversation", "must be a conversation's id, or an object with it", code="invalid_request")
+    shape.note_unread(named, ("id",), "conversation", reading.ignored)
+    reading.request.conversation_id = named["id"]
+
+
 def _stream(reading: Reading, value: Any) -> None:
     reading.stream = field.boolean("stream", value)
 
@@ -124,8 +132,8 @@ def _reasoning(reading: Reading, value: Any) -> None:
 
 
 def _metadata(reading: Reading, value: Any) -> None:
-    for key, note in field.members("metadata", value).items():
-        reading.settings.metadata[key] = field.text(f"metadata.{key[:64]}", note)
+    for key, note in field.notes("metadata", value).items():
+        reading.settings.metadata[key] = note
 
 
 def _include(reading: Reading, value: Any) -> None:
@@ -166,6 +174,7 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "model": _enforced(_model),
         "input": _enforced(_input),
         "previous_response_id": _enforced(_previous),
+        "conversation": _enforced(_conversation),
         "instructions": _enforced(_setting("instructions", field.text)),
         "stream": _enforced(_stream),
         "store": _enforced(_setting("store", field.boolean)),
@@ -198,7 +207,6 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "context_management": _noted(),
         "prompt_cache_options": _noted(),
         "prompt_cache_retention": _noted(),
-        "conversation": _refused("continue a conversation with previous_response_id"),
         "prompt": _refused("put the prompt into the assistant or into instructions"),
     }
 )

@@ -49,7 +49,6 @@ def render_settings(settings: ResponseSettings) -> dict[str, Any]:
         "truncation": text.render_truncation(settings.truncation),
         "metadata": dict(settings.metadata),
         "user": settings.user if settings.HasField("user") else None,
-        "conversation": None,
         "nodexa": {"ignored": list(dict.fromkeys(settings.ignored))},
     }
 
@@ -73,6 +72,7 @@ def render_response(
         ),
         "model": response.assistant_id,
         "previous_response_id": response.previous_response_id or None,
+        "conversation": {"id": response.conversation_id} if response.conversation_id else None,
         "output": item.render_items(response.output),
         "output_text": item.output_text(response.output),
         "usage": _render_usage(response.usage) if response.HasField("usage") else None,

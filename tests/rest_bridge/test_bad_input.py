@@ -58,7 +58,7 @@ def check_error(answer: httpx.Response, status: int, code: str, param: str | Non
         ),
         ({"temperature": 3}, 400, "invalid_request", "temperature"),
         ({"stream": "true"}, 400, "invalid_request", "stream"),
-        ({"conversation": "conv_1"}, 400, "unsupported_parameter", "conversation"),
+        ({"prompt": {"id": "pmpt_1"}}, 400, "unsupported_parameter", "prompt"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])

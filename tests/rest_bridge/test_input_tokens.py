@@ -26,9 +26,9 @@ async def test_the_sdk_gets_the_number(bridge: BridgeUnderTest, core: CoreUnderT
         ({}, "tokens_not_countable", "model"),
         ({"stream": True}, "invalid_request", "stream"),
         ({"input": None}, "missing_required_field", "input"),
-        ({"conversation": "conv_1"}, "unsupported_parameter", "conversation"),
+        ({"prompt": {"id": "pmpt_1"}}, "unsupported_parameter", "prompt"),
     ],
-    ids=["by that model", "a stream", "no input", "a conversation"],
+    ids=["by that model", "a stream", "no input", "a prompt"],
 )
 async def test_what_can_not_be_counted_is_refused(
     bridge: BridgeUnderTest, more: dict[str, object], code: str, param: str

@@ -111,3 +111,18 @@ def test_a_stream_that_is_left_can_be_taken_up_and_cancelled(run: Run) -> None:
         "aborted": "APIUserAbortError",
         "cancelled": "cancelled",
     }
+
+
+def test_a_conversation_is_gone_on_with_listed_and_deleted(run: Run) -> None:
+    told = ["a", "b", "c", "One", "One", "Two", "Two", "recall", "a"]
+    assert run("conversations.mjs") == {
+        "named": [True, True, True],
+        "recalled": "a",
+        "listed": {"asc": told, "desc": told[::-1]},
+        "found": "d",
+        "left": {"a": "b"},
+        "missing": "item_not_found",
+        "updated": {"c": "d"},
+        "deleted": ["conversation.deleted", True],
+        "gone": "NotFoundError",
+    }
