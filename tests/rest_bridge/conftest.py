@@ -17,6 +17,7 @@ from rest_bridge.routes.call import Bridge
 from rest_bridge.server import Server
 from rest_bridge.settings import Settings
 from tests.conftest import CoreUnderTest
+from tests.rest_bridge.judged import judge, judge_either
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,16 @@ class BridgeUnderTest:
         """A client that sends the key, unless given another (empty: none)."""
         sent = self.key if key is None else key
         headers = {"authorization": f"Bearer {sent}"} if sent else {}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        hooks = {"response": [judge if key is None else judge_either]}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, trust_env=False, event_hooks=hooks)
 
     def sdk(self, **more: str) -> openai.AsyncOpenAI:
         """The official SDK, which sends everything once."""
-        return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, default_headers=more)
+        http = openai.DefaultAsyncHttpxClient(event_hooks={"response": [judge]}, trust_env=False)
+        base_url = f"{self.url}/v1"
+        return openai.AsyncOpenAI(
+            base_url=base_url, api_key=self.key, max_retries=0, default_headers=more, http_client=http
+        )
 
     def body(self, **more: object) -> dict[str, object]:
         """The smallest request, with `more` in it."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.contract.told import check_event, check_refusal
 from tests.rest_bridge.conftest import BridgeUnderTest
 from tests.rest_bridge.ladder import TERMINAL
 
@@ -22,11 +23,16 @@ def opened(bridge: BridgeUnderTest, *, path: str = "/v1/responses", key: str | N
 
 
 async def told(socket: ClientConnection) -> list[dict[str, Any]]:
-    """The events up to a terminal one or an error."""
+    """The events up to a terminal one or an error, each judged."""
     events: list[dict[str, Any]] = []
+    ours = socket.request is not None and socket.request.headers.get("x-nodexa-dialect") == "nodexa"
     async with asyncio.timeout(10):
         while not events or events[-1]["type"] not in {*TERMINAL, "error"}:
             events.append(json.loads(await socket.recv()))
+            if events[-1]["type"] == "error" and "status" in events[-1]:
+                check_refusal(events[-1])
+            else:
+                check_event(events[-1], ours=ours)
     return events
 
 

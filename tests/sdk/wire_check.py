@@ -1,4 +1,4 @@
-"""What real clients were told, checked as a whole: every object against the SDK's types, every stream by the ladder."""
+"""What real clients were told, checked as a whole: every answer is judged, every stream climbs the ladder."""
 
 from __future__ import annotations
 
@@ -8,37 +8,42 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from openai.types.responses import Response
-from pydantic import TypeAdapter
-
+from tests.contract.told import check_answer
 from tests.rest_bridge.ladder import check_ladder, events_of
 
-SDK_RESPONSE: Final = TypeAdapter(Response)
 DONE: Final = b"data: [DONE]\n\n"
 
-# What happens to an item, as letters: A added, a part added, d delta, D text or arguments done, p part done, E done.
+# What happens to an item, as letters: A added, a part added, d delta, n annotation, D text or arguments done, p part
+# done, E done, s a step of its own.
 _LETTERS: Final[Mapping[str, str]] = {
     "response.output_item.added": "A",
     "response.content_part.added": "a",
+    "response.reasoning_summary_part.added": "a",
+    "response.output_text.annotation.added": "n",
     "response.output_text.delta": "d",
     "response.refusal.delta": "d",
     "response.reasoning_text.delta": "d",
+    "response.reasoning_summary_text.delta": "d",
     "response.function_call_arguments.delta": "d",
     "response.custom_tool_call_input.delta": "d",
     "response.output_text.done": "D",
     "response.refusal.done": "D",
     "response.reasoning_text.done": "D",
+    "response.reasoning_summary_text.done": "D",
     "response.function_call_arguments.done": "D",
     "response.custom_tool_call_input.done": "D",
     "response.content_part.done": "p",
+    "response.reasoning_summary_part.done": "p",
     "response.output_item.done": "E",
 }
 _STORIES: Final[Mapping[str, str]] = {
-    "message": "A(ad*Dp)*E",
+    "message": "A(a[dn]*Dp)*E",
     "reasoning": "A(ad*Dp)*E",
     "function_call": "Ad*DE",
     "custom_tool_call": "Ad*DE",
 }
+# Items that other servers run go by steps of their own.
+_STEPS: Final = "As*E"
 _WHOLE: Final = ("text", "refusal", "arguments", "input")
 
 
@@ -66,14 +71,11 @@ def check_exchanges(exchanges: Sequence[Exchange]) -> None:
     whole = [each.body for each in exchanges if each.streams and not each.resumes and each.body.endswith(DONE)]
     for exchange in exchanges:
         assert exchange.headers["x-request-id"]
-        if exchange.status >= 400:
-            assert set(json.loads(exchange.body)["error"]) == {"message", "type", "param", "code"}
-        elif exchange.resumes:
+        check_answer(exchange.url, exchange.status, exchange.headers["content-type"], exchange.body)
+        if exchange.streams and exchange.resumes:
             assert any(body.endswith(exchange.body) for body in whole), exchange.body
         elif exchange.streams:
             check_stream(exchange.body)
-        else:
-            _check_object(json.loads(exchange.body))
 
 
 def check_stream(body: bytes) -> None:
@@ -97,7 +99,7 @@ def check_items(events: Iterable[dict[str, Any]]) -> None:
         if "output_index" not in event:
             continue
         index = event["output_index"]
-        letter = _LETTERS[event["type"]]
+        letter = _LETTERS.get(event["type"], "s")
         stories[index] = stories.get(index, "") + letter
         if letter == "A":
             kinds[index] = event["item"]["type"]
@@ -106,13 +108,4 @@ def check_items(events: Iterable[dict[str, Any]]) -> None:
         elif letter == "D":
             assert pieces.pop(index, "") == next(event[name] for name in _WHOLE if name in event)
     for index, story in stories.items():
-        assert re.fullmatch(_STORIES[kinds[index]], story), (kinds[index], story)
-
-
-def _check_object(value: dict[str, Any]) -> None:
-    if value["object"] == "response" and "deleted" not in value:
-        if value["status"] == "requires_action":
-            value["status"] = "completed"
-        if value["error"]:
-            value["error"]["code"] = "server_error"
-        SDK_RESPONSE.validate_python(value, strict=True)
+        assert re.fullmatch(_STORIES.get(kinds[index], _STEPS), story), (kinds[index], story)
