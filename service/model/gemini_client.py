@@ -25,6 +25,8 @@ from service.model.gemini_errors import AskFailedError, failure, garbled, log_wo
 from service.model.gemini_request import GeminiRequest
 
 log = logging.getLogger(__name__)
+# It tells of every request.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 _IDLE_CONNECTIONS: Final = 128
 _LOST: Final = "closed the connection before its answer was whole. Try again"
