@@ -57,12 +57,15 @@ class OpenAIResponses:
         return self._abilities
 
     async def count(self, prompt: Prompt) -> int | None:
-        """Asks the server; None for good where it has no such path."""
+        """Asks the server; None where it can't say, and from then on where it has no such path."""
         if not self._counts:
             return None
         try:
             answer = await self._counter.whole(count_body(prompt, **self._said))
         except RefusedError as error:
+            # It can't be counted: this prompt not, or none at all.
+            if error.http_status == HTTPStatus.BAD_REQUEST:
+                return None
             if error.http_status not in UNKNOWN_PATH:
                 raise
             self._counts = False
