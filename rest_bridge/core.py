@@ -42,7 +42,9 @@ OPTIONS: Final = (
 DETAILS_KEY: Final = "grpc-status-details-bin"
 DOMAIN: Final = "nodexa"
 
-_PARAMS: Final = MappingProxyType({"page_token": "after", "page_size": "limit"})
+_PARAMS: Final = MappingProxyType(
+    {"page_token": "after", "page_size": "limit", "compact_threshold": "context_management[0].compact_threshold"}
+)
 """Fields of the contract that have another name over HTTP."""
 
 _BY_STATUS: Final = MappingProxyType(

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from rest_bridge.errors import RequestError
-from rest_bridge.routes import conversations, health, input_tokens, models, responses, socket
+from rest_bridge.routes import compact, conversations, document, health, input_tokens, models, responses, socket
 from rest_bridge.routes.call import SCOPE_KEY, Answer, Call, Endpoint, send_answer
 
 ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
@@ -19,6 +19,7 @@ ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
         "/v1/responses": {"POST": responses.create, "GET": responses.list_responses},
         # Before the ids: none is called so.
         "/v1/responses/input_tokens": {"POST": input_tokens.count},
+        "/v1/responses/compact": {"POST": compact.compact},
         "/v1/responses/{id}": {"GET": responses.retrieve, "DELETE": responses.delete},
         "/v1/responses/{id}/cancel": {"POST": responses.cancel},
         "/v1/responses/{id}/input_items": {"GET": responses.input_items},
@@ -37,6 +38,9 @@ ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
         "/v1/models/{id}": {"GET": models.retrieve_model},
         "/healthz": {"GET": health.alive},
         "/readyz": {"GET": health.ready},
+        "/openapi.json": {"GET": document.describe},
+        "/docs": {"GET": document.show},
+        "/": {"GET": document.lead},
     }
 )
 

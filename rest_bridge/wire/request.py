@@ -11,7 +11,7 @@ from typing import Any, Final
 from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.response_service_pb2 import CreateResponseRequest
 
-from rest_bridge.wire import choice, field, item, shape, text, tool
+from rest_bridge.wire import choice, context, field, item, shape, text, tool
 
 
 class Treatment(enum.Enum):
@@ -144,6 +144,12 @@ def _truncation(reading: Reading, value: Any) -> None:
     reading.settings.truncation = text.parse_truncation(value)
 
 
+def _context_management(reading: Reading, value: Any) -> None:
+    threshold = context.parse_context_management(value, reading.ignored)
+    if threshold is not None:
+        reading.settings.compact_threshold = threshold
+
+
 def _stop(reading: Reading, value: Any) -> None:
     reading.settings.stop.extend([value] if isinstance(value, str) else field.texts("stop", value))
 
@@ -200,11 +206,11 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "stream_options": _enforced(_stream_options),
         "truncation": _enforced(_truncation),
         "max_tool_calls": _enforced(_setting("max_tool_calls", field.int32)),
+        "context_management": _enforced(_context_management),
         "moderation": _noted(),
         "image": _noted(),
         "access_programs": _noted(),
         "background_options": _noted(),
-        "context_management": _noted(),
         "prompt_cache_options": _noted(),
         "prompt_cache_retention": _noted(),
         "prompt": _refused("put the prompt into the assistant or into instructions"),

@@ -60,6 +60,7 @@ def render_response(
     status = STATUS_WORDS.get(response.status, "in_progress")
     if hides_requires_action and status == "requires_action":
         status = "completed"
+    ours: dict[str, Any] = {"truncated_items": response.truncated_items} if response.truncated_items else {}
     return {
         "id": response.id,
         "object": "response",
@@ -75,8 +76,9 @@ def render_response(
         "conversation": {"id": response.conversation_id} if response.conversation_id else None,
         "output": item.render_items(response.output),
         "output_text": item.output_text(response.output),
-        "usage": _render_usage(response.usage) if response.HasField("usage") else None,
+        "usage": render_usage(response.usage) if response.HasField("usage") else None,
         **settings,
+        "nodexa": settings["nodexa"] | ours,
     }
 
 
@@ -84,7 +86,8 @@ def _render_error(error: ResponseError) -> dict[str, Any]:
     return error_object(error.code, error.message, error.param)
 
 
-def _render_usage(usage: Usage) -> dict[str, Any]:
+def render_usage(usage: Usage) -> dict[str, Any]:
+    """The tokens as on the wire."""
     return {
         "input_tokens": usage.input_tokens,
         "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": usage.cache_write_tokens},

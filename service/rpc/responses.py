@@ -81,6 +81,9 @@ class ResponseServicer(ResponseServiceServicer):
     ) -> pb.CountInputTokensResponse:
         return pb.CountInputTokensResponse(input_tokens=await self._runner.count(request, CALLER.get()))
 
+    async def CompactResponse(self, request: pb.CompactResponseRequest, context: Context) -> pb.CompactedConversation:
+        return await self._runner.compact(request, CALLER.get())
+
 
 def _as_message(batch: bytes) -> EventBatch:
     """The log's own bytes, in the place of the message that they are: the gate passes them on as they are."""

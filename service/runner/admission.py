@@ -9,7 +9,12 @@ from typing import Final
 from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.item_pb2 import Item, ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
-from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
+from nodexa.v1.response_service_pb2 import (
+    CompactedConversation,
+    CompactResponseRequest,
+    CountInputTokensRequest,
+    CreateResponseRequest,
+)
 
 from service.errors import NodexaError
 from service.ids import NewId
@@ -18,17 +23,20 @@ from service.model.offers import offers_of
 from service.runner.caller import Caller
 from service.runner.calls import call_of
 from service.runner.catalog import Catalog
+from service.runner.compaction import Shortening, shortening_of, shortening_of_all
 from service.runner.conversations import FIELD, Conversations, Joined, check_new
 from service.runner.emit import Emitter
-from service.runner.history import History, match_calls
+from service.runner.history import History, in_order, match_calls
 from service.runner.input_check import check_assistant_id, check_items, check_readable, check_user_tokens, with_ids
 from service.runner.lifecycle import word
 from service.runner.references import References
 from service.runner.run import Run
+from service.runner.sealed import WANTED, Sealed, asks_to_compact, sealed_elsewhere
 from service.runner.settings_check import check_settings
 from service.runner.settings_merge import effective_settings, system_prompt, unused_settings
 from service.runner.tool_check import check_hosted
 from service.runner.turn import Turn
+from service.seal import Seal
 from service.settings import Clock
 from service.store.conversations import Seen
 from service.store.responses import ResponseRow, ResponseStore
@@ -48,6 +56,7 @@ class Admission:
         history: History,
         conversations: Conversations,
         references: References,
+        seal: Seal,
         clock: Clock,
         new_id: NewId,
         grace: float,
@@ -58,6 +67,7 @@ class Admission:
         self._history = history
         self._conversations = conversations
         self._references = references
+        self._seal = seal
         self._clock = clock
         self._new_id = new_id
         self._grace = grace
@@ -66,14 +76,21 @@ class Admission:
     async def admit(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run:
         """The run of an acceptable request, its input items with ids. Raises NodexaError for every refusal."""
         check_user_tokens(request.user_tokens)
-        model, prompt, joined = await self._read(request, caller, streaming=streaming)
+        only = asks_to_compact(request.input)
+        model, prompt, joined = await self._read(request, caller, streaming=streaming, open_end=only)
         if joined and not (prompt.settings.store or not prompt.settings.HasField("store")):
             raise NodexaError(
                 "invalid_request",
                 "What is said in a conversation is kept there: leave out store, or set it to true.",
                 param="store",
             )
-        return self._prepare(request, caller, Turn(model, prompt), joined)
+        sealed = Sealed(self._seal, caller.org_id)
+        if only:
+            shortening: Shortening | None = shortening_of_all(prompt, sealed)
+        else:
+            spent = await self._history.tokens(request.previous_response_id, caller)
+            shortening = await shortening_of(model, prompt, sealed, spent=spent)
+        return self._prepare(request, caller, Turn(model, prompt), joined=joined, shortening=shortening)
 
     async def prompt(
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller, *, streaming: bool
@@ -82,11 +99,38 @@ class Admission:
         model, prompt, _ = await self._read(request, caller, streaming=streaming)
         return model, prompt
 
+    async def compact(self, request: CompactResponseRequest, caller: Caller) -> CompactedConversation:
+        """The conversation made short. Raises NodexaError for every refusal, and as models do."""
+        asked = CreateResponseRequest(
+            assistant_id=request.assistant_id,
+            input=request.input,
+            previous_response_id=request.previous_response_id,
+            settings=request.settings,
+        )
+        model, prompt, _ = await self._read(asked, caller, streaming=False, open_end=True)
+        turn = Turn(model, prompt)
+        item = await shortening_of_all(prompt, Sealed(self._seal, caller.org_id)).item(turn)
+        compacted = CompactedConversation(
+            id=self._new_id("resp"),
+            output=with_ids([item], self._new_id),
+            usage=turn.usage,
+            ignored=prompt.settings.ignored,
+        )
+        compacted.create_time.FromMilliseconds(self._clock())
+        return compacted
+
     async def _read(
-        self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller, *, streaming: bool
+        self,
+        request: CreateResponseRequest | CountInputTokensRequest,
+        caller: Caller,
+        *,
+        streaming: bool,
+        open_end: bool = False,
     ) -> tuple[Model, Prompt, Joined | None]:
+        """With `open_end` nobody is to answer: calls may wait for their outputs, and there may be nothing new."""
         check_assistant_id(request.assistant_id)
-        check_items(request.input)
+        if request.input or not (open_end and request.previous_response_id):
+            check_items(request.input)
         assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
         model = await self._catalog.model(assistant.model)
         settings = effective_settings(assistant, request.settings)
@@ -94,6 +138,7 @@ class Admission:
         _expect_tools(model, assistant, settings)
         history, seen = await self._recall(request, caller)
         unread = list(check_readable(request.input, abilities=model.abilities, model=assistant.model))
+        unread += sealed_elsewhere(request.input)
         if seen:
             unread += check_readable(history, abilities=model.abilities, model=assistant.model, name=FIELD)
             check_new(history, request.input)
@@ -103,14 +148,16 @@ class Admission:
             given = ItemList(items=await self._references.resolve(request.input, history=history, caller=caller))
             request.ClearField("input")
             request.input.extend(given.items)
-        new = match_calls(history, list(with_ids(request.input, self._new_id)))
+        asked = list(with_ids(request.input, self._new_id))
+        sealed = Sealed(self._seal, caller.org_id)
+        said, new, places = sealed.opened(history, asked, before=FIELD if seen else "previous_response_id")
         prompt = Prompt(
             instructions=system_prompt(assistant, request.settings),
-            items=[*history, *new],
+            items=[*said, *match_calls(said, new, places=places, open_end=open_end)],
             settings=settings,
             streaming=streaming or settings.background,
         )
-        return model, prompt, Joined(seen, new) if seen else None
+        return model, prompt, Joined(seen, in_order(history, asked)) if seen else None
 
     async def _recall(
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller
@@ -126,7 +173,15 @@ class Admission:
             )
         return await self._conversations.recall(request.conversation_id, caller)
 
-    def _prepare(self, request: CreateResponseRequest, caller: Caller, turn: Turn, joined: Joined | None) -> Run:
+    def _prepare(
+        self,
+        request: CreateResponseRequest,
+        caller: Caller,
+        turn: Turn,
+        *,
+        joined: Joined | None,
+        shortening: Shortening | None,
+    ) -> Run:
         prompt, settings = turn.prompt, turn.prompt.settings
         response = Response(
             id=self._new_id("resp"),
@@ -143,11 +198,18 @@ class Admission:
             row=self._row(response, caller, now, background=settings.background),
             settings=settings.SerializeToString(),
             turn=turn,
-            emitter=Emitter(response, new_id=self._new_id, used_call_ids=call_ids, offers=turn.offers),
+            emitter=Emitter(
+                response,
+                new_id=self._new_id,
+                used_call_ids=call_ids,
+                offers=turn.offers,
+                seal=Sealed(self._seal, caller.org_id).thinking(wanted=WANTED in settings.include),
+            ),
             store=self._store if stored else None,
             clock=self._clock,
             patience=None if settings.background else self._grace if stored else 0.0,
             joined=joined,
+            shortening=shortening,
         )
 
     def _row(self, response: Response, caller: Caller, now: int, *, background: bool) -> ResponseRow:

@@ -46,6 +46,14 @@ class History:
             waiting = {call.call_id for item in said if (call := call_of(item))}
         return items
 
+    async def tokens(self, response_id: str, caller: Caller) -> int | None:
+        """The tokens of a response, prompt and answer; None where nobody counted, or where its prompt was cut."""
+        found = (await self._chain(response_id, caller))[0].result if response_id else None
+        # The usage of a compaction counts what the next prompt has not.
+        if found is None or not found.HasField("usage") or any(item.HasField("compaction") for item in found.output):
+            return None
+        return found.usage.total_tokens
+
     def forget(self, response_id: str) -> None:
         """Drops a deleted turn."""
         self._deletions += 1
@@ -97,10 +105,20 @@ def spoken(response: Response) -> Iterable[Item]:
     return (item for item in response.output if not (call_of(item) and item.status == Item.STATUS_INCOMPLETE))
 
 
-def match_calls(history: Iterable[Item], new: Sequence[Item]) -> list[Item]:
+def in_order(history: Iterable[Item], new: Sequence[Item]) -> list[Item]:
+    """The new items in the order in which they are kept: the outputs that answer the history's calls come first."""
+    pending: dict[str, str] = {}
+    _pair(history, pending, set())
+    return _answers_first(new, pending)
+
+
+def match_calls(
+    history: Iterable[Item], new: Sequence[Item], *, places: Sequence[int] = (), open_end: bool = False
+) -> list[Item]:
     """The new items in the order in which a model reads them: the outputs that answer the history's calls come first.
 
-    Raises NodexaError `unknown_call_id` for an output that answers nothing or answers twice, and
+    `places` are those of the new items in the request, where they aren't all of it; with `open_end` calls at the end
+    may go unanswered. Raises NodexaError `unknown_call_id` for an output that answers nothing or answers twice, and
     `missing_tool_output` where a call stays unanswered.
     """
     pending: dict[str, str] = {}
@@ -109,9 +127,9 @@ def match_calls(history: Iterable[Item], new: Sequence[Item]) -> list[Item]:
     waiting = set(pending)
     for place, item in enumerate(new):
         if (call_id := answers(item)) and call_id not in pending:
-            raise _unknown_call(call_id, answered, place)
+            raise _unknown_call(call_id, answered, places[place] if places else place)
         _pair([item], pending, answered)
-    if pending:
+    if pending and not open_end:
         names = ", ".join(f"{name} ({call_id})" for call_id, name in list(pending.items())[:5])
         raise NodexaError(
             "missing_tool_output",
@@ -123,6 +141,10 @@ def match_calls(history: Iterable[Item], new: Sequence[Item]) -> list[Item]:
 
 
 def _answers_first(items: Iterable[Item], waiting: Collection[str]) -> list[Item]:
+    items = list(items)
+    # What comes behind a compaction answers the calls that it kept, and must not get before it.
+    if any(item.HasField("compaction") for item in items):
+        return items
     return sorted(items, key=lambda item: answers(item) not in waiting)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Final
 
@@ -13,7 +13,8 @@ from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
-from service.model.model import FinishReason
+from service.model.model import Chunk, FinishReason
+from service.runner.compaction import Shortening
 from service.runner.conversations import Joined
 from service.runner.emit import Emitter
 from service.runner.lifecycle import word
@@ -42,7 +43,8 @@ class Run:
     """Drives a turn into the log.
 
     `store` is None for a response that keeps nothing; `patience` is how many seconds the run goes on without a reader,
-    None for ever. `joined` is the conversation that it adds to, if any.
+    None for ever. `joined` is the conversation that it adds to, if any; `shortening` is what comes
+    before the answer.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Run:
         clock: Clock,
         patience: float | None,
         joined: Joined | None = None,
+        shortening: Shortening | None = None,
     ) -> None:
         self.row = row
         self.settings = settings
@@ -67,6 +70,7 @@ class Run:
         self._clock = clock
         self._patience = patience
         self._joined = joined
+        self._shortening = shortening
         self._readers = 0
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -160,10 +164,16 @@ class Run:
 
     async def _work(self) -> EventBatch:
         """Lets the model write; the last batch."""
-        async with aclosing(answered(self._turn)) as batches:
+        if self._shortening is not None:
+            await self._show(self._shortening.chunks(self._turn))
+        if self._shortening is None or not self._shortening.only:
+            await self._show(answered(self._turn))
+        return self._conclude()
+
+    async def _show(self, written: AsyncGenerator[Sequence[Chunk], None]) -> None:
+        async with aclosing(written) as batches:
             async for chunks in batches:
                 await self._append(self._emitter.feed(chunks))
-        return self._conclude()
 
     async def _append(self, batch: EventBatch) -> None:
         if not batch.events:

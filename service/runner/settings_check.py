@@ -17,6 +17,7 @@ LOGPROBS: Final = "message.output_text.logprobs"
 INCLUDED: Final = frozenset(
     {
         LOGPROBS,
+        "reasoning.encrypted_content",
         # Images that came as a URL are kept as one, so they are always there.
         "message.input_image.image_url",
         "computer_call_output.output.image_url",
@@ -28,7 +29,13 @@ MAX_METADATA: Final = 16
 MAX_IDENTIFIER: Final = 512
 SERVICE_TIERS: Final = ("auto", "default", "flex", "scale", "priority", "fast", "ultrafast")
 _RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
-    {"temperature": (0, 2), "top_p": (0, 1), "max_output_tokens": (1, 10_000_000), "top_logprobs": (0, 20)}
+    {
+        "temperature": (0, 2),
+        "top_p": (0, 1),
+        "max_output_tokens": (1, 10_000_000),
+        "top_logprobs": (0, 20),
+        "compact_threshold": (1000, 10_000_000),
+    }
 )
 
 
