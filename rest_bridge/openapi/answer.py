@@ -79,8 +79,8 @@ def _list(schema: Schema) -> Schema:
         {
             "object": constant("list"),
             "data": items(schema),
-            "first_id": nullable(_TEXT),
-            "last_id": nullable(of("string", "The `after` of the next page.")),
+            "first_id": _TEXT,
+            "last_id": of("string", "The `after` of the next page; empty where this one is."),
             "has_more": of("boolean"),
         }
     )

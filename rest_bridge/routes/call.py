@@ -113,10 +113,11 @@ def page(entries: list[dict[str, Any]], *, has_more: bool) -> Answer:
 
 def page_object(entries: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
     """The object that `page` answers with."""
+    # OpenAI's document has texts here, also where there is nothing.
     return {
         "object": "list",
         "data": entries,
-        "first_id": entries[0]["id"] if entries else None,
-        "last_id": entries[-1]["id"] if entries else None,
+        "first_id": entries[0]["id"] if entries else "",
+        "last_id": entries[-1]["id"] if entries else "",
         "has_more": has_more,
     }

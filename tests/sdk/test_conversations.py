@@ -53,7 +53,7 @@ def test_an_empty_conversation_has_an_empty_list(client: openai.OpenAI) -> None:
 def test_items_are_added_shown_and_taken_out(client: openai.OpenAI) -> None:
     conversation = client.conversations.create(items=[])
     echoed: Any = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Yes?"}]}
-    unknown: Any = {"type": "local_shell_call_output", "id": "lso_1", "output": "{}"}
+    unknown: Any = {"type": "local_shell_call_output", "id": "lso_1", "call_id": "call_1", "output": "{}"}
     added = client.conversations.items.create(conversation.id, items=[*users("Hi"), echoed, unknown])
     first = added.data[0]
     assert isinstance(first, Message)
