@@ -71,8 +71,12 @@ async def test_what_it_did_is_told_under_an_id_of_ours_and_comes_back_to_it_as_i
 
 
 async def test_two_messages_of_one_turn_stay_two(core: CoreUnderTest) -> None:
-    first = [TextDelta("Let me see."), MessageEnd("commentary")]
-    core.model.add([first, [TextDelta("Yes."), MessageEnd("final_answer"), STOP]])
+    core.model.add(
+        [
+            [TextDelta("Let me see."), MessageEnd("commentary")],
+            [TextDelta("Yes."), MessageEnd("final_answer"), STOP],
+        ]
+    )
 
     events = await stream(core)
 
