@@ -33,6 +33,24 @@ def test_openai_agents_reads_structure_and_failures(run_story: RunStory, program
     assert run_story(program) == {"structured": "text", "pieces": ["One"], "errors": ERRORS}
 
 
+def test_openai_agents_keeps_its_session_in_a_conversation(run_story: RunStory, stack: Stack) -> None:
+    question = "Call weather: how is it in Paris and Rome?"
+    assert run_story("python/agents_session.py") == {
+        "first": "The tools said: Sunny in Paris.; Sunny in Rome.",
+        "second": "And in Tromsø?",
+        "recalled": question,
+        "kept": [
+            *("message", "function_call", "function_call", "function_call_output", "function_call_output"),
+            *["message"] * 5,
+        ],
+        "popped": question,
+        "left": 9,
+    }
+    (asked,) = [each for each in stack.asked("Tromsø") if each["messages"][-1]["content"] == "And in Tromsø?"]
+    roles = [message["role"] for message in asked["messages"] if message["role"] != "system"]
+    assert roles == ["user", "assistant", "tool", "tool", "assistant", "user"]
+
+
 def test_langchain_reads_streamed_calls_structure_and_failures(run_story: RunStory) -> None:
     told = run_story("python/langchain.py")
     assert told == {"calls": CALLS[:1], "usage": True, "structured": "text", "errors": ERRORS}
