@@ -21,14 +21,16 @@ NOT_SIGNED: Final = b"skip_thought_signature_validator"
 _SYSTEM: Final = (Message.ROLE_SYSTEM, Message.ROLE_DEVELOPER)
 
 
-def contents_of(instructions: str, items: Iterable[Item]) -> tuple[str, list[Content]]:
+def contents_of(instructions: str, items: Iterable[Item], *, must_sign: bool = True) -> tuple[str, list[Content]]:
     """Returns the system instruction and the contents, user and model in turn, oldest first.
+
+    With `must_sign` the model refuses calls without a signature: those of other models get the mark for that.
 
     System messages that open the conversation join the instructions; later ones are said in the user's turn, marked as
     what they are, for there is no other place for them. The outputs of calls stand right behind them, in their order.
     """
     items = list(items)
-    conversation = _Conversation(instructions, items)
+    conversation = _Conversation(instructions, items, must_sign=must_sign)
     for item in items:
         conversation.add(item)
     return conversation.end()
@@ -37,7 +39,8 @@ def contents_of(instructions: str, items: Iterable[Item]) -> tuple[str, list[Con
 class _Conversation:
     """The contents as they grow; the model's turn is open until somebody else says something."""
 
-    def __init__(self, instructions: str, items: Iterable[Item]) -> None:
+    def __init__(self, instructions: str, items: Iterable[Item], *, must_sign: bool) -> None:
+        self._must_sign = must_sign
         self._system = [instructions] if instructions else []
         self._contents: list[Content] = []
         self._outputs: dict[str, FunctionCallOutput] = {
@@ -89,7 +92,7 @@ class _Conversation:
         part = call_part(call)
         if held and held.place == "call":
             part["thought_signature"] = held.data
-        elif not self._calls:
+        elif self._must_sign and not self._calls:
             part["thought_signature"] = NOT_SIGNED
         self._calls.append(call)
         self._say("model", [part])

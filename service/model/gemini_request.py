@@ -38,8 +38,9 @@ BUDGETS: Final[Mapping[str, int]] = {
     "high": 24576,
     "xhigh": 24576,
 }
-"""Tokens for models that know no levels, as Google's own chat-completions door sets them."""
-_BUDGET_MODELS: Final = ("gemini-2.", "gemini-flash-2.", "gemini-robotics-er-1.5")
+"""Tokens for older models, as Google's own chat-completions door sets them."""
+_OLDER: Final = ("gemini-1.", "gemini-2.", "gemini-robotics-er-1.")
+"""How the names begin of models that know no levels, and calls without a signature."""
 TIERS: Final[Mapping[str, str]] = {"auto": "", "default": "standard", "flex": "flex", "priority": "priority"}
 
 
@@ -57,7 +58,7 @@ def gemini_request(prompt: Prompt, *, model: str) -> GeminiRequest:
     """Returns the request; `model` is Google's id of it. Raises NodexaError where the API has no form for something."""
     prompt = as_functions(prompt)
     settings = prompt.settings
-    system, contents = contents_of(prompt.instructions, prompt.items)
+    system, contents = contents_of(prompt.instructions, prompt.items, must_sign=not _is_older(model))
     # The SDK would run Python functions by itself; it is never given any.
     config: dict[str, Any] = {"automatic_function_calling": {"disable": True}}
     if system:
@@ -104,9 +105,13 @@ def _thinking(reasoning: ReasoningSettings, *, model: str) -> Iterator[tuple[str
 
 
 def _effort(effort: str, *, model: str) -> dict[str, Any]:
-    if effort == "none" or model.rpartition("/")[2].startswith(_BUDGET_MODELS):
+    if effort == "none" or _is_older(model):
         return {"thinking_budget": BUDGETS[effort]} if effort in BUDGETS else {}
     return {"thinking_level": LEVELS[effort]} if effort in LEVELS else {}
+
+
+def _is_older(model: str) -> bool:
+    return model.rpartition("/")[2].startswith(_OLDER)
 
 
 def _tools(settings: ResponseSettings) -> Iterator[tuple[str, Any]]:

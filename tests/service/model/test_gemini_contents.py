@@ -107,6 +107,10 @@ def test_a_signature_goes_back_on_the_call_behind_it_and_on_no_other() -> None:
     assert contents_of("", items)[1][1] == model(called("a", sig=b"sig"), called("b"), called("c", sig=b"sig"))
 
 
+def test_older_models_are_given_no_mark() -> None:
+    assert contents_of("", [HI, call("a"), output("a")], must_sign=False)[1][1] == model(called("a"))
+
+
 def test_a_signature_that_lost_its_part_is_left_out() -> None:
     items = [HI, thought("call"), said("ASSISTANT", "Hm"), thought("text", length=1), call("a"), output("a")]
     assert contents_of("", items)[1][1] == model(text("Hm"), called("a", sig=NOT_SIGNED))

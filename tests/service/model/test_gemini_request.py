@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from nodexa.v1.item_pb2 import FunctionCall, FunctionCallOutput, Item
 
 from service.errors import NodexaError
 from service.model.gemini_model import HEEDS
@@ -68,6 +70,15 @@ def test_each_setting_has_its_field(settings: dict[str, Any], told: dict[str, An
 @pytest.mark.parametrize("model", ["gemini-2.5-flash", "models/gemini-2.5-pro"])
 def test_older_models_are_told_a_budget(model: str, effort: str, budget: int) -> None:
     assert config(model, reasoning={"effort": effort}) == {"thinking_config": {"thinking_budget": budget}}
+
+
+@pytest.mark.parametrize(("model", "marked"), [("gemini-2.5-flash", False), ("gemini-3-pro", True)])
+def test_calls_of_other_models_are_marked_where_calls_must_be_signed(model: str, *, marked: bool) -> None:
+    call = Item(function_call=FunctionCall(call_id="a", name="f"))
+    output = Item(function_call_output=FunctionCallOutput(call_id="a", text="x"))
+    prompt = replace(asking("Hi"), items=[*asking("Hi").items, call, output])
+    part = gemini_request(prompt, model=model).contents[1]["parts"][0]
+    assert ("thought_signature" in part) is marked
 
 
 def test_a_tier_that_google_has_not_is_refused() -> None:
