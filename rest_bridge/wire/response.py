@@ -60,7 +60,6 @@ def render_response(
     status = STATUS_WORDS.get(response.status, "in_progress")
     if hides_requires_action and status == "requires_action":
         status = "completed"
-    ours: dict[str, Any] = {"truncated_items": response.truncated_items} if response.truncated_items else {}
     return {
         "id": response.id,
         "object": "response",
@@ -78,8 +77,13 @@ def render_response(
         "output_text": item.output_text(response.output),
         "usage": render_usage(response.usage) if response.HasField("usage") else None,
         **settings,
-        "nodexa": settings["nodexa"] | ours,
+        **_left_out(response, settings),
     }
+
+
+def _left_out(response: Response, settings: Mapping[str, Any]) -> dict[str, Any]:
+    told = {"truncated_items": response.truncated_items}
+    return {"nodexa": {**settings.get("nodexa", {}), **told}} if response.truncated_items else {}
 
 
 def _render_error(error: ResponseError) -> dict[str, Any]:
