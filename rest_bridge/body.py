@@ -13,14 +13,17 @@ CLOSE: Final = ((b"connection", b"close"),)
 """Goes with a refusal of a body that was not read: what is left of it must not be taken for the next request."""
 LINGER_SECONDS: Final = 2
 LINGER_TIMES: Final = 4
-"""A body that is too large is still swallowed for a while: a client that can't write on may never read the answer."""
+"""A body that is refused is still swallowed for a while: a client that can't write on may never read the answer."""
 
 
 async def read_json_body(
     receive: Receive, headers: Mapping[str, str], *, max_bytes: int, timeout_seconds: float
 ) -> bytes:
     """The body. Raises RequestError: unsupported_media_type, request_too_large, request_timeout; ClientLeft."""
-    _check_type(headers)
+    refusal = _wrong_type(headers)
+    if refusal is not None:
+        await _swallow(receive, headers, LINGER_TIMES * max_bytes)
+        raise refusal
     try:
         async with asyncio.timeout(timeout_seconds):
             return await _read(receive, headers, max_bytes=max_bytes)
@@ -30,20 +33,20 @@ async def read_json_body(
         ) from None
 
 
-def _check_type(headers: Mapping[str, str]) -> None:
+def _wrong_type(headers: Mapping[str, str]) -> RequestError | None:
     media_type, _, parameters = headers.get("content-type", "").lower().partition(";")
     charset = parameters.partition("charset=")[2].strip().strip('"')
     if media_type.strip() != "application/json" or charset not in ("", "utf-8"):
-        raise _unsupported("Send the body as JSON, with the header Content-Type: application/json.")
+        return _unsupported("Send the body as JSON, with the header Content-Type: application/json.")
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise _unsupported("Send the body uncompressed, without Content-Encoding.")
+        return _unsupported("Send the body uncompressed, without Content-Encoding.")
+    return None
 
 
 async def _read(receive: Receive, headers: Mapping[str, str], *, max_bytes: int) -> bytes:
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
-        if headers.get("expect", "").lower() != "100-continue":
-            await _swallow(receive, LINGER_TIMES * max_bytes)
+        await _swallow(receive, headers, LINGER_TIMES * max_bytes)
         raise _too_large(max_bytes)
     chunks: list[bytes] = []
     size, more = 0, True
@@ -52,7 +55,7 @@ async def _read(receive: Receive, headers: Mapping[str, str], *, max_bytes: int)
         chunks.append(chunk)
         size += len(chunk)
         if size > max_bytes:
-            await _swallow(receive, LINGER_TIMES * max_bytes)
+            await _swallow(receive, {}, LINGER_TIMES * max_bytes)
             raise _too_large(max_bytes)
     return b"".join(chunks)
 
@@ -64,7 +67,9 @@ async def _chunk(receive: Receive) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-async def _swallow(receive: Receive, max_bytes: int) -> None:
+async def _swallow(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> None:
+    if headers.get("expect", "").lower() == "100-continue":
+        return
     try:
         async with asyncio.timeout(LINGER_SECONDS):
             more = True

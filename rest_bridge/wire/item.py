@@ -149,11 +149,16 @@ def _reasoning(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
     shape.note_unread(value, ("id", "type", "status", "summary", "content", "encrypted_content"), path, ignored)
     return Item(
         reasoning=Reasoning(
-            summary=content.parse_parts(value.get("summary") or [], f"{path}.summary", ignored),
-            content=content.parse_parts(value.get("content") or [], f"{path}.content", ignored),
+            summary=_optional_parts(value, "summary", path, ignored),
+            content=_optional_parts(value, "content", path, ignored),
             encrypted_content=shape.optional_text(value, "encrypted_content", path),
         )
     )
+
+
+def _optional_parts(value: Mapping[str, Any], name: str, path: str, ignored: list[str]) -> list[ContentPart]:
+    given = value.get(name)
+    return [] if given is None else content.parse_parts(given, f"{path}.{name}", ignored)
 
 
 def _compaction(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:

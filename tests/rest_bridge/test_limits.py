@@ -103,6 +103,13 @@ async def test_a_body_that_grows_too_large_is_refused(bridge: BridgeUnderTest) -
     check_refused(await exchange(bridge.port, *pieces), 413, "request_too_large")
 
 
+async def test_a_body_of_another_kind_is_read_to_its_end_before_it_is_refused(bridge: BridgeUnderTest) -> None:
+    # Else the connection is reset under a client that still writes, which then may never see the answer.
+    size = bridge.bridge.settings.max_body_bytes
+    asked = head("POST", "/v1/responses", x_api_key=bridge.key, content_type="text/plain", content_length=str(size))
+    check_refused(await exchange(bridge.port, asked, b"x" * size), 415, "unsupported_media_type")
+
+
 async def test_a_body_of_just_the_limit_is_read(bridge: BridgeUnderTest, core: CoreUnderTest) -> None:
     core.model.add(says("Hello"))
     body = json.dumps(bridge.body()).encode()

@@ -208,6 +208,7 @@ def test_members_that_nobody_reads_are_noted_and_nulls_are_not() -> None:
         ([{"type": "function_call_output", "call_id": "c", "output": {"a": 1}}], "input[0].output"),
         ([{"type": "function_call_output", "call_id": 5, "output": "x"}], "input[0].call_id"),
         ([{"type": "reasoning", "summary": "x"}], "input[0].summary"),
+        ([{"type": "reasoning", "summary": [], "content": {}}], "input[0].content"),
     ],
 )
 def test_an_item_of_unknown_shape_is_refused_by_its_path(value: object, param: str) -> None:
