@@ -19,7 +19,7 @@ from service.runner.conversations import Joined
 from service.runner.emit import Emitter
 from service.runner.lifecycle import word
 from service.runner.log import EventLog, segment_of
-from service.runner.structured import answered
+from service.runner.truncation import fitted
 from service.runner.turn import Turn
 from service.settings import Clock
 from service.store.responses import ResponseRow, ResponseStore, Segment
@@ -167,7 +167,7 @@ class Run:
         if self._shortening is not None:
             await self._show(self._shortening.chunks(self._turn))
         if self._shortening is None or not self._shortening.only:
-            await self._show(answered(self._turn))
+            await self._show(fitted(self._turn))
         return self._conclude()
 
     async def _show(self, written: AsyncGenerator[Sequence[Chunk], None]) -> None:
@@ -186,27 +186,27 @@ class Run:
             raise
 
     def _conclude(self) -> EventBatch:
-        self._ending = True
-        turn, now = self._turn, self._clock()
-        if turn.reason is FinishReason.LENGTH:
-            return self._emitter.finish(
-                Response.STATUS_INCOMPLETE, now=now, usage=turn.usage, reason="max_output_tokens"
-            )
-        if turn.reason is FinishReason.CONTENT_FILTER:
-            return self._emitter.finish(Response.STATUS_INCOMPLETE, now=now, usage=turn.usage, reason="content_filter")
-        status = Response.STATUS_REQUIRES_ACTION if turn.calls else Response.STATUS_COMPLETED
-        return self._emitter.finish(status, now=now, usage=turn.usage)
+        if self._turn.reason is FinishReason.LENGTH:
+            return self._finish(Response.STATUS_INCOMPLETE, reason="max_output_tokens")
+        if self._turn.reason is FinishReason.CONTENT_FILTER:
+            return self._finish(Response.STATUS_INCOMPLETE, reason="content_filter")
+        return self._finish(Response.STATUS_REQUIRES_ACTION if self._turn.calls else Response.STATUS_COMPLETED)
 
     def _stopped(self, why: Stop) -> EventBatch:
-        self._ending = True
         if why is Stop.CANCELLED:
-            return self._emitter.finish(Response.STATUS_CANCELLED, now=self._clock(), usage=self._turn.usage)
+            return self._finish(Response.STATUS_CANCELLED)
         return self._failed(NodexaError("server_error", "The response was interrupted: the server was stopped."))
 
     def _failed(self, error: NodexaError) -> EventBatch:
-        self._ending = True
         self.failure = error
-        return self._emitter.finish(Response.STATUS_FAILED, now=self._clock(), usage=self._turn.usage, error=error)
+        return self._finish(Response.STATUS_FAILED, error=error)
+
+    def _finish(
+        self, status: Response.Status.ValueType, *, reason: str = "", error: NodexaError | None = None
+    ) -> EventBatch:
+        self._ending = True
+        self.response.truncated_items = self._turn.left_out
+        return self._emitter.finish(status, now=self._clock(), usage=self._turn.usage, reason=reason, error=error)
 
     async def _end(self, batch: EventBatch) -> None:
         """Writes the end, however long the disk takes: readers wait for it, since a stream may not end without one."""

@@ -45,6 +45,7 @@ class Turn:
     model: Model
     prompt: Prompt
     reason: FinishReason | None = None
+    left_out: int = 0
     calls: dict[int, _Call] = field(default_factory=dict)
     offers: dict[str, Offer] = field(init=False)
     _usages: list[Usage | None] = field(default_factory=list)
@@ -87,6 +88,11 @@ class Turn:
     def add_usage(self, usage: Usage | None) -> None:
         """Counts in what was spent for this turn elsewhere; None where nobody counted."""
         self._usages.append(usage)
+
+    def leave_out(self, items: int) -> None:
+        """Notes that the model refused the prompt, and that so many more of its items are left out the next time."""
+        self.left_out += items
+        self._usages.pop()
 
     async def _attempt(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
         self.reason = None
