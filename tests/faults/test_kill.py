@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from nodexa.v1.conversation_service_pb2 import CreateConversationRequest, ListConversationItemsRequest
+from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceStub
 from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import GetResponseRequest, ListResponsesRequest
@@ -15,9 +18,19 @@ from tests.fakes.chat_server import ChatServer
 from tests.fakes.chat_words import Reply, words
 from tests.faults.core_process import CoreProcess, answering_core, asking, assistant_on, integrity, watched
 from tests.service.refusals import refusal
+from tests.service.requests import user, words_of
 from tests.service.runner.ladder import climb
 
+if TYPE_CHECKING:
+    from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceAsyncStub
+
 SLOW = Reply(words(" ".join(str(number) for number in range(1000))), pause=0.002)
+
+
+def conversations(core: CoreProcess) -> ConversationServiceAsyncStub:
+    """The service; its calls need `metadata`."""
+    assert core.channel
+    return ConversationServiceStub(core.channel)
 
 
 async def stream_until(core: CoreProcess, assistant_id: str, count: int) -> EventBatch:
@@ -113,6 +126,30 @@ async def test_a_conversation_goes_on_after_a_crash_between_its_turns(tmp_path: 
     assert [message["content"] for message in upstream.requests[1].body["messages"]] == [
         *("I am Alice", "I am Alice", "recall"),
     ]
+
+
+async def test_a_conversation_is_not_locked_by_a_response_that_died_with_its_core(tmp_path: Path) -> None:
+    data = tmp_path / "var"
+    async with ChatServer() as upstream:
+        upstream.gate.clear()
+        async with answering_core(data) as core:
+            assistant_id = await assistant_on(core, upstream.url)
+            first = CreateConversationRequest(items=[user("I am Alice")])
+            kept = await conversations(core).CreateConversation(first, metadata=core.metadata)
+            background = ResponseSettings(background=True)
+            lost = asking(assistant_id, "Lost", conversation_id=kept.id, settings=background)
+            await core.responses.CreateResponse(lost, metadata=core.metadata)
+            await core.kill()
+
+        upstream.gate.set()
+        async with answering_core(data) as core:
+            request = asking(assistant_id, "recall", conversation_id=kept.id)
+            answer = await core.responses.CreateResponse(request, metadata=core.metadata)
+            listing = ListConversationItemsRequest(conversation_id=kept.id)
+            listed = await conversations(core).ListConversationItems(listing, metadata=core.metadata)
+
+    assert answer.output[0].message.content[0].output_text.text == "I am Alice"
+    assert words_of(list(listed.items)) == ["I am Alice", "recall", "I am Alice"]
 
 
 async def test_a_core_that_dies_at_its_start_does_no_harm(tmp_path: Path) -> None:
