@@ -7,12 +7,13 @@ import importlib
 import random
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
+from service.errors import NodexaError
 from service.model.chat_upstream import FIRST_BACKOFF, RETRIES, Deadlines, default_tls
 from service.model.gemini_errors import AskFailedError
 from service.model.gemini_reply import Reply
@@ -87,7 +88,8 @@ class GeminiModel:
 
     async def warm(self) -> None:
         """Imports the SDK, which takes a second or two."""
-        await self._open()
+        with suppress(NodexaError):
+            await self._open()
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
         return self._stream(gemini_request(prompt, model=self._upstream_model))
@@ -142,7 +144,11 @@ class GeminiModel:
             return self._client
 
     def _make(self) -> gemini_client.GeminiClient:
-        module: Any = importlib.import_module("service.model.gemini_client")
+        try:
+            module: Any = importlib.import_module("service.model.gemini_client")
+        except ImportError:
+            message = f"The model {self._name!r} can't be asked: Google's SDK can't be imported where the core runs."
+            raise NodexaError("upstream_error", f'{message} Run: pip install "nodexa[gemini]"') from None
         client: gemini_client.GeminiClient = module.GeminiClient(
             self._name, self._base_url, deadlines=self._deadlines, tls=self._tls_context()
         )
