@@ -73,9 +73,7 @@ class Answer:
 
     def add(self, event: JsonObject, chunks: list[Chunk]) -> None:
         """Appends what an event says; kinds that we don't know say nothing."""
-        take = self._events.get(event.get("type", ""))
-        if take is not None:
-            self._guarded(lambda: take(event, chunks))
+        self._guarded(lambda: self._take(event, chunks))
 
     def add_whole(self, message: JsonObject, chunks: list[Chunk]) -> None:
         """Appends what a whole message says."""
@@ -101,6 +99,11 @@ class Answer:
             take()
         except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
             raise garbled(self._model, "an answer of the wrong shape") from None
+
+    def _take(self, event: JsonObject, chunks: list[Chunk]) -> None:
+        take = self._events.get(event.get("type", ""))
+        if take is not None:
+            take(event, chunks)
 
     def _add_message(self, message: JsonObject, chunks: list[Chunk]) -> None:
         self._note_usage(message)

@@ -86,7 +86,7 @@ class AnthropicUpstream:
 
     async def stream(self, body: Body, *, streaming: bool, summary: bool) -> AsyncGenerator[list[Chunk], None]:
         """Posts `body` and yields what each read brings. Raises NodexaError."""
-        ask = partial(self._messages.create, model=body["model"], max_tokens=1, messages=(), stream=streaming)
+        ask = partial(self._messages.create, model="", max_tokens=1, messages=(), stream=streaming)
         make = StreamReader if streaming else JsonReader
         reader = make(self._name, summary=summary)
         async with self._asked(ask, body, streaming=streaming) as response:
@@ -99,7 +99,7 @@ class AnthropicUpstream:
 
     async def count(self, body: Body) -> int | None:
         """Returns the tokens of a prompt; None where the server doesn't count them. Raises NodexaError."""
-        ask = partial(self._messages.count_tokens, model=body["model"], messages=())
+        ask = partial(self._messages.count_tokens, model="", messages=())
         text = b""
         try:
             async with self._asked(ask, body, streaming=False) as response:
@@ -125,7 +125,7 @@ class AnthropicUpstream:
         idle = self._deadlines.idle if streaming else self._deadlines.reply
         ask = partial(
             ask,
-            # Past the SDK's own arguments, each of which it would walk through: a conversation may be long.
+            # In place of the SDK's own arguments: it would walk through all of them, and a conversation may be long.
             extra_body=body,
             extra_headers={"Authorization": f"Bearer {key}" if key else anthropic.omit},
             timeout=httpx2.Timeout(idle, connect=self._deadlines.connect),

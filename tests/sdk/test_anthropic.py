@@ -141,7 +141,7 @@ async def test_a_client_may_carry_the_thinking_itself(claude: Claude, async_clie
     sealed = [item["encrypted_content"] for item in carried if item["type"] == "reasoning"]
     assert len(sealed) == 2
     assert not any("c2lnbmVk" in each or "aGlkZGVu" in each for each in sealed)
-    question = {"role": "user", "content": "Weather?"}
+    question: Any = {"role": "user", "content": "Weather?"}
     second = await async_client.responses.create(input=[question, *carried, *outputs(first.output)], **asked)
     assert second.output_text == "Mild in both."
     check_second_turn(claude)
@@ -202,7 +202,7 @@ async def test_what_the_api_has_no_word_for_is_listed_as_ignored(
     claude: Claude, async_client: openai.AsyncOpenAI
 ) -> None:
     response = await async_client.responses.create(model=claude.assistant, input="Hi", temperature=0.3, top_p=0.9)
-    assert {"temperature", "top_p"} <= set(response.to_dict()["nodexa"]["ignored"])  # type: ignore[index,call-overload]
+    assert {"temperature", "top_p"} <= set(response.to_dict()["nodexa"]["ignored"])  # type: ignore[index]
 
 
 async def test_input_tokens_are_counted_by_the_api(claude: Claude, async_client: openai.AsyncOpenAI) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -94,6 +96,11 @@ async def test_the_key_is_sent_and_nothing_of_this_machine(
         "content-type",
         "user-agent",
     }
+
+
+def test_the_sdk_is_not_loaded_before_a_model_is_asked() -> None:
+    program = "import sys, service.model.anthropic_model, service.model.directory; sys.exit('anthropic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
 
 
 async def test_a_base_url_may_end_with_the_version(server: AnthropicServer) -> None:
