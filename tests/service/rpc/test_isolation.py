@@ -78,6 +78,7 @@ OF_A_RESPONSE: list[tuple[str, Request]] = [
     continuing(RESPONSES + "CreateResponse"),
     continuing(RESPONSES + "StreamResponse"),
     continuing(RESPONSES + "CountInputTokens"),
+    continuing(RESPONSES + "CompactResponse"),
 ]
 OF_A_CONVERSATION: list[tuple[str, Request]] = [
     by(CONVERSATIONS + "GetConversation"),
@@ -98,6 +99,7 @@ OF_AN_ASSISTANT: list[tuple[str, Request]] = [
     answering(RESPONSES + "CreateResponse"),
     answering(RESPONSES + "StreamResponse"),
     answering(RESPONSES + "CountInputTokens"),
+    answering(RESPONSES + "CompactResponse"),
 ]
 OF_A_KEY: list[tuple[str, Request]] = [by(ADMIN + "RevokeApiKey")]
 OF_AN_ORGANIZATION: list[tuple[str, Request]] = [by(ADMIN + "GetOrganization")]

@@ -12,15 +12,21 @@ from nodexa.v1.response_service_pb2 import GetResponseRequest, WatchResponseRequ
 
 from service.errors import NodexaError
 from service.ids import new_id
+from service.keys import load_keyring
 from service.model.model import TextDelta
 from service.model.scripted import STOP, ScriptedModel, says
 from service.runner.admission import Admission
 from service.runner.caller import Caller
+from service.runner.conversations import Conversations
 from service.runner.history import History
 from service.runner.log import MESSAGE_BYTES
+from service.runner.references import References
 from service.runner.run import Stop
 from service.runner.runner import Runner
+from service.seal import Seal
+from service.server import MASTER_KEY
 from service.settings import Settings, now_ms
+from service.store.conversations import ConversationStore
 from service.store.responses import ResponseStore
 from tests.conftest import CoreUnderTest, events_in, running_core
 from tests.service.refusals import refusal
@@ -35,8 +41,19 @@ def runner_beside(core: CoreUnderTest, *, ids: Callable[[str], str] = new_id, gr
     store = ResponseStore(core.core.database)
     history = History(store)
     catalog = core.core.catalog
+    kept = ConversationStore(core.core.database)
+    references = References(store, kept)
     admission = Admission(
-        store=store, catalog=catalog, history=history, clock=now_ms, new_id=ids, grace=grace, retention=60
+        store=store,
+        catalog=catalog,
+        history=history,
+        conversations=Conversations(store=kept, references=references, clock=now_ms, new_id=ids),
+        references=references,
+        seal=Seal(load_keyring(core.data / MASTER_KEY)),
+        clock=now_ms,
+        new_id=ids,
+        grace=grace,
+        retention=60,
     )
     return Runner(store=store, admission=admission, history=history, drain=0)
 

@@ -134,7 +134,7 @@ def test_instructions_supplement_or_replace(
 def test_what_has_no_effect_is_named() -> None:
     settings = ResponseSettings(
         tools=ToolSet(tools=[LOOK, Tool(opaque=Opaque(type="web_search", json='{"type":"web_search"}'))]),
-        include=["message.output_text.logprobs", "reasoning.encrypted_content"],
+        include=["message.output_text.logprobs", "web_search_call.results"],
         reasoning=ReasoningSettings(effort="low", summary="auto"),
     )
 
