@@ -15,7 +15,7 @@ from typing import Final
 from rest_bridge.server import BACKLOG, serve
 from rest_bridge.settings import settings_from
 
-_EXTRA: Final = ("request_id", "milliseconds")
+_EXTRA: Final = ("request_id", "milliseconds", "retry")
 
 
 class _LineFormatter(logging.Formatter):

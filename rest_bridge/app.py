@@ -76,7 +76,7 @@ class Envelope:
         refusal = await self._run(scope, receive, send_marked, request_id)
         if refusal is not None:
             await send_answer(refusal, send_marked)
-        self._note(scope, request_id, status, started)
+        self._note(scope, request_id, status, started, retry=headers.retry_count(named))
 
     async def _run(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> Answer | None:
         """Runs the request; returns the answer that is still to be sent, if one is."""
@@ -94,7 +94,7 @@ class Envelope:
             return _refusal(internal(request_id))
         return None
 
-    def _note(self, scope: Scope, request_id: str, status: int, started: float) -> None:
+    def _note(self, scope: Scope, request_id: str, status: int, started: float, *, retry: int) -> None:
         # A probe that says "not yet" does its duty.
         notable = status >= 500 and scope["path"] != "/readyz"
         if not notable and not self._bridge.settings.access_log:
@@ -105,7 +105,8 @@ class Envelope:
             scope.get("method", "WEBSOCKET"),
             ascii(scope["path"])[1:-1],
             status,
-            extra={"request_id": request_id, "milliseconds": round((time.monotonic() - started) * 1000, 1)},
+            extra={"request_id": request_id, "milliseconds": round((time.monotonic() - started) * 1000, 1)}
+            | ({"retry": retry} if retry else {}),
         )
 
 

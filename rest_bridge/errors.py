@@ -84,6 +84,9 @@ TYPE_OF: Final[Mapping[int, str]] = MappingProxyType(
 )
 """HTTP status → error type, where it is neither invalid_request_error (4xx) nor server_error (5xx)."""
 
+NEVER_REPEATED: Final = frozenset({409, 500})
+"""HTTP statuses that sending again doesn't mend: a conflict stays one, a bug too, and it may have struck late."""
+
 DEFAULT_RETRY_AFTER: Final[float] = 1
 """Seconds to wait after a 503 that named none."""
 
@@ -112,7 +115,7 @@ class RequestError(Exception):
         self.param = param
         self.status = STATUS_OF.get(code, status or 500)
         self.retry_after = DEFAULT_RETRY_AFTER if retry_after is None and self.status == 503 else retry_after
-        self.repeatable = repeatable and self.status != 409
+        self.repeatable = repeatable and self.status not in NEVER_REPEATED
         self.headers = headers
 
 

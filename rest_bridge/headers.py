@@ -17,6 +17,7 @@ MAX_USER_ID: Final = 256
 MAX_USER_TOKENS: Final = 8 * 1024
 _CREDENTIALS: Final = (b"authorization", b"x-api-key")
 _PRINTABLE: Final = re.compile(rb"[\x20-\x7e]*")
+_COUNT: Final = re.compile(r"[0-9]{1,3}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _DIALECTS: Final = (b"openai", b"nodexa")
 _WITHOUT_EFFECT: Final = ("idempotency-key",)
@@ -31,6 +32,12 @@ def request_id(headers: Mapping[str, str], *, fresh: str) -> str:
     """The client's own request id where it is harmless, else `fresh`."""
     given = headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else fresh
+
+
+def retry_count(headers: Mapping[str, str]) -> int:
+    """How often an SDK of OpenAI has sent this request before; 0 where nobody says."""
+    given = headers.get("x-stainless-retry-count", "")
+    return int(given) if _COUNT.fullmatch(given) else 0
 
 
 def metadata(headers: RawHeaders, request_id: str) -> Metadata:

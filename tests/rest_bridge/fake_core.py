@@ -11,7 +11,9 @@ from typing import Any
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from nodexa.v1 import response_service_pb2 as pb
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
@@ -108,15 +110,32 @@ def tells(*batches: EventBatch, then: Callable[[Context], Any] | None = None) ->
     return story
 
 
-def refuses(code: grpc.StatusCode, reason: str = "", message: str = "canary") -> Callable[[Context], Any]:
-    """An end by an error; without `reason` one that no core of ours would send, as when a connection breaks."""
+def refuses(
+    code: grpc.StatusCode,
+    reason: str = "",
+    message: str = "canary",
+    *,
+    response_id: str = "",
+    retry_seconds: int | None = None,
+) -> Callable[[Context], Any]:
+    """An end by an error; without `reason` one that no core of ours would send, as when a connection breaks.
+
+    `response_id` says that a response exists already, `retry_seconds` when to ask again.
+    """
 
     async def end(context: Context) -> None:
         if not reason:
             await context.abort(code, message)
-        detail = AnyMessage()
-        detail.Pack(ErrorInfo(reason=reason, domain="nodexa"))
-        status = Status(code=code.value[0], message=message, details=[detail])
+        told: list[Message] = [ErrorInfo(reason=reason, domain="nodexa")]
+        if response_id:
+            told = [ErrorInfo(reason=reason, domain="nodexa", metadata={"response_id": response_id})]
+        if retry_seconds is not None:
+            told.append(RetryInfo(retry_delay=Duration(seconds=retry_seconds)))
+        details = []
+        for each in told:
+            details.append(AnyMessage())
+            details[-1].Pack(each)
+        status = Status(code=code.value[0], message=message, details=details)
         await context.abort(code, message, (("grpc-status-details-bin", status.SerializeToString()),))
 
     return end
