@@ -46,6 +46,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     parser.add_argument("--grpc", action="append", metavar="ADDR", help="HOST:PORT or unix:PATH; may be repeated")
     parser.add_argument("--base-url", default=defaults.base_url, help="where the bridge answers, for quickstart.env")
     parser.add_argument("--insecure", action="store_true", help="let gRPC listen beyond this machine unencrypted")
+    parser.add_argument("--shared", action="store_true", help="let other cores share the data directory")
+    parser.add_argument("--lease", type=float, default=defaults.lease, help="seconds until a silent core is given up")
     parser.add_argument("--grace", type=float, default=defaults.grace, help="seconds without a reader (default: 10)")
     parser.add_argument("--drain", type=float, default=defaults.drain, help="seconds to end when stopped (default: 5)")
     parser.add_argument("--keep-days", type=float, default=30, help="how long responses are kept (default: 30)")
@@ -58,6 +60,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         listen=tuple(given.grpc or defaults.listen),
         base_url=given.base_url,
         insecure=given.insecure,
+        shared=given.shared,
+        lease=given.lease,
         grace=given.grace,
         drain=given.drain,
         retention=given.keep_days * DAY,

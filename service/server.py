@@ -28,15 +28,16 @@ from service.runner.admission import Admission
 from service.runner.catalog import Catalog, OpenModel
 from service.runner.conversations import Conversations
 from service.runner.history import History
-from service.runner.recover import recover
 from service.runner.references import References
 from service.runner.runner import Runner
+from service.runner.takeover import Takeover
 from service.runner.upkeep import Upkeep
 from service.seal import Seal
 from service.settings import Clock, Settings
 from service.store.administration import Administration
 from service.store.conversations import ConversationStore
 from service.store.database import Database
+from service.store.ownership import Ownership
 from service.store.responses import ResponseStore
 from service.store.retention import Retention
 
@@ -64,15 +65,18 @@ class Core:
     server: grpc.aio.Server
     health: health.aio.HealthServicer
     addresses: Sequence[str]
-    tidying: asyncio.Task[None]
+    takeover: Takeover
+    chores: Sequence[asyncio.Task[None]]
 
     async def stop(self) -> None:
         """Says that it's leaving, lets what runs come to its end, then closes everything."""
         await self.health.enter_graceful_shutdown()
         await self.runner.close()
         await self.server.stop(self.settings.drain)
-        self.tidying.cancel()
-        await asyncio.wait([self.tidying])
+        for chore in self.chores:
+            chore.cancel()
+        await asyncio.wait(self.chores)
+        await self.takeover.leave()
         await self.catalog.close()
         await self.database.close()
 
@@ -94,7 +98,7 @@ async def start_core(
     _expect_private(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
     settings.data.chmod(0o700)
-    database = await Database.open(settings.data / DATABASE)
+    database = await Database.open(settings.data / DATABASE, shared=settings.shared)
     try:
         return await _start(
             settings,
@@ -120,10 +124,14 @@ async def _start(
     new_id: NewId,
     from_file: Mapping[str, ModelConfig],
 ) -> Core:
-    store, administration = ResponseStore(database), Administration(database)
+    core_id = new_id("core")
+    store, administration = ResponseStore(database, owner=core_id), Administration(database)
     keyring = load_keyring(settings.data / MASTER_KEY)
     upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention)
-    await recover(store, clock=clock, new_id=new_id)
+    takeover = Takeover(
+        ownership=Ownership(database, core_id), store=store, clock=clock, new_id=new_id, lease=settings.lease
+    )
+    await takeover.enter(alone=not settings.shared)
     catalog = Catalog(administration, open_model=open_model, from_file=from_file)
     kept = ConversationStore(database)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
@@ -147,8 +155,11 @@ async def _start(
     state = _add_health_and_reflection(server)
     addresses = _bind(server, settings.listen)
     await server.start()
-    tidying = asyncio.create_task(upkeep.run(settings.upkeep))
-    return Core(settings, database, administration, keys, catalog, runner, server, state, addresses, tidying)
+    chores = [
+        asyncio.create_task(upkeep.run(settings.upkeep)),
+        asyncio.create_task(takeover.run(runner.cancel_own)),
+    ]
+    return Core(settings, database, administration, keys, catalog, runner, server, state, addresses, takeover, chores)
 
 
 def _runner(
@@ -161,7 +172,8 @@ def _runner(
     clock: Clock,
     new_id: NewId,
 ) -> Runner:
-    history = History(store)
+    # What another core deletes must not be continued from this one's memory.
+    history = History(store, cache_bytes=0) if settings.shared else History(store)
     admission = Admission(
         store=store,
         catalog=catalog,

@@ -33,12 +33,15 @@ class Settings:
     `listen` are gRPC addresses, `host:port` or `unix:PATH`; `base_url` is where the bridge answers, for the quickstart
     file. Times are in seconds; `grace` is how long a foreground response goes on without a reader. A response is kept
     for `retention` from its start, its log for `log_retention` from its end; what is due is deleted every `upkeep`.
+    With `shared`, other cores may use the same data directory; one that is not heard of for `lease` loses its runs.
     """
 
     data: Path = Path("var")
     listen: tuple[str, ...] = ("127.0.0.1:50051",)
     base_url: str = "http://127.0.0.1:8080"
     insecure: bool = False
+    shared: bool = False
+    lease: float = 3.0
     grace: float = 10.0
     retention: float = 30 * DAY
     log_retention: float = 7 * DAY

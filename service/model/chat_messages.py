@@ -86,9 +86,8 @@ def _message(message: ItemMessage) -> list[Message]:
 
 def _attachments(parts: Iterable[ContentPart]) -> list[Message]:
     """Returns the images and files among the parts."""
-    return [
-        ATTACHMENTS[kind](getattr(part, kind)) for part in parts if (kind := part.WhichOneof("kind")) in ATTACHMENTS
-    ]
+    kinds = ((part, str(part.WhichOneof("kind"))) for part in parts)
+    return [ATTACHMENTS[kind](getattr(part, kind)) for part, kind in kinds if kind in ATTACHMENTS]
 
 
 def _image(image: InputImage) -> Message:

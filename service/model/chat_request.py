@@ -41,7 +41,8 @@ def chat_body(prompt: Prompt, *, model: str, openai: bool = False) -> bytes:
     if settings.HasField("max_output_tokens"):
         body["max_completion_tokens" if openai else "max_tokens"] = settings.max_output_tokens
     if openai:
-        body.update((name, getattr(settings, name)) for name in OPENAI_ONLY if settings.HasField(name))
+        told = {descriptor.name for descriptor, _ in settings.ListFields()}
+        body.update((name, getattr(settings, name)) for name in OPENAI_ONLY if name in told)
     body.update(sampling(settings))
     body.update(form(settings))
     body.update(_tools(settings))

@@ -22,7 +22,7 @@ from service.runner.log import EventLog, segment_of
 from service.runner.truncation import fitted
 from service.runner.turn import Turn
 from service.settings import Clock
-from service.store.responses import ResponseRow, ResponseStore, Segment
+from service.store.responses import LostRunError, ResponseRow, ResponseStore, Segment
 
 FIRST_READER_SECONDS: Final = 1.0
 """How long a new run waits for its first reader, however impatient it is."""
@@ -64,6 +64,7 @@ class Run:
         self.settings = settings
         self.log = EventLog()
         self.failure: NodexaError | None = None
+        self.lost = False
         self._turn = turn
         self._emitter = emitter
         self._store = store
@@ -157,6 +158,9 @@ class Run:
             last = self._stopped(self._stop)
         except NodexaError as error:
             last = self._failed(error)
+        except LostRunError:
+            self._lose()
+            return
         except Exception:
             log.exception("%s failed by a bug", self.row.id)
             last = self._failed(NodexaError("internal_error", "The platform failed; the operator's log says how."))
@@ -224,11 +228,19 @@ class Run:
                     self.log.abandon()
                     break
                 await asyncio.sleep(RETRY_SECONDS)
+            except LostRunError:
+                self._lose()
+                break
             except Exception:
-                log.exception("%s can't be ended here: somebody else wrote its log, or this is a bug", self.row.id)
+                log.exception("%s can't be ended here by a bug", self.row.id)
                 self.log.abandon()
                 break
         self._mind_readers()
+
+    def _lose(self) -> None:
+        log.warning("%s is another core's now: this one was not heard of for too long", self.row.id)
+        self.lost = True
+        self.log.abandon()
 
     async def _write_end(self, store: ResponseStore, segment: Segment) -> None:
         await store.finish(

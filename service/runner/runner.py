@@ -22,8 +22,9 @@ from service.runner.admission import Admission
 from service.runner.caller import Caller
 from service.runner.fold import fold
 from service.runner.history import History
-from service.runner.log import events_of, messages
+from service.runner.log import events_of
 from service.runner.run import Run, Stop
+from service.runner.tail import tail
 from service.store.responses import ResponseStore, StoredResponse
 
 FROM_THE_START: Final = -1
@@ -68,13 +69,11 @@ class Runner:
         stored = await self._stored(response_id, caller)
         if not caller.may_resume(stored.row.key_id):
             raise _not_found(response_id)
-        segments = await self._store.segments(caller.org_id, response_id, after)
-        if not segments and await self._store.log_dropped(caller.org_id, response_id):
-            raise _expired(response_id)
         prefix = EventBatch(settings=stored.settings).SerializeToString()
-        for message in messages(segments, after):
-            yield prefix + message
-            prefix = b""
+        async with aclosing(tail(self._store, caller.org_id, response_id, after)) as batches:
+            async for message in batches:
+                yield prefix + message
+                prefix = b""
 
     async def follow(self, run: Run, *, after: int = FROM_THE_START) -> AsyncGenerator[bytes, None]:
         """`watch` for a run that the caller has in hand."""
@@ -84,11 +83,19 @@ class Runner:
                 async for message in batches:
                     yield prefix + message
                     prefix = b""
+        if run.lost:
+            seen = max([after, *(segment.last for segment in run.log.segments)])
+            async with aclosing(tail(self._store, run.row.org_id, run.row.id, seen)) as batches:
+                async for message in batches:
+                    yield prefix + message
+                    prefix = b""
 
     async def result(self, run: Run) -> Response:
         """The final response. Raises the failure when it came before any output and a caller can act on it."""
         with run.attend():
             await run.wait()
+        if run.lost:
+            return await self._concluded(run.row.org_id, run.row.id)
         failure = run.failure
         if failure is not None and not run.response.output and failure.status != "UNKNOWN":
             failure.response_id = run.row.id
@@ -123,8 +130,18 @@ class Runner:
         if run is not None:
             run.stop(Stop.CANCELLED)
             await run.wait()
-            return _with_settings(run.response, ResponseSettings.FromString(run.settings))
-        return await self.get(response_id, caller)
+            return await self.get(response_id, caller)
+        stored = await self._stored(response_id, caller)
+        if stored.result is None:
+            await self._store.ask_to_cancel(caller.org_id, response_id)
+            return await self._concluded(caller.org_id, response_id)
+        return _with_settings(stored.result, stored.settings)
+
+    def cancel_own(self, response_ids: Sequence[str]) -> None:
+        """Stops those of the runs that are still here."""
+        for response_id in response_ids:
+            if response_id in self._live:
+                self._live[response_id].stop(Stop.CANCELLED)
 
     async def delete(self, response_id: str, caller: Caller) -> None:
         """Forgets a response, a running one after cancelling it. Raises NodexaError `response_not_found`."""
@@ -200,6 +217,16 @@ class Runner:
             raise _not_found(response_id)
         return stored
 
+    async def _concluded(self, org_id: str, response_id: str) -> Response:
+        """The final response of a run that another core brings to its end."""
+        async with aclosing(tail(self._store, org_id, response_id, FROM_THE_START)) as batches:
+            async for _ in batches:
+                pass
+        stored = await self._store.get(org_id, response_id)
+        if stored is None or stored.result is None:
+            raise _not_found(response_id)
+        return _with_settings(stored.result, stored.settings)
+
     async def _read_back(self, stored: StoredResponse) -> Response:
         if stored.result is not None:
             return _with_settings(stored.result, stored.settings)
@@ -212,14 +239,6 @@ def _with_settings(response: Response, settings: ResponseSettings) -> Response:
     whole.CopyFrom(response)
     whole.settings.CopyFrom(settings)
     return whole
-
-
-def _expired(response_id: str) -> NodexaError:
-    return NodexaError(
-        "events_expired",
-        f"The events of {response_id!r} are not kept any more; the response itself is: get it without stream.",
-        param="id",
-    )
 
 
 def _not_found(response_id: str) -> NodexaError:

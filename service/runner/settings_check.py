@@ -33,6 +33,7 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
         "temperature": (0, 2),
         "top_p": (0, 1),
         "max_output_tokens": (1, 10_000_000),
+        "max_tool_calls": (1, 10_000_000),
         "top_logprobs": (0, 20),
         "compact_threshold": (1000, 10_000_000),
     }
@@ -56,7 +57,7 @@ def _check_ranges(settings: ResponseSettings) -> None:
 
 def _check_texts(settings: ResponseSettings) -> None:
     for name in ("user", "safety_identifier", "prompt_cache_key"):
-        if len(getattr(settings, name)) > MAX_IDENTIFIER:  # type: ignore[arg-type]
+        if len(getattr(settings, name)) > MAX_IDENTIFIER:
             raise _invalid(f"{name} has at most {MAX_IDENTIFIER} characters.", name)
     if settings.HasField("service_tier") and settings.service_tier not in SERVICE_TIERS:
         raise _invalid(f"service_tier is one of {', '.join(SERVICE_TIERS)}.", "service_tier")

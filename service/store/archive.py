@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from nodexa.v1.event_pb2 import EventBatch
 from sqlite_utils import Database as Tables
 
 from service.store.migrations import newer_steps
+from service.store.sqlite import sqlite3
 
 PAGES: Final = 1024
 """Copied at a time: a writer in between gets its turn."""

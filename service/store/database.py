@@ -1,7 +1,7 @@
 """The SQLite file: one writer thread with group commit, and a pool of readers.
 
-The writer owns the only writing connection and so every checkpoint. It never waits for company: whatever was asked for
-while the last commit ran goes into the next one. A lock beside the file keeps a second core out.
+The writer owns this process's only writing connection. It never waits for company: whatever was asked for while the
+last commit ran goes into the next one. A lock beside the file keeps a second core out, unless all of them share it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import fcntl
 import logging
 import os
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
 from service.store.migrations import migrations, newer_steps
+from service.store.sqlite import sqlite3
 
 T = TypeVar("T")
 Job = Callable[[Tables], T]
@@ -50,6 +50,10 @@ class InUseError(OSError):
     """Another process has the database open; the message says which one and what to do."""
 
 
+class OldSQLiteError(ValueError):
+    """This SQLite can't be shared by several processes; the message says what to do."""
+
+
 class BrokenDatabaseError(ValueError):
     """The file can't be opened as a database; the message says which one and what to do."""
 
@@ -75,12 +79,18 @@ class Database:
         self._writer = threading.Thread(target=self._write_all, name="nodexa-write", daemon=True)
 
     @classmethod
-    async def open(cls, path: Path) -> Database:
+    async def open(cls, path: Path, *, shared: bool = False) -> Database:
         """Opens or makes the file, brings its schema up to date and starts the writer.
 
-        Raises InUseError while another process has it open, BrokenDatabaseError for a file that is none.
+        Raises InUseError while another process has it open, unless both are `shared`; BrokenDatabaseError for a file
+        that is none; OldSQLiteError where this SQLite can't share.
         """
-        database = cls(path, asyncio.get_running_loop(), _lock(path.with_suffix(".lock")))
+        if shared and sqlite3.sqlite_version_info < FIXED_WAL_RESET_BUG:
+            raise OldSQLiteError(
+                f"Several cores on one database need SQLite 3.51.3 or newer; this is {sqlite3.sqlite_version}. Install "
+                "the package pysqlite3, or run one core."
+            )
+        database = cls(path, asyncio.get_running_loop(), _lock(path.with_suffix(".lock"), shared=shared))
         try:
             await asyncio.to_thread(_migrate, path)
         except BaseException as error:
@@ -207,8 +217,11 @@ def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 def _migrate(path: Path) -> None:
     version = sqlite3.sqlite_version_info
-    note = "" if version >= FIXED_WAL_RESET_BUG else " (one writer only: the WAL-reset bug is fixed in 3.51.3)"
+    note = "" if version >= FIXED_WAL_RESET_BUG else " (one core only: the WAL-reset bug is fixed in 3.51.3)"
     log.info("SQLite %s%s", sqlite3.sqlite_version, note)
+    # Two cores that start at once must not both find the same step missing.
+    lock = os.open(path.with_suffix(".migration.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     conn = _connect(path)
     try:
         path.chmod(0o600)
@@ -220,17 +233,19 @@ def _migrate(path: Path) -> None:
         migrations.apply(tables)
     finally:
         conn.close()
+        os.close(lock)
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path, *, shared: bool) -> int:
     """A descriptor that holds the lock until it is closed, or its process dies. Raises InUseError."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
         raise InUseError(
-            f"The data directory {path.parent} is in use by another core. Stop that one, or name another by --data."
+            f"The data directory {path.parent} is in use by another core. Stop that one, or name another by --data, or "
+            "start all of its cores with --shared."
         ) from None
     return lock
 

@@ -128,6 +128,18 @@ def log_retention(db: Tables) -> None:
     db.execute("create index responses_logged on responses(finished_at) where log_dropped = 0")
 
 
+@migrations(name="0007_ownership")
+def ownership(db: Tables) -> None:
+    """Which core writes a response: its heartbeat is the lease, and the epoch only rises."""
+    db.execute("create table cores(id text primary key, heard_at integer not null) strict, without rowid")
+    db.execute("alter table responses add column owner text not null default ''")
+    db.execute("alter table responses add column lease_epoch integer not null default 0")
+    db.execute("alter table responses add column cancel_requested integer not null default 0")
+    db.execute("""
+        create trigger responses_epoch before update of lease_epoch on responses
+        when new.lease_epoch < old.lease_epoch begin select raise(abort, 'an epoch never falls'); end""")
+
+
 def newer_steps(db: Tables) -> list[str]:
     """The steps that were taken with this database and that this version doesn't know."""
     known = {step.name for step in migrations.pending(Tables(memory=True))}

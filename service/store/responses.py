@@ -18,6 +18,10 @@ _ROW: Final = """id, org_id, assistant_id, coalesce(user_id, ''), key_id, coales
     status, background, created_at, expires_at"""
 
 
+class LostRunError(RuntimeError):
+    """The run is another core's now: whoever gets this writes no more of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A piece of the log: `data` is the serialized EventBatch of the events `first` to `last`."""
@@ -44,6 +48,14 @@ class ResponseRow:
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """Whether a response is final, and whether it outlived its log."""
+
+    final: bool
+    log_dropped: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One response as its successors see it: what was put in and what came out (`result` is None until final)."""
 
@@ -62,10 +74,19 @@ class StoredResponse:
 
 
 class ResponseStore:
-    """All reads name the organization; an id of another one is as unknown as one that never was."""
+    """All reads name the organization; an id of another one is as unknown as one that never was.
 
-    def __init__(self, database: Database) -> None:
+    What is written is written by the core `owner`, under the `epoch` that it got a run with: 0 where it began the run.
+    """
+
+    def __init__(self, database: Database, *, owner: str = "", epoch: int = 0) -> None:
         self._database = database
+        self._owner = owner
+        self._epoch = epoch
+
+    def under(self, epoch: int) -> ResponseStore:
+        """The same store for the writer of a run that was taken under this epoch."""
+        return ResponseStore(self._database, owner=self._owner, epoch=epoch)
 
     async def create(
         self,
@@ -86,12 +107,12 @@ class ResponseStore:
                 claim(db, row.org_id, conversation)
             db.conn.execute(
                 """insert into responses(id, org_id, assistant_id, user_id, key_id, previous_response_id, status,
-                     background, created_at, expires_at, last_seq, conversation_id)
-                   values(?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?, ?)""",
+                     background, created_at, expires_at, last_seq, conversation_id, owner)
+                   values(?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?)""",
                 (
                     *(row.id, row.org_id, row.assistant_id, row.user_id, row.key_id, row.previous_response_id),
                     *(row.status, row.background, row.created_at, row.expires_at, segment.last),
-                    conversation.id if conversation else None,
+                    *(conversation.id if conversation else None, self._owner),
                 ),
             )
             db.conn.execute("insert into response_requests values(?, ?, ?)", (row.id, settings, input_items))
@@ -102,15 +123,16 @@ class ResponseStore:
     async def append(self, response_id: str, segment: Segment) -> None:
         """Adds a segment to the log of a running response.
 
-        Raises RuntimeError when the log doesn't end right before the segment or the response is final: somebody else
-        wrote, and the caller must stop at once.
+        Raises LostRunError when the run is another's now, or its log doesn't end right before the segment: somebody
+        else wrote, and the caller must stop at once.
         """
 
         def job(db: Tables) -> None:
             changed = db.conn.execute(
                 """update responses set last_seq = ?, status = 'in_progress'
-                   where id = ? and last_seq = ? and status in ('queued', 'in_progress')""",
-                (segment.last, response_id, segment.first - 1),
+                   where id = ? and last_seq = ? and owner = ? and lease_epoch = ?
+                     and status in ('queued', 'in_progress')""",
+                (segment.last, response_id, segment.first - 1, self._owner, self._epoch),
             ).rowcount
             _expect_owner(response_id, changed)
             _insert_segment(db, response_id, segment)
@@ -137,8 +159,9 @@ class ResponseStore:
 
         def job(db: Tables) -> None:
             changed = db.conn.execute(
-                "update responses set last_seq = ?, status = ?, finished_at = ? where id = ? and last_seq = ?",
-                (segment.last, status, finished_at, response_id, segment.first - 1),
+                """update responses set last_seq = ?, status = ?, finished_at = ?
+                   where id = ? and last_seq = ? and owner = ? and lease_epoch = ?""",
+                (segment.last, status, finished_at, response_id, segment.first - 1, self._owner, self._epoch),
             ).rowcount
             _expect_owner(response_id, changed)
             _insert_segment(db, response_id, segment)
@@ -243,21 +266,22 @@ class ResponseStore:
 
         return await self._database.write(job)
 
-    async def unfinished(self) -> Sequence[ResponseRow]:
-        """Every response of every organization that is not final: after a start, those of a core that died."""
+    async def ask_to_cancel(self, org_id: str, response_id: str) -> None:
+        """Leaves word for the core that owns the run."""
+        await self._database.write(
+            lambda db: db.conn.execute(
+                "update responses set cancel_requested = 1 where org_id = ? and id = ?", (org_id, response_id)
+            )
+        )
 
-        def job(db: Tables) -> list[ResponseRow]:
-            rows = db.conn.execute(f"select {_ROW} from responses where status in ('queued', 'in_progress')")
-            return [_row(row) for row in rows]
+    async def state(self, org_id: str, response_id: str) -> State | None:
+        """How far the response is; None where there is none."""
 
-        return await self._database.read(job)
-
-    async def log_dropped(self, org_id: str, response_id: str) -> bool:
-        """Whether the response outlived its log."""
-
-        def job(db: Tables) -> bool:
-            query = "select log_dropped from responses where org_id = ? and id = ?"
-            return bool((db.conn.execute(query, (org_id, response_id)).fetchone() or (0,))[0])
+        def job(db: Tables) -> State | None:
+            query = """select status not in ('queued', 'in_progress'), log_dropped from responses
+                       where org_id = ? and id = ?"""
+            found = db.conn.execute(query, (org_id, response_id)).fetchone()
+            return State(*map(bool, found)) if found else None
 
         return await self._database.read(job)
 
@@ -270,7 +294,7 @@ def _insert_segment(db: Tables, response_id: str, segment: Segment) -> None:
 
 def _expect_owner(response_id: str, changed: int) -> None:
     if not changed:
-        raise RuntimeError(f"the log of {response_id} was written by someone else")
+        raise LostRunError(f"the log of {response_id} was written by someone else")
 
 
 def _row(row: Sequence[object]) -> ResponseRow:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -24,6 +23,7 @@ from nodexa.v1.response_service_pb2 import CreateResponseRequest, WatchResponseR
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
 
 from service.bootstrap import QUICKSTART, read_quickstart
+from service.store.sqlite import sqlite3
 from tests.service.requests import user
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +14,7 @@ from sqlite_utils import Database as Tables
 
 from service.runner.lifecycle import NEXT, TERMINAL_EVENT, advance, is_final, word
 from service.store.migrations import migrations
+from service.store.sqlite import sqlite3
 
 STATES = [status for status in Response.Status.values() if status != Response.STATUS_UNSPECIFIED]
 STEPS = list(itertools.product(STATES, STATES))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from service.store.administration import Administration
 from service.store.archive import ArchiveError, copy, problems
 from service.store.database import Database
 from service.store.responses import ResponseRow, ResponseStore, Segment
+from service.store.sqlite import sqlite3
 
 CREATED = ResponseEvent(sequence_number=0, created=ResponseSnapshot())
 COMPLETED = ResponseEvent(sequence_number=1, completed=ResponseSnapshot())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import stat
 import threading
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from sqlite_utils import Database as Tables
 from service.errors import NodexaError
 from service.store import database as module
 from service.store.database import Database, InUseError
+from service.store.sqlite import sqlite3
 
 
 @pytest.fixture
@@ -234,7 +234,22 @@ def modes_in(folder: Path) -> dict[str, int]:
 async def test_every_file_is_readable_by_its_owner_only(database: Database, tmp_path: Path) -> None:
     await database.write(add("a"))
 
-    assert modes_in(tmp_path) == dict.fromkeys(["test.db", "test.db-wal", "test.db-shm", "test.lock"], 0o600)
+    names = ["test.db", "test.db-wal", "test.db-shm", "test.lock", "test.migration.lock"]
+    assert modes_in(tmp_path) == dict.fromkeys(names, 0o600)
+
+
+async def test_those_who_share_the_file_keep_out_who_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    one, other = await Database.open(path, shared=True), await Database.open(path, shared=True)
+    with pytest.raises(InUseError, match="--shared"):
+        await Database.open(path)
+
+    await one.write(lambda db: db.execute("create table things(name text primary key, size integer) strict"))
+    await asyncio.gather(*(each.write(add(f"{n}")) for n, each in enumerate([one, other] * 20)))
+
+    assert await names(one) == await names(other) == {f"{n}" for n in range(40)}
+    await one.close()
+    await other.close()
 
 
 async def test_the_log_is_durable_and_checked(database: Database) -> None:

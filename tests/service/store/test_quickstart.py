@@ -31,7 +31,7 @@ async def test_the_first_start_leaves_a_way_in_for_its_owner_only(settings: Sett
         assert mode(settings.data) == 0o700
         assert {path.name: mode(path) for path in settings.data.iterdir()} == dict.fromkeys(
             [
-                *("master.key", "quickstart.env", "nodexa.lock"),
+                *("master.key", "quickstart.env", "nodexa.lock", "nodexa.migration.lock"),
                 *("nodexa.db", "nodexa.db-wal", "nodexa.db-shm"),
             ],
             0o600,

@@ -11,7 +11,7 @@ from nodexa.v1.admin_pb2 import Organization
 from service.store import retention as module
 from service.store.administration import Administration
 from service.store.database import Database
-from service.store.responses import ResponseRow, ResponseStore, Segment
+from service.store.responses import ResponseRow, ResponseStore, Segment, State
 from service.store.retention import Retention
 
 EXPIRY = 9_000
@@ -69,8 +69,11 @@ async def test_a_log_goes_before_its_response_and_once(database: Database) -> No
     assert await retention.drop_logs(6) == 1
     assert await retention.drop_logs(6) == 0
 
-    assert [await store.log_dropped("org_1", each) for each in ("resp_1", "resp_2")] == [True, False]
-    assert not await store.log_dropped("org_2", "resp_1")
+    assert [await store.state("org_1", each) for each in ("resp_1", "resp_2")] == [
+        State(final=True, log_dropped=True),
+        State(final=True, log_dropped=False),
+    ]
+    assert await store.state("org_2", "resp_1") is None
     assert await store.segments("org_1", "resp_1", -1) == []
     assert len(await store.segments("org_1", "resp_2", -1)) == 2
     assert await store.get("org_1", "resp_1") is not None

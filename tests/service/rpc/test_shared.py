@@ -1,0 +1,113 @@
+"""Several cores on one database: each owns its runs, any of them serves all, and a silent one loses what it had."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from nodexa.v1.event_pb2 import ResponseEvent
+from nodexa.v1.response_pb2 import Response, ResponseSettings
+from nodexa.v1.response_service_pb2 import CancelResponseRequest
+
+from service.model.model import TextDelta
+from service.model.scripted import STOP, ScriptedModel, says
+from service.settings import Settings
+from tests.conftest import CoreUnderTest, events_in, running_core
+from tests.service.requests import asking, create, get, watch
+
+Pair = tuple[CoreUnderTest, CoreUnderTest]
+
+
+@pytest.fixture
+async def pair(settings: Settings) -> AsyncIterator[Pair]:
+    """Two cores on one data directory, with the same key and assistant."""
+    shared = replace(settings, shared=True, lease=0.6)
+    async with running_core(shared, ScriptedModel()) as one, running_core(shared, ScriptedModel()) as two:
+        yield one, replace(two, quickstart=one.quickstart)
+
+
+async def begin(
+    core: CoreUnderTest, gate: asyncio.Event, *, background: bool = False
+) -> tuple[str, asyncio.Task[list[ResponseEvent]]]:
+    """A response that said "Hel" and waits at the gate to say the rest; its id and all that its client will see."""
+    core.model.add([[TextDelta("Hel")], gate, [TextDelta("lo"), STOP]])
+    request = asking(core, settings=ResponseSettings(background=background))
+    call = core.responses.StreamResponse(request, metadata=core.metadata())
+    batches = aiter(call)
+    seen = [await anext(batches)]
+    while not any(event.HasField("output_text_delta") for batch in seen for event in batch.events):
+        seen.append(await anext(batches))
+
+    async def rest() -> list[ResponseEvent]:
+        return events_in([*seen, *[batch async for batch in batches]])
+
+    return seen[0].events[0].created.response.id, asyncio.create_task(rest())
+
+
+async def test_any_core_serves_what_another_made(pair: Pair) -> None:
+    one, two = pair
+    one.model.add(says("Hello"))
+    two.model.add(says("Hello again"))
+    first = await create(one)
+    assert await get(two, first.id) == first
+    second = await create(two, previous_response_id=first.id)
+    assert [item.message.content[0].output_text.text for item in two.model.prompts[0].items][1:2] == ["Hello"]
+    assert await get(one, second.id) == second
+
+
+async def test_a_run_can_be_watched_from_another_core(pair: Pair) -> None:
+    one, two = pair
+    gate = asyncio.Event()
+    response_id, told = await begin(one, gate)
+    watching = asyncio.create_task(watch(two, response_id))
+    halfway = await get(two, response_id)
+    assert halfway.output[0].message.content[0].output_text.text == "Hel"
+    gate.set()
+    async with asyncio.timeout(10):
+        assert await watching == await told
+
+
+async def test_a_run_can_be_cancelled_from_another_core(pair: Pair) -> None:
+    one, two = pair
+    response_id, told = await begin(one, asyncio.Event())
+    async with asyncio.timeout(10):
+        cancelled = await two.responses.CancelResponse(CancelResponseRequest(id=response_id), metadata=two.metadata())
+        assert cancelled.status == Response.STATUS_CANCELLED
+        assert (await told)[-1].incomplete.response.status == Response.STATUS_CANCELLED
+    assert one.model.stopped == 1
+
+
+async def test_a_core_that_falls_silent_loses_its_runs_and_can_not_write_them(pair: Pair) -> None:
+    one, two = pair
+    gate = asyncio.Event()
+    response_id, told = await begin(one, gate)
+    await freeze(one)
+
+    async with asyncio.timeout(10):
+        events = await watch(two, response_id)
+    assert [event.WhichOneof("kind") for event in events][-2:] == ["error", "failed"]
+    assert events[-1].failed.response.error.code == "server_error"
+    assert events[-1].failed.response.output[0].message.content[0].output_text.text == "Hel"
+
+    gate.set()  # the old owner wakes up, and wants to go on
+    async with asyncio.timeout(10):
+        assert await told == events
+    assert await get(one, response_id) == await get(two, response_id)
+
+
+async def test_a_core_that_stops_leaves_nothing_running(settings: Settings) -> None:
+    shared = replace(settings, shared=True, drain=0.0)
+    async with running_core(shared, ScriptedModel()) as one:
+        async with running_core(shared, ScriptedModel()) as two:
+            response_id, told = await begin(replace(two, quickstart=one.quickstart), asyncio.Event())
+        await asyncio.wait([told])
+        assert (await get(one, response_id)).status == Response.STATUS_FAILED
+
+
+async def freeze(core: CoreUnderTest) -> None:
+    """Stops the core's heart, as a machine that is too slow would."""
+    for chore in core.core.chores:
+        chore.cancel()
+    await asyncio.wait(core.core.chores)
