@@ -32,7 +32,7 @@ from service.runner.lifecycle import word
 from service.runner.references import References
 from service.runner.run import Run
 from service.runner.sealed import WANTED, Sealed, asks_to_compact, sealed_elsewhere
-from service.runner.settings_check import check_settings
+from service.runner.settings_check import LOGPROBS, check_settings
 from service.runner.settings_merge import effective_settings, system_prompt, unused_settings
 from service.runner.tool_check import check_hosted
 from service.runner.turn import Turn
@@ -204,6 +204,7 @@ class Admission:
                 used_call_ids=call_ids,
                 offers=turn.offers,
                 seal=Sealed(self._seal, caller.org_id).thinking(wanted=WANTED in settings.include),
+                logprobs=LOGPROBS in settings.include,
             ),
             store=self._store if stored else None,
             clock=self._clock,

@@ -42,7 +42,8 @@ class Emitter:
 
     `response` is the state that the events so far fold to; it grows with them. `used_call_ids` are those of the
     conversation so far: a model server that repeats one gets a fresh one in its place. `offers` are the tools by the
-    names that the model knows them by. `seal` closes the thinking that is over for whoever may not read it.
+    names that the model knows them by. `seal` closes the thinking that is over for whoever may not read it. `logprobs`:
+    they were asked for; some model servers send them unasked.
     """
 
     def __init__(
@@ -54,10 +55,11 @@ class Emitter:
         used_call_ids: Iterable[str] = (),
         offers: Mapping[str, Offer] | None = None,
         seal: Sealing | None = None,
+        logprobs: bool = True,
     ) -> None:
         self.response = response
         self._tale = Tale(response, next_sequence=next_sequence, new_id=new_id)
-        self._writing = Writing(self._tale, seal)
+        self._writing = Writing(self._tale, seal, logprobs=logprobs)
         self._passing = Passing(self._tale)
         self._calling = Calling(
             self._tale,

@@ -29,9 +29,10 @@ _THOUGHTS: Final = ("reasoning_text", "summary_text")
 class Writing:
     """Tells of the one open message or reasoning item, and of its one open part."""
 
-    def __init__(self, tale: Tale, seal: Sealing | None) -> None:
+    def __init__(self, tale: Tale, seal: Sealing | None, *, logprobs: bool) -> None:
         self._tale = tale
         self._seal = seal
+        self._tells_logprobs = logprobs
         self._index = _NOWHERE
         self._item_id = ""
         self._kind = ""
@@ -43,7 +44,7 @@ class Writing:
 
     def text(self, chunk: TextDelta) -> None:
         """More of the answer."""
-        self._grow("output_text", chunk.text, chunk.logprobs)
+        self._grow("output_text", chunk.text, chunk.logprobs if self._tells_logprobs else ())
 
     def refusal(self, chunk: RefusalDelta) -> None:
         """More of the refusal."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from nodexa.v1.item_pb2 import TokenLogprob
 
 from service.errors import NodexaError
 from service.model.model import Finish, FinishReason, ReasoningDelta, RefusalDelta, TextDelta, TokenUsage
@@ -211,3 +212,15 @@ async def test_text_is_kept_exactly_as_sent(bridge: BridgeUnderTest, core: CoreU
         items = (await http.get(f"/v1/responses/{final['id']}/input_items")).json()
     assert final["output_text"] == text
     assert items["data"][0]["content"][0]["text"] == text
+
+
+@pytest.mark.parametrize("include", [[], ["message.output_text.logprobs"]], ids=["unasked", "asked"])
+async def test_log_probabilities_are_told_to_who_asks_and_to_nobody_else(
+    bridge: BridgeUnderTest, core: CoreUnderTest, include: list[str]
+) -> None:
+    core.model.add([[TextDelta("A", (TokenLogprob(token="A", token_bytes=b"A", logprob=-0.5),)), STOP]])
+    async with bridge.http() as http:
+        answer = await http.post("/v1/responses", json=bridge.body(stream=True, include=include))
+    told = [token for event in events_of(answer.content) for token in event.get("logprobs", ())]
+    final = check_ladder(events_of(answer.content))
+    assert [len(told), len(final["output"][0]["content"][0]["logprobs"])] == ([2, 1] if include else [0, 0])
