@@ -112,6 +112,7 @@ UNKNOWN_KINDS: Final[Mapping[str, frozenset[str]]] = {
 
 OUR_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "response": frozenset({"nodexa"}),
+    "response.compaction": frozenset({"nodexa"}),
     "conversation": frozenset({"nodexa"}),
     "list of conversation items": frozenset({"nodexa"}),
     "model": frozenset({"name"}),
