@@ -17,6 +17,8 @@ from service.model.model import PASSED_ON, Abilities, Chunk, Prompt
 from service.model.responses_reply import readers
 from service.model.responses_request import count_body, responses_body
 
+# Such servers say nothing while a model thinks, and some think for minutes.
+PATIENT: Final = Deadlines(idle=300.0)
 HEEDS: Final = PASSED_ON - {"seed", "stop"}
 UNKNOWN_PATH: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 
@@ -43,7 +45,7 @@ class OpenAIResponses:
                 config.name,
                 parse_address(config.base_url, path),
                 api_key=api_key,
-                deadlines=deadlines or Deadlines(),
+                deadlines=deadlines or PATIENT,
                 readers=readers(self._said["server"]),
                 **options,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from nodexa.v1.admin_pb2 import Assistant
@@ -39,7 +40,19 @@ from service.runner.turn import Turn
 from service.seal import Seal
 from service.settings import Clock
 from service.store.conversations import Seen
-from service.store.responses import ResponseRow, ResponseStore
+from service.store.responses import ResponseRow, ResponseStore, Segment
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A response as its last core left it: `response` is the fold of `segments`; `epoch` is under which it goes on."""
+
+    row: ResponseRow
+    settings: ResponseSettings
+    input: Sequence[Item]
+    response: Response
+    segments: Sequence[Segment]
+    epoch: int
+
 
 LARGE: Final = 64 * 1024
 """Settings of more bytes are looked through in a thread: schemas of 16 MB take seconds, and nobody else waits."""
@@ -84,13 +97,49 @@ class Admission:
                 "What is said in a conversation is kept there: leave out store, or set it to true.",
                 param="store",
             )
+        turn, shortening = await self._turn(request, caller, model, prompt, only=only)
+        response, now = self._begun(request, prompt.settings), self._clock()
+        response.create_time.FromMilliseconds(now)
+        stored = prompt.settings.store if prompt.settings.HasField("store") else True
+        return self._prepare(
+            self._row(response, caller, now, background=prompt.settings.background),
+            turn,
+            self._emitter(response, turn, caller),
+            store=self._store if stored else None,
+            joined=joined,
+            shortening=shortening,
+        )
+
+    async def readmit(self, left: Left, caller: Caller) -> Run:
+        """The run of a response that was accepted before, to begin anew under its own name; its log stays.
+
+        Raises NodexaError where it can't be answered any more.
+        """
+        request = CreateResponseRequest(
+            assistant_id=left.row.assistant_id,
+            input=left.input,
+            previous_response_id=left.row.previous_response_id,
+            conversation_id=left.response.conversation_id,
+            settings=left.settings,
+        )
+        only = asks_to_compact(request.input)
+        model, prompt, joined = await self._read(request, caller, streaming=True, open_end=only)
+        turn, shortening = await self._turn(request, caller, model, prompt, only=only)
+        emitter = self._emitter(left.response, turn, caller, next_sequence=left.segments[-1].last + 1)
+        store = self._store.under(left.epoch)
+        return self._prepare(left.row, turn, emitter, store=store, joined=joined, shortening=shortening)
+
+    async def _turn(
+        self, request: CreateResponseRequest, caller: Caller, model: Model, prompt: Prompt, *, only: bool
+    ) -> tuple[Turn, Shortening | None]:
+        """The model's work, and what comes before it."""
         sealed = Sealed(self._seal, caller.org_id)
         if only:
             shortening: Shortening | None = shortening_of_all(prompt, sealed)
         else:
             spent = await self._history.tokens(request.previous_response_id, caller)
             shortening = await shortening_of(model, prompt, sealed, spent=spent)
-        return self._prepare(request, caller, Turn(model, prompt), joined=joined, shortening=shortening)
+        return Turn(model, prompt), shortening
 
     async def prompt(
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller, *, streaming: bool
@@ -173,42 +222,46 @@ class Admission:
             )
         return await self._conversations.recall(request.conversation_id, caller)
 
-    def _prepare(
-        self,
-        request: CreateResponseRequest,
-        caller: Caller,
-        turn: Turn,
-        *,
-        joined: Joined | None,
-        shortening: Shortening | None,
-    ) -> Run:
-        prompt, settings = turn.prompt, turn.prompt.settings
-        response = Response(
+    def _begun(self, request: CreateResponseRequest, settings: ResponseSettings) -> Response:
+        return Response(
             id=self._new_id("resp"),
             assistant_id=request.assistant_id,
             status=Response.STATUS_QUEUED if settings.background else Response.STATUS_UNSPECIFIED,
             previous_response_id=request.previous_response_id,
             conversation_id=request.conversation_id,
         )
-        now = self._clock()
-        response.create_time.FromMilliseconds(now)
-        call_ids = [call.call_id for item in prompt.items if (call := call_of(item))]
-        stored = settings.store if settings.HasField("store") else True
+
+    def _emitter(self, response: Response, turn: Turn, caller: Caller, *, next_sequence: int = 0) -> Emitter:
+        settings = turn.prompt.settings
+        return Emitter(
+            response,
+            new_id=self._new_id,
+            next_sequence=next_sequence,
+            used_call_ids=[call.call_id for item in turn.prompt.items if (call := call_of(item))],
+            offers=turn.offers,
+            seal=Sealed(self._seal, caller.org_id).thinking(wanted=WANTED in settings.include),
+            logprobs=LOGPROBS in settings.include,
+        )
+
+    def _prepare(
+        self,
+        row: ResponseRow,
+        turn: Turn,
+        emitter: Emitter,
+        *,
+        store: ResponseStore | None,
+        joined: Joined | None,
+        shortening: Shortening | None,
+    ) -> Run:
+        settings = turn.prompt.settings
         return Run(
-            row=self._row(response, caller, now, background=settings.background),
+            row=row,
             settings=settings.SerializeToString(),
             turn=turn,
-            emitter=Emitter(
-                response,
-                new_id=self._new_id,
-                used_call_ids=call_ids,
-                offers=turn.offers,
-                seal=Sealed(self._seal, caller.org_id).thinking(wanted=WANTED in settings.include),
-                logprobs=LOGPROBS in settings.include,
-            ),
-            store=self._store if stored else None,
+            emitter=emitter,
+            store=store,
             clock=self._clock,
-            patience=None if settings.background else self._grace if stored else 0.0,
+            patience=None if settings.background else self._grace if store else 0.0,
             joined=joined,
             shortening=shortening,
         )
@@ -237,11 +290,12 @@ async def _check_settings(settings: ResponseSettings) -> None:
 
 
 def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings) -> None:
-    if not model.abilities.tools and any(any(offers_of(tool)) for tool in settings.tools.tools):
+    able = model.abilities
+    if not able.tools and any(able.hosted or any(offers_of(tool)) for tool in settings.tools.tools):
         raise NodexaError(
             "tool_not_supported_for_model",
-            f"The model {assistant.model!r} can't call functions: send tools: [], or use another assistant.",
+            f"The model {assistant.model!r} can't call tools: send tools: [], or use another assistant.",
             param="tools",
         )
-    if not model.abilities.hosted:
+    if not able.hosted:
         check_hosted(settings, model=assistant.model)

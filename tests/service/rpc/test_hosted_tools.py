@@ -11,7 +11,9 @@ from nodexa.v1.response_pb2 import Response, ResponseSettings
 
 from service.model.model import Abilities, MessageEnd, OutputItem, TextDelta
 from service.model.scripted import STOP, ScriptedModel, says
-from tests.conftest import CoreUnderTest
+from service.settings import Settings
+from tests.conftest import CoreUnderTest, running_core
+from tests.service.refusals import refusal
 from tests.service.requests import create, said, stream
 from tests.service.runner.ladder import climb
 
@@ -42,6 +44,13 @@ async def test_its_tools_and_the_choice_of_one_reach_it(core: CoreUnderTest, cho
     told = core.model.prompts[0].settings
     assert told.tools.tools[0].opaque.json == SEARCH
     assert told.tool_choice.WhichOneof("kind") == next(iter(choice))
+
+
+async def test_one_that_can_call_no_tools_is_sent_none(settings: Settings) -> None:
+    async with running_core(settings, ScriptedModel(abilities=Abilities(tools=False, hosted=True))) as core:
+        answer = await refusal(create(core, settings=searching()))
+
+    assert (answer.reason, answer.param) == ("tool_not_supported_for_model", "tools")
 
 
 async def test_what_it_did_is_told_under_an_id_of_ours_and_comes_back_to_it_as_it_was(core: CoreUnderTest) -> None:
