@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
+from service.errors import NodexaError
 from service.model.anthropic_request import HEEDS, count_body, message_body
 from service.model.chat_upstream import Deadlines
 from service.model.http_client import parse_address
@@ -17,6 +20,8 @@ from service.model.model import Abilities, Chunk, Prompt
 
 if TYPE_CHECKING:
     from service.model.anthropic_upstream import AnthropicUpstream
+
+log = logging.getLogger(__name__)
 
 
 class AnthropicModel:
@@ -58,7 +63,8 @@ class AnthropicModel:
 
     async def warm(self) -> None:
         """Loads the SDK; the server is asked when there is something to ask."""
-        await self._opened()
+        with suppress(NodexaError):
+            await self._opened()
 
     async def close(self) -> None:
         if self._upstream is not None:
@@ -67,7 +73,18 @@ class AnthropicModel:
     async def _opened(self) -> AnthropicUpstream:
         """Returns the server. The SDK takes seconds to load, which nobody else should wait for."""
         if self._upstream is None:
-            module = await asyncio.to_thread(importlib.import_module, "service.model.anthropic_upstream")
+            module = await asyncio.to_thread(self._load)
             if self._upstream is None:
                 self._upstream = module.AnthropicUpstream(self._config.name, self._config.base_url, **self._options)
         return self._upstream
+
+    def _load(self) -> ModuleType:
+        try:
+            return importlib.import_module("service.model.anthropic_upstream")
+        except ImportError:
+            log.warning("the package anthropic can't be loaded", exc_info=True)
+            raise NodexaError(
+                "upstream_error",
+                f"The model {self._config.name!r} can't be asked: the package anthropic is too old or broken where the core "
+                'runs. Install it anew: pip install -U "nodexa[anthropic]".',
+            ) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections import deque
 
 from tests.fakes.anthropic_frames import Failed, Json, Said, error_body, events, frame, says, whole
@@ -21,8 +22,8 @@ MESSAGES = "/v1/messages"
 class AnthropicServer(ChatServer):
     """`tokens` is what it counts in each prompt, None where it can't; `counts` is said in its place."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls=tls)
         self.script: deque[Said | Failed | Raw] = deque()
         self.tokens: int | None = 42
         self.counts: Failed | Raw | None = None
@@ -31,7 +32,7 @@ class AnthropicServer(ChatServer):
     @property
     def url(self) -> str:
         """The base URL, as the SDK wants it."""
-        return f"http://127.0.0.1:{self.port}"
+        return super().url.removesuffix("/v1")
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         counting = request.path == COUNT

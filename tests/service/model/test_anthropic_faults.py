@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from tests.fakes.anthropic_server import AnthropicServer
 from tests.fakes.chat_server import Raw
 from tests.service.model.anthropic_client import model_on
 from tests.service.model.chat_client import QUICK, Naps, answer, asking, text_of
+from tests.service.model.test_openai_chat_faults import certificate
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 
@@ -196,3 +199,13 @@ async def test_silence_is_bounded_for_unary_answers_too(server: AnthropicServer)
     server.script.append(says("Hello", fault="hang"))
     deadlines = Deadlines(idle=60.0, reply=0.3)
     assert (await failure(model_on(server.url, deadlines=deadlines), streaming=False)).code == "upstream_timeout"
+
+
+async def test_tls_works_with_a_certificate_that_is_trusted_and_only_then(tmp_path: Path) -> None:
+    path = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    async with AnthropicServer(tls=context) as server:
+        trusting = model_on(server.url, tls_context=lambda: ssl.create_default_context(cafile=str(path)))
+        assert text_of(await answer(trusting, asking("Hello"))) == "Hello"
+        assert (await failure(model_on(server.url))).code == "upstream_error"
