@@ -236,6 +236,22 @@ async def test_what_the_model_can_not_read_is_named_by_its_place_in_the_conversa
     assert (answer.reason, answer.param) == ("input_not_supported_for_model", "conversation[1].content[0]")
 
 
+async def test_a_compaction_stands_for_all_before_it_in_the_conversation(core: CoreUnderTest) -> None:
+    core.model.add(says("Hi"), says("Alice is here."), says("You are Alice"), says("Yes"))
+    name = await converse(core, "I am Alice")
+    await create(core, "Hello", conversation_id=name)
+    core.model.tokens = 1001
+
+    await create(core, "Who am I?", conversation_id=name, settings=ResponseSettings(compact_threshold=1000))
+    await create(core, "Sure?", conversation_id=name)
+
+    assert "I am Alice" not in read(core)
+    assert read(core)[-3:] == ["Who am I?", "You are Alice", "Sure?"]
+    assert "Alice is here." in "".join(read(core))
+    kinds = [item.WhichOneof("kind") for item in await items_in(core, name)]
+    assert kinds == [*["message"] * 4, "compaction", *["message"] * 3]
+
+
 async def test_counting_reads_the_conversation_and_locks_nothing(core: CoreUnderTest) -> None:
     name, gate = await converse(core, "Count"), asyncio.Event()
     response = await running(core, name, gate)
