@@ -21,6 +21,13 @@ _MARKS: Final = (
     (re.compile(r"`([^`]+)`"), r"<code>\1</code>"),
     (re.compile(r"\*\*([^*]+)\*\*"), r"<strong>\1</strong>"),
 )
+_SECTIONS: Final[Mapping[str, str]] = {
+    "CreateResponse": "Fields of a request",
+    "Response": "Fields of a response",
+    "Item": "Items",
+    "StreamEvent": "Events",
+}
+"""Components that have a section of their own."""
 _TREATMENT: Final = "x-nodexa-treatment"
 
 
@@ -40,10 +47,10 @@ def render(tree: Json, style: str) -> str:
     sections = [
         ("Calling it", "".join(_examples())),
         *_operations(tree),
-        ("Fields of a request", _treatments() + _members(schemas["CreateResponse"])),
-        ("Fields of a response", _members(schemas["Response"])),
-        ("Items", _kinds(schemas["Item"])),
-        ("Events", _events(tree)),
+        (_SECTIONS["CreateResponse"], _treatments() + _members(schemas["CreateResponse"])),
+        (_SECTIONS["Response"], _members(schemas["Response"])),
+        (_SECTIONS["Item"], _kinds(schemas["Item"])),
+        (_SECTIONS["StreamEvent"], _events(tree)),
         ("Errors", _errors(tree)),
     ]
     links = "".join(f'<a href="#{_anchor(title)}">{escape(title)}</a>' for title, _ in sections)
@@ -185,7 +192,8 @@ def _rows(rows: Iterable[tuple[str, str]]) -> str:
 def _schema(schema: Json) -> str:
     """A schema in a word or two."""
     if "$ref" in schema:
-        return escape(schema["$ref"].rpartition("/")[2])
+        name = escape(schema["$ref"].rpartition("/")[2])
+        return f'<a href="#{_anchor(_SECTIONS[name])}">{name}</a>' if name in _SECTIONS else name
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_schema(each) for each in schema["anyOf"]))
     if "enum" in schema:
