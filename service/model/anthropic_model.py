@@ -85,6 +85,6 @@ class AnthropicModel:
             log.warning("the package anthropic can't be loaded", exc_info=True)
             raise NodexaError(
                 "upstream_error",
-                f"The model {self._config.name!r} can't be asked: where the core runs, the package anthropic is too old or "
-                'broken: pip install -U "nodexa[anthropic]".',
+                f"The model {self._config.name!r} can't be asked: the package anthropic is broken where the core runs: "
+                'pip install -U "nodexa[anthropic]".',
             ) from None
