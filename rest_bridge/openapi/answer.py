@@ -29,7 +29,12 @@ _FORMAT: Final = members(
     {"type": word("text", "json_object", "json_schema"), "name": _TEXT, "strict": nullable(of("boolean"))}, ("type",)
 )
 _NODEXA: Final = members(
-    {"ignored": items(_TEXT, "Every field of the request that had no effect.")}, ("ignored",), "What only Nodexa says."
+    {
+        "ignored": items(_TEXT, "Every field of the request that had no effect."),
+        "truncated_items": of("integer", "How many of the oldest items truncation left out; absent for none."),
+    },
+    ("ignored",),
+    "What only Nodexa says.",
 )
 
 RESPONSE: Final[Mapping[str, Schema]] = MappingProxyType(

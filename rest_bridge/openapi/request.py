@@ -59,11 +59,11 @@ PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = MappingProxyType(
         "background": ("Whether the response goes on without a reader.", _FLAG),
         "tools": ("Left out: the assistant's own. A list: exactly these.", items(ref("Tool"), maxItems=128)),
         "tool_choice": ("Whether the model calls a tool, and which.", ref("ToolChoice")),
-        "max_tool_calls": ("How many calls of hosted tools one response may make.", _int(_INT32)),
+        "max_tool_calls": ("The most calls of tools that the model's server runs; yours don't count.", _int(_INT32)),
         "parallel_tool_calls": ("Whether the model may call several tools at once.", _FLAG),
         "metadata": ("Kept with the response.", METADATA),
         "include": ("What the answer should hold beside the usual.", items(_TEXT)),
-        "truncation": ("What happens to a history that is too long for the model.", word(*TRUNCATIONS)),
+        "truncation": ("For a prompt that is too long. auto: its oldest turns are left out.", word(*TRUNCATIONS)),
         "temperature": ("How much chance there is.", of("number", minimum=0, maximum=2)),
         "top_p": ("Which share of the likely tokens is chosen from.", of("number", minimum=0, maximum=1)),
         "max_output_tokens": (

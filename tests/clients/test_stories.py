@@ -53,7 +53,7 @@ def test_openai_agents_keeps_its_session_in_a_conversation(run_story: RunStory, 
 
 def test_langchain_reads_streamed_calls_structure_and_failures(run_story: RunStory) -> None:
     told = run_story("python/langchain.py")
-    assert told == {"calls": CALLS[:1], "usage": True, "structured": "text", "errors": ERRORS}
+    assert told == {"calls": CALLS, "usage": True, "structured": "text", "errors": ERRORS}
 
 
 def test_pydantic_ai_reads_streamed_calls_structure_and_failures(run_story: RunStory) -> None:

@@ -26,7 +26,7 @@ chat = ChatOpenAI(
     use_responses_api=True,
 )
 whole = None
-for piece in chat.bind_tools([weather]).stream("Call weather: how is it in Paris?"):
+for piece in chat.bind_tools([weather]).stream("Call weather: how is it in Paris and Rome?"):
     whole = piece if whole is None else whole + piece
 structured = chat.with_structured_output(Place, method="json_schema").invoke("Where?")
 errors = {}

@@ -161,6 +161,7 @@ ROWS = {
     "no temperature at all": settings("invalid_request", "temperature", temperature=NAN),
     "top_p above one": settings("invalid_request", "top_p", top_p=1.5),
     "no tokens": settings("invalid_request", "max_output_tokens", max_output_tokens=0),
+    "no calls at all": settings("invalid_request", "max_tool_calls", max_tool_calls=0),
     "fewer than no tokens": settings("invalid_request", "max_output_tokens", max_output_tokens=-5),
     "21 log probabilities": settings(
         "invalid_request", "top_logprobs", top_logprobs=21, include=["message.output_text.logprobs"]
