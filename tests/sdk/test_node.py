@@ -88,6 +88,16 @@ def test_a_stored_response_is_fetched_resumed_listed_and_deleted(run: Run) -> No
     assert result["gone"] == "NotFoundError"
 
 
+def test_sealed_reasoning_goes_round_and_a_conversation_is_made_short(run: Run) -> None:
+    assert run("compaction.mjs") == {
+        "sealed": True,
+        "answered": "And now?",
+        "short": {"object": "response.compaction", "types": ["compaction"], "used": True},
+        "continued": "Go on.",
+        "refused": ["BadRequestError", "invalid_encrypted_content", "input[0].encrypted_content"],
+    }
+
+
 def test_errors_have_their_class_status_code_and_field(run: Run, user_key: str) -> None:
     assert run("errors.mjs", USER_KEY=user_key) == {
         "an unknown turn before": ["BadRequestError", 400, "previous_response_not_found", "previous_response_id"],
