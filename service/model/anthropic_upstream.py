@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -43,6 +44,15 @@ DRAIN_SECONDS: Final = 0.25
 HEADERS: Final = frozenset(
     {"host", "accept", "authorization", "content-type", "content-length", "anthropic-version", "connection"}
 )
+# A whole answer may take minutes, in which a network on the way would forget a connection that is silent.
+ALIVE: Final = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), 60)
+        for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL")
+        if hasattr(socket, name)
+    ),
+]
 UNCOUNTED: Final = frozenset({404, 405, 501})
 
 
@@ -77,6 +87,7 @@ class AnthropicUpstream:
             verify=tls_context() if url.startswith("https:") else False,
             trust_env=False,
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=128),
+            socket_options=ALIVE,
         )
         self._http = httpx2.AsyncClient(transport=transport, trust_env=False)
         client = anthropic.AsyncAnthropic(
