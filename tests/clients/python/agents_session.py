@@ -1,4 +1,4 @@
-"""The OpenAI Agents SDK with its session on the conversations API: two streamed turns, the first with two tools."""
+"""The OpenAI Agents SDK with conversations: its session, streamed, with two tools; and runs that name one."""
 
 import asyncio
 import json
@@ -36,8 +36,19 @@ async def main() -> None:
     popped = await session.pop_item()
     left = len(await session.get_items())
     await session.clear_session()
-    report = {"first": first, "second": second, "recalled": recalled, "kept": kept}
-    print(json.dumps({**report, "popped": popped["content"][0]["text"] if popped else None, "left": left}))
+    conversation = await client.conversations.create()
+    managed = await Runner.run(agent, "Call weather: how is it in Oslo?", conversation_id=conversation.id)
+    again = await Runner.run(plain, "recall", conversation_id=conversation.id)
+    report = {
+        "first": first,
+        "second": second,
+        "recalled": recalled,
+        "kept": kept,
+        "popped": popped["content"][0]["text"] if popped else None,
+        "left": left,
+        "managed": [managed.final_output, again.final_output],
+    }
+    print(json.dumps(report))
 
 
 asyncio.run(main())
