@@ -71,6 +71,7 @@ class Core:
     async def stop(self) -> None:
         """Says that it's leaving, lets what runs come to its end, then closes everything."""
         await self.health.enter_graceful_shutdown()
+        self.takeover.retire()
         await self.runner.close()
         await self.server.stop(self.settings.drain)
         for chore in self.chores:
@@ -128,14 +129,19 @@ async def _start(
     store, administration = ResponseStore(database, owner=core_id), Administration(database)
     keyring = load_keyring(settings.data / MASTER_KEY)
     upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention)
-    takeover = Takeover(
-        ownership=Ownership(database, core_id), store=store, clock=clock, new_id=new_id, lease=settings.lease
-    )
-    await takeover.enter(alone=not settings.shared)
     catalog = Catalog(administration, open_model=open_model, from_file=from_file)
     kept = ConversationStore(database)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
     runner = _runner(settings, store, catalog, conversations, seal=Seal(keyring), clock=clock, new_id=new_id)
+    takeover = Takeover(
+        ownership=Ownership(database, core_id),
+        store=store,
+        revive=runner.revive,
+        clock=clock,
+        new_id=new_id,
+        lease=settings.lease,
+    )
+    await takeover.enter(alone=not settings.shared)
     authenticator = Authenticator(keyring, administration)
     keys = KeyMaker(administration, keyring, clock, new_id)
     admin = AdminServicer(

@@ -42,6 +42,10 @@ from service.settings import Clock
 from service.store.conversations import Seen
 from service.store.responses import ResponseRow, ResponseStore, Segment
 
+LARGE: Final = 64 * 1024
+"""Settings of more bytes are looked through in a thread: schemas of 16 MB take seconds, and nobody else waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Left:
     """A response as its last core left it: `response` is the fold of `segments`; `epoch` is under which it goes on."""
@@ -52,10 +56,6 @@ class Left:
     response: Response
     segments: Sequence[Segment]
     epoch: int
-
-
-LARGE: Final = 64 * 1024
-"""Settings of more bytes are looked through in a thread: schemas of 16 MB take seconds, and nobody else waits."""
 
 
 class Admission:

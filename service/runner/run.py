@@ -112,8 +112,16 @@ class Run:
             await self.log.append(segment, written)
         finally:
             if self.log.segments:
-                self._task = asyncio.create_task(self._drive(), name=self.row.id)
-                self._mind_readers(at_least=FIRST_READER_SECONDS)
+                self._go()
+
+    def revive(self, segments: Sequence[Segment]) -> None:
+        """Goes on with the log that another core began: the emitter knows what stands in it."""
+        self.log.segments.extend(segments)
+        self._go()
+
+    def _go(self) -> None:
+        self._task = asyncio.create_task(self._drive(), name=self.row.id)
+        self._mind_readers(at_least=FIRST_READER_SECONDS)
 
     @contextmanager
     def attend(self) -> Iterator[None]:

@@ -18,14 +18,15 @@ from nodexa.v1.response_service_pb2 import (
 )
 
 from service.errors import NodexaError
-from service.runner.admission import Admission
+from service.runner.admission import Admission, Left
 from service.runner.caller import Caller
 from service.runner.fold import fold
 from service.runner.history import History
 from service.runner.log import events_of
 from service.runner.run import Run, Stop
 from service.runner.tail import tail
-from service.store.responses import ResponseStore, StoredResponse
+from service.store.ownership import Orphan
+from service.store.responses import ResponseStore, Segment, StoredResponse
 
 FROM_THE_START: Final = -1
 
@@ -137,6 +138,20 @@ class Runner:
             return await self._concluded(caller.org_id, response_id)
         return _with_settings(stored.result, stored.settings)
 
+    async def revive(self, orphan: Orphan, epoch: int, response: Response, segments: Sequence[Segment]) -> None:
+        """Lets a response of a lost core begin anew. Raises NodexaError where it can't be answered any more."""
+        stored = await self._store.get(orphan.org_id, orphan.response_id)
+        turns = await self._store.history(orphan.org_id, orphan.response_id, limit=1)
+        if stored is None or not turns:
+            raise _not_found(orphan.response_id)
+        row = stored.row
+        left = Left(row, stored.settings, turns[0].input.items, response, segments, epoch)
+        caller = Caller(org_id=row.org_id, key_id=row.key_id, user_id=row.user_id)
+        run = await self._admission.readmit(left, caller)
+        self._live[row.id] = run
+        run.revive(segments)
+        self._reap_later(run)
+
     def cancel_own(self, response_ids: Sequence[str]) -> None:
         """Stops those of the runs that are still here."""
         for response_id in response_ids:
@@ -195,11 +210,14 @@ class Runner:
             await run.begin(items.SerializeToString())
         finally:
             if run.begun:
-                task = asyncio.create_task(self._reap(run))
-                self._reaping.add(task)
-                task.add_done_callback(self._reaping.discard)
+                self._reap_later(run)
             else:
                 del self._live[run.row.id]
+
+    def _reap_later(self, run: Run) -> None:
+        task = asyncio.create_task(self._reap(run))
+        self._reaping.add(task)
+        task.add_done_callback(self._reaping.discard)
 
     async def _reap(self, run: Run) -> None:
         await run.wait()

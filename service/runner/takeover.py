@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from nodexa.v1.response_pb2 import Response
@@ -17,26 +18,43 @@ from service.runner.lifecycle import word
 from service.runner.log import events_of, segment_of
 from service.settings import Clock
 from service.store.ownership import Orphan, Ownership
-from service.store.responses import LostRunError, ResponseStore
+from service.store.responses import LostRunError, ResponseStore, Segment
 
 INTERRUPTED: Final = "The response was interrupted: the server stopped while it was being made."
+MOST_LIVES: Final = 3
+"""A run that begins anew and again takes its core with it may be what kills it."""
 BEATS: Final = 3
 """Heartbeats in one lease: two may be late before anyone thinks that the core is gone."""
+
+Revive = Callable[[Orphan, int, Response, Sequence[Segment]], Awaitable[None]]
+"""The run, its epoch, its response so far and its log."""
 
 log = logging.getLogger(__name__)
 
 
 class Takeover:
-    """Keeps this core's own lease, and takes what others lost. `lease` is in seconds."""
+    """Keeps this core's own lease, and takes what others lost.
+
+    `revive` lets a run begin anew, and raises NodexaError where that can't be. `lease` is in seconds.
+    """
 
     def __init__(
-        self, *, ownership: Ownership, store: ResponseStore, clock: Clock, new_id: NewId, lease: float
+        self,
+        *,
+        ownership: Ownership,
+        store: ResponseStore,
+        revive: Revive,
+        clock: Clock,
+        new_id: NewId,
+        lease: float,
     ) -> None:
         self._ownership = ownership
         self._store = store
+        self._revive = revive
         self._clock = clock
         self._new_id = new_id
         self._lease = lease
+        self._retired = False
 
     async def enter(self, *, alone: bool) -> None:
         """Joins the cores of this database; one that is `alone` takes at once what was left behind."""
@@ -57,23 +75,38 @@ class Takeover:
                 log.error("this core can't say that it is here: %s", error.message)
             await asyncio.sleep(self._lease / BEATS)
 
-    async def sweep(self) -> int:
-        """Takes and ends every run whose core has not been heard of for the lease; how many that were."""
-        settled = 0
+    def retire(self) -> None:
+        """Takes nothing more: this core is being stopped."""
+        self._retired = True
+
+    async def sweep(self) -> None:
+        """Takes every run whose core has not been heard of for the lease.
+
+        One in the background that has not said anything begins anew; all others end as failed, with their output.
+        """
+        if self._retired:
+            return
         for orphan in await self._ownership.orphans(self._clock() - int(self._lease * 1000)):
             epoch = await self._ownership.take(orphan)
-            if epoch is not None and await self._settle(orphan, self._store.under(epoch)):
-                settled += 1
-        return settled
+            if epoch is not None:
+                await self._settle(orphan, epoch)
 
-    async def _settle(self, orphan: Orphan, store: ResponseStore) -> bool:
+    async def _settle(self, orphan: Orphan, epoch: int) -> None:
+        store = self._store.under(epoch)
         segments = await store.segments(orphan.org_id, orphan.response_id, after=-1)
         response = fold(events_of(segments))
+        error = NodexaError("server_error", INTERRUPTED)
+        if orphan.background and not response.output and epoch <= MOST_LIVES:
+            try:
+                await self._revive(orphan, epoch, response, segments)
+            except NodexaError as refusal:
+                error = refusal
+            else:
+                log.warning("%s begins anew: its core was lost before it had said anything", orphan.response_id)
+                return
         emitter = Emitter(response, new_id=self._new_id, next_sequence=segments[-1].last + 1)
-        batch = emitter.finish(
-            Response.STATUS_FAILED, now=self._clock(), error=NodexaError("server_error", INTERRUPTED)
-        )
-        try:
+        batch = emitter.finish(Response.STATUS_FAILED, now=self._clock(), error=error)
+        with contextlib.suppress(LostRunError):
             await store.finish(
                 orphan.response_id,
                 segment_of(batch),
@@ -82,7 +115,4 @@ class Takeover:
                 finished_at=response.complete_time.ToMilliseconds(),
                 item_ids=[item.id for item in response.output],
             )
-        except LostRunError:
-            return False
-        log.warning("%s was interrupted and is failed now", orphan.response_id)
-        return True
+            log.warning("%s was interrupted and is failed now", orphan.response_id)

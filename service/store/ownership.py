@@ -21,6 +21,7 @@ class Orphan:
     org_id: str
     owner: str
     epoch: int
+    background: bool = False
 
 
 class Ownership:
@@ -59,11 +60,11 @@ class Ownership:
 
         def job(db: Tables) -> list[Orphan]:
             rows = db.conn.execute(
-                f"""select id, org_id, owner, lease_epoch from responses where {_RUNNING} and owner <> ?
+                f"""select id, org_id, owner, lease_epoch, background from responses where {_RUNNING} and owner <> ?
                     and not exists (select 1 from cores where cores.id = owner and heard_at >= ?)""",
                 (self._core_id, heard_before),
             )
-            return [Orphan(*row) for row in rows]
+            return [Orphan(*row[:4], bool(row[4])) for row in rows]
 
         return await self._database.read(job)
 

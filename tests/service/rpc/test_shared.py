@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from nodexa.v1.admin_service_pb2 import DeleteAssistantRequest
 from nodexa.v1.event_pb2 import ResponseEvent
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import CancelResponseRequest
@@ -14,6 +15,7 @@ from nodexa.v1.response_service_pb2 import CancelResponseRequest
 from service.model.model import TextDelta
 from service.model.scripted import STOP, ScriptedModel, says
 from service.settings import Settings
+from service.store.archive import copy
 from tests.conftest import CoreUnderTest, events_in, running_core
 from tests.service.requests import asking, create, get, watch
 
@@ -111,3 +113,61 @@ async def freeze(core: CoreUnderTest) -> None:
     for chore in core.core.chores:
         chore.cancel()
     await asyncio.wait(core.core.chores)
+
+
+async def test_a_background_response_that_said_nothing_begins_anew_elsewhere(pair: Pair) -> None:
+    one, two = pair
+    one.model.add([asyncio.Event()])
+    two.model.add(says("Hello"))
+    started = await create(one, "Hi", settings=ResponseSettings(background=True))
+    await freeze(one)
+
+    async with asyncio.timeout(10):
+        events = await watch(two, started.id)
+
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert events[-1].completed.response.output[0].message.content[0].output_text.text == "Hello"
+    assert two.model.prompts[0] == one.model.prompts[0]
+    assert (await get(two, started.id)).status == Response.STATUS_COMPLETED
+
+
+async def test_one_that_said_something_ends_with_what_it_said(pair: Pair) -> None:
+    one, two = pair
+    response_id, _ = await begin(one, asyncio.Event(), background=True)
+    await freeze(one)
+    async with asyncio.timeout(10):
+        events = await watch(two, response_id)
+    assert events[-1].failed.response.output[0].message.content[0].output_text.text == "Hel"
+
+
+async def test_one_that_can_not_be_answered_any_more_says_so(pair: Pair) -> None:
+    one, two = pair
+    one.model.add([asyncio.Event()])
+    started = await create(one, "Hi", settings=ResponseSettings(background=True))
+    await one.admin.DeleteAssistant(DeleteAssistantRequest(id=one.assistant_id), metadata=one.metadata())
+    await freeze(one)
+    async with asyncio.timeout(10):
+        events = await watch(two, started.id)
+    assert events[-1].failed.response.error.code == "assistant_not_found"
+
+
+async def test_a_restarted_core_goes_on_with_what_waits_in_the_background(settings: Settings) -> None:
+    async with running_core(settings, ScriptedModel([[asyncio.Event()]])) as core:
+        started = await create(core, "Hi", settings=ResponseSettings(background=True))
+        await freeze(core)
+        await copy_running(core, settings)
+    async with running_core(
+        replace(settings, data=settings.data.with_name("copy")), ScriptedModel([says("Late.")])
+    ) as again:
+        async with asyncio.timeout(10):
+            events = await watch(again, started.id)
+        assert events[-1].completed.response.output[0].message.content[0].output_text.text == "Late."
+
+
+async def copy_running(core: CoreUnderTest, settings: Settings) -> None:
+    """What a killed core leaves on the disk."""
+    target = settings.data.with_name("copy")
+    target.mkdir(mode=0o700)
+    await asyncio.to_thread(copy, settings.data / "nodexa.db", target / "nodexa.db")
+    for name in ("master.key", "quickstart.env"):
+        (target / name).write_bytes((settings.data / name).read_bytes())

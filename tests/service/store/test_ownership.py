@@ -67,17 +67,17 @@ async def test_the_old_owner_can_not_write_any_more(database: Database) -> None:
     with pytest.raises(LostRunError):
         await old.append("resp_1", Segment(1, 1, b"a"))
     with pytest.raises(LostRunError):
-        await old.finish("resp_1", Segment(1, 1, b"a"), **END)  # type: ignore[arg-type]
+        await old.finish("resp_1", Segment(1, 1, b"a"), **END)
     with pytest.raises(LostRunError):
         await new.append("resp_1", Segment(1, 1, b"b"))
     await new.under(epoch).append("resp_1", Segment(1, 1, b"c"))
-    await new.under(epoch).finish("resp_1", Segment(2, 2, b"d"), **END)  # type: ignore[arg-type]
+    await new.under(epoch).finish("resp_1", Segment(2, 2, b"d"), **END)
 
     assert [segment.data for segment in await new.segments("org_1", "resp_1", -1)] == [b"", b"c", b"d"]
 
 
 async def test_a_final_response_can_not_be_taken(database: Database) -> None:
-    await ResponseStore(database, owner="core_1").finish("resp_1", Segment(1, 1, b""), **END)  # type: ignore[arg-type]
+    await ResponseStore(database, owner="core_1").finish("resp_1", Segment(1, 1, b""), **END)
     assert await Ownership(database, "core_2").take(ORPHAN) is None
 
 
