@@ -104,6 +104,14 @@ def test_a_session_is_resumed(codex: Codex, stack: Stack) -> None:
     assert "The first turn" in str(stack.asked("And the second")[-1]["messages"])
 
 
+def test_what_the_model_thought_goes_round_sealed(codex: Codex, tmp_path: Path) -> None:
+    codex("think of a heron")
+    told = codex("resume", "--last", "And the second")
+    assert [item["text"] for item in items(told, "agent_message")] == ["And the second"]
+    (kept,) = (tmp_path / "home" / "sessions").rglob("*.jsonl")
+    assert '"encrypted_content":"nxs1_' in kept.read_text()
+
+
 def test_a_full_context_is_said_in_codex_own_words(codex: Codex) -> None:
     told = codex("overflow")
     assert told[-1]["type"] == "turn.failed"
