@@ -5,7 +5,7 @@ The server's ids and numbers stay here: `output_index` only tells its items apar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -44,6 +44,9 @@ class Items:
         # What was told of which item; what the server never said piece by piece is told when the item is whole.
         self._told: set[tuple[int, str]] = set()
         self._kinds: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._numbered = True
+        self._over: set[int] = set()
 
     def event(self, kind: str, event: Json, chunks: list[Chunk]) -> None:
         """Appends what an event of type `kind` brings; nothing for those that bring nothing.
@@ -55,12 +58,12 @@ class Items:
             tell(self, event, chunks)
             return
         item, _, phase = kind.removeprefix("response.").rpartition(".")
-        index = event.get("output_index")
-        if phase in PHASES and isinstance(index, int) and item and self._kinds.get(index) == item:
+        if item and phase in PHASES and self._kinds.get(index := self._index(event)) == item:
             chunks.append(OutputItem(index, phase=phase))
 
     def add(self, index: int, item: Json, chunks: list[Chunk]) -> None:
         """Appends what a whole item says that wasn't told yet."""
+        self._over.add(index)
         kind = _text(item["type"])
         finish = _WHOLE.get(kind)
         if finish is not None:
@@ -69,8 +72,16 @@ class Items:
             self._kinds.pop(index, None)
             chunks.append(OutputItem(index, _opaque(kind, item), done=True))
 
+    def add_rest(self, output: Iterable[Json], chunks: list[Chunk]) -> None:
+        """Appends what a whole response says that no event told: some servers leave out events."""
+        for place, item in enumerate(output):
+            index = self._numbers.get(str(item.get("id")), place if self._numbered else None)
+            if index is not None and index not in self._over:
+                self.add(index, item, chunks)
+
     def _begin(self, event: Json, chunks: list[Chunk]) -> None:
-        item, index = event["item"], event["output_index"]
+        item, index = event["item"], self._index(event)
+        self._numbers[str(item.get("id"))] = index
         kind = _text(item["type"])
         if kind in _CALLS:
             self._begin_call(index, item, chunks)
@@ -79,7 +90,7 @@ class Items:
             chunks.append(OutputItem(index, _opaque(kind, item)))
 
     def _end(self, event: Json, chunks: list[Chunk]) -> None:
-        self.add(event["output_index"], event["item"], chunks)
+        self.add(self._index(event), event["item"], chunks)
 
     def _begin_call(self, index: int, item: Json, chunks: list[Chunk]) -> None:
         if self._first(index, "call"):
@@ -91,35 +102,37 @@ class Items:
             chunks.append(ToolCallDelta(index, name=name, call_id=call_id, arguments=opening))
 
     def _text_piece(self, event: Json, chunks: list[Chunk]) -> None:
-        self._told.add((event["output_index"], "text"))
+        self._told.add((self._index(event), "text"))
         logprobs = event.get("logprobs")
         chunks.append(TextDelta(_text(event["delta"]), tuple(token_logprobs(logprobs)) if logprobs else ()))
 
     def _annotation(self, event: Json, chunks: list[Chunk]) -> None:
-        self._told.add((event["output_index"], "annotations"))
+        self._told.add((self._index(event), "annotations"))
         chunks.append(Annotation(_json(event["annotation"])))
 
     def _refusal_piece(self, event: Json, chunks: list[Chunk]) -> None:
-        self._told.add((event["output_index"], "refusal"))
+        self._told.add((self._index(event), "refusal"))
         chunks.append(RefusalDelta(_text(event["delta"])))
 
     def _reasoning_piece(self, event: Json, chunks: list[Chunk]) -> None:
-        self._told.add((event["output_index"], "content"))
+        self._told.add((self._index(event), "content"))
         chunks.append(ReasoningDelta(_text(event["delta"])))
 
     def _summary_piece(self, event: Json, chunks: list[Chunk]) -> None:
-        self._told.add((event["output_index"], "summary"))
-        chunks.append(SummaryDelta(_text(event["delta"]), part=int(event["summary_index"])))
+        self._told.add((self._index(event), "summary"))
+        chunks.append(SummaryDelta(_text(event["delta"]), part=int(event.get("summary_index") or 0)))
 
     def _arguments_piece(self, event: Json, chunks: list[Chunk]) -> None:
-        index = event["output_index"]
-        self._told.add((index, "arguments"))
-        chunks.append(ToolCallDelta(index, arguments=_text(event["delta"])))
+        self._more(self._index(event), _text(event["delta"]), chunks)
 
     def _input_piece(self, event: Json, chunks: list[Chunk]) -> None:
-        index = event["output_index"]
-        self._told.add((index, "arguments"))
-        chunks.append(ToolCallDelta(index, arguments=_escaped(event["delta"])))
+        self._more(self._index(event), _escaped(event["delta"]), chunks)
+
+    def _more(self, index: int, arguments: str, chunks: list[Chunk]) -> None:
+        # A call that never began has no name yet: it's told when it's whole.
+        if (index, "call") in self._told:
+            self._told.add((index, "arguments"))
+            chunks.append(ToolCallDelta(index, arguments=arguments))
 
     def _end_message(self, index: int, item: Json, chunks: list[Chunk]) -> None:
         phase = _text(item.get("phase") or "")
@@ -154,6 +167,15 @@ class Items:
         self._begin_call(index, item, chunks)
         text = _escaped(item["input"]) if self._first(index, "arguments") else ""
         chunks.append(ToolCallDelta(index, arguments=text + _CLOSING))
+
+    def _index(self, event: Json) -> int:
+        """The number of the item that an event is about; some servers say only its id."""
+        index = event.get("output_index")
+        if type(index) is int:
+            return index
+        self._numbered = False
+        about = str(event["item_id"] if "item_id" in event else event["item"]["id"])
+        return self._numbers.setdefault(about, -1 - len(self._numbers))
 
     def _first(self, index: int, what: str) -> bool:
         """Whether this was not told of the item yet; from now on it is."""

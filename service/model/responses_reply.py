@@ -87,7 +87,10 @@ class EventReader:
         event = json_object(data, self._model)
         kind = str(event.get("type"))
         if kind in ENDS:
-            self._last = ended(event["response"], self._model, chunks)
+            response = event["response"]
+            if response.get("status") in DONE:
+                self._items.add_rest(response.get("output") or (), chunks)
+            self._last = ended(response, self._model, chunks)
             self.done = True
         elif kind == "error":
             raise failure(event.get("error") or event, model=self._model)

@@ -56,9 +56,9 @@ def refusal(*pieces: str) -> list[Json]:
     """A message that is a refusal."""
     part = {"type": "refusal", "refusal": "".join(pieces)}
     return [
-        _added("message", "msg_up", role="assistant", content=[]),
+        _added("message", "msg_no", role="assistant", content=[]),
         *(_delta("refusal", piece) for piece in pieces),
-        _done("message", "msg_up", role="assistant", content=[part]),
+        _done("message", "msg_no", role="assistant", content=[part]),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -160,6 +161,34 @@ def test_what_was_never_said_in_pieces_is_said_when_the_item_is_whole() -> None:
     assert joined(streamed(events), TextDelta) == "Hello ✓"
     assert joined(streamed(events), SummaryDelta) == "PlanCheck"
     assert '{"city": "Paris"}' in joined(streamed(events), ToolCallDelta, "arguments")
+
+
+def test_a_server_that_numbers_no_items_is_understood_by_their_ids() -> None:
+    def named(event: Json, place: int) -> Json:
+        said = {name: value for name, value in event.items() if name != "output_index"}
+        if "item" in said:
+            return {**said, "item": {**said["item"], "id": f"item_{place}"}}
+        return {**said, "item_id": f"item_{place}"}
+
+    events = [named(event, event["output_index"]) if "output_index" in event else event for event in EVERYTHING]
+
+    def plain(chunks: list[Chunk]) -> list[str]:
+        return [re.sub(r"index=-?\d+|item_\d|\b[a-z]+_up", "", repr(chunk)) for chunk in chunks]
+
+    assert plain(streamed(events)) == plain(streamed(EVERYTHING))
+    calls = [chunk for chunk in streamed(events) if isinstance(chunk, ToolCallDelta)]
+    assert len({chunk.index for chunk in calls}) == 2
+
+
+@pytest.mark.parametrize("left_out", ["response.output_item.added", "response.output_item.done"])
+def test_events_that_a_server_leaves_out_are_not_missed(left_out: str) -> None:
+    events = [event for event in EVERYTHING if event["type"] != left_out]
+    chunks = streamed(events)
+    assert joined(chunks, TextDelta) == "Hello ✓"
+    assert [chunk.name for chunk in chunks if isinstance(chunk, ToolCallDelta) and chunk.name] == ["weather", "shell"]
+    written = "".join(chunk.arguments for chunk in chunks if isinstance(chunk, ToolCallDelta) and chunk.index == 5)
+    assert json.loads(written) == {"input": 'echo "hi"\n\tü😀\\'}
+    assert chunks[-2:] == STOP
 
 
 def test_log_probabilities_stay_with_their_text() -> None:
