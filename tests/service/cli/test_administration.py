@@ -22,6 +22,20 @@ def test_models_are_added_listed_and_removed(site: Site) -> None:
     assert "m1" not in site.ok("models", "list").out
 
 
+def test_a_model_of_every_kind_can_be_added(site: Site) -> None:
+    key = ("--api-key-env", "NODEXA_TEST_UNSET")
+    for kind, more in (
+        ("openai_responses", ("--base-url", site.model_url, "--files")),
+        ("anthropic", key),
+        ("gemini", key),
+    ):
+        added = site.ok("models", "add", kind, "--kind", kind, *more, "--json").json
+        assert (added["kind"], added["files"]) == (kind, kind == "openai_responses")
+        listed = site.ok("models", "list").out
+        assert site.model_url in listed if "--files" in more else f"{kind} ({kind})" in listed
+        site.ok("models", "remove", kind)
+
+
 def test_a_model_that_cannot_answer_yet_says_why(site: Site) -> None:
     options = ("--kind", "openai_chat", "--base-url", site.model_url, "--api-key-env", "NODEXA_TEST_UNSET")
     assert "NODEXA_TEST_UNSET" in site.ok("models", "add", "m2", *options).err
