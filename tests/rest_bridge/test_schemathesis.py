@@ -60,6 +60,7 @@ def bridge_settings() -> Settings:
     return Settings(drain_seconds=0.2, stop_seconds=5)
 
 
+@pytest.mark.slow
 async def test_every_answer_is_as_the_document_says(bridge: BridgeUnderTest, core: CoreUnderTest) -> None:
     async with bridge.http() as http:
         stored = (await http.post("/v1/responses", json=bridge.body())).json()["id"]
