@@ -13,6 +13,7 @@ stall           nothing at all, not even a head
 hang, reset, cut, garbage, complain
                 one token, then: silence, a reset, a clean end without finish_reason, a frame that is no JSON, an
                 error object
+fits N …        the rest of the message; for more than N messages HTTP 400 about the context length
 unauthorized, throttled, broken, unavailable, overflow
                 HTTP 401, 429 with `retry-after: 7`, 500, 503, 400 about the context length
 anything else   the message itself, word by word
@@ -144,6 +145,14 @@ def _status(status: int, message: str, *, code: str = "", **headers: str) -> Cal
     return lambda _, __: Reply(status=status, error=error, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
 
+_TOO_LONG = _status(400, "This model's maximum context length is 4096 tokens.", code="context_length_exceeded")
+
+
+def _fits(text: str, body: Json) -> Reply:
+    limit, _, rest = text.partition(" ")
+    return _TOO_LONG("", body) if len(body["messages"]) > int(limit) else Reply(words(rest))
+
+
 TABLE: Mapping[str, Callable[[str, Json], Reply]] = {
     "count": lambda rest, _: Reply(words(" ".join(str(n) for n in range(1, int(rest.split()[0]) + 1)))),
     "slow": lambda rest, _: Reply(words(rest), pause=0.05),
@@ -158,5 +167,6 @@ TABLE: Mapping[str, Callable[[str, Json], Reply]] = {
     "throttled": _status(429, "Rate limit reached.", code="rate_limit_exceeded", retry_after="7"),
     "broken": _status(500, "CUDA error: upstream-secret"),
     "unavailable": _status(503, "Loading model"),
-    "overflow": _status(400, "This model's maximum context length is 4096 tokens.", code="context_length_exceeded"),
+    "overflow": _TOO_LONG,
+    "fits": _fits,
 }

@@ -113,6 +113,13 @@ def test_the_settings_are_echoed_as_they_were_sent() -> None:
     assert shown["nodexa"]["ignored"] == []
 
 
+def test_what_a_truncation_left_out_is_counted_where_there_was_one() -> None:
+    settings = render_settings(ResponseSettings(ignored=["moderation"]))
+    assert render_response(Response(), settings)["nodexa"] == {"ignored": ["moderation"]}
+    told = {"ignored": ["moderation"], "truncated_items": 3}
+    assert render_response(Response(truncated_items=3), settings)["nodexa"] == told
+
+
 @pytest.mark.parametrize(("hides", "word"), [(False, "requires_action"), (True, "completed")])
 def test_waiting_for_results_is_hidden_from_those_who_would_lose_data(*, hides: bool, word: str) -> None:
     response = Response(status=Response.STATUS_REQUIRES_ACTION)
