@@ -161,7 +161,7 @@ def _quiet(settings: ResponseSettings) -> ResponseSettings:
     quiet = ResponseSettings()
     quiet.CopyFrom(settings)
     for name in _FOR_THE_ANSWER:
-        quiet.ClearField(name)  # type: ignore[arg-type]
+        quiet.ClearField(name)
     if quiet.tools.tools:
         quiet.tool_choice.mode = ToolChoice.MODE_NONE
     return quiet

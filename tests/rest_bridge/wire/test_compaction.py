@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from nodexa.v1.item_pb2 import Compaction, Item
 from nodexa.v1.response_service_pb2 import CompactedConversation, CompactResponseRequest
 
 from rest_bridge.errors import RequestError
@@ -61,7 +62,7 @@ def test_the_answer_has_what_both_documents_ask_for() -> None:
     compacted = CompactedConversation(
         id="resp_1",
         create_time={"seconds": 17},
-        output=[{"id": "cmp_1", "compaction": {"encrypted_content": "nxs1_A"}}],
+        output=[Item(id="cmp_1", compaction=Compaction(encrypted_content="nxs1_A"))],
         usage={"input_tokens": 5, "output_tokens": 2, "total_tokens": 7},
         ignored=["store"],
     )
