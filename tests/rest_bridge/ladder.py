@@ -68,7 +68,7 @@ def check_ladder(events: Sequence[dict[str, Any]], *, left_out: int = 0) -> dict
 def _climb_part(event: dict[str, Any], parts: _Parts) -> None:
     """One step within an item: one part of it at most is open, and what its deltas said is what its end says."""
     step, item = event["type"].removeprefix("response."), event["item_id"]
-    place = event.get("summary_index", event.get("content_index"))
+    place: Any = event.get("summary_index", event.get("content_index"))
     if step in ("content_part.added", "reasoning_summary_part.added"):
         assert item not in parts
         parts[item] = (place, [])
