@@ -97,7 +97,7 @@ class Admission:
                 "What is said in a conversation is kept there: leave out store, or set it to true.",
                 param="store",
             )
-        turn, shortening = await self._turn(request, caller, model, prompt, only=only)
+        turn, shortening = await self._turn(request, caller, model, prompt, joined=joined, only=only)
         response, now = self._begun(request, prompt.settings), self._clock()
         response.create_time.FromMilliseconds(now)
         stored = prompt.settings.store if prompt.settings.HasField("store") else True
@@ -124,20 +124,28 @@ class Admission:
         )
         only = asks_to_compact(request.input)
         model, prompt, joined = await self._read(request, caller, streaming=True, open_end=only)
-        turn, shortening = await self._turn(request, caller, model, prompt, only=only)
+        turn, shortening = await self._turn(request, caller, model, prompt, joined=joined, only=only)
         emitter = self._emitter(left.response, turn, caller, next_sequence=left.segments[-1].last + 1)
         store = self._store.under(left.epoch)
         return self._prepare(left.row, turn, emitter, store=store, joined=joined, shortening=shortening)
 
     async def _turn(
-        self, request: CreateResponseRequest, caller: Caller, model: Model, prompt: Prompt, *, only: bool
+        self,
+        request: CreateResponseRequest,
+        caller: Caller,
+        model: Model,
+        prompt: Prompt,
+        *,
+        joined: Joined | None,
+        only: bool,
     ) -> tuple[Turn, Shortening | None]:
         """The model's work, and what comes before it."""
         sealed = Sealed(self._seal, caller.org_id)
         if only:
             shortening: Shortening | None = shortening_of_all(prompt, sealed)
         else:
-            spent = await self._history.tokens(request.previous_response_id, caller)
+            before = request.previous_response_id
+            spent = joined.seen.tokens if joined else await self._history.tokens(before, caller)
             shortening = await shortening_of(model, prompt, sealed, spent=spent)
         return Turn(model, prompt), shortening
 

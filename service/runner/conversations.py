@@ -13,12 +13,12 @@ from nodexa.v1.response_pb2 import Response
 from service.errors import NodexaError
 from service.ids import NewId
 from service.runner.caller import Caller
-from service.runner.history import spoken
+from service.runner.history import spent_on, spoken
 from service.runner.input_check import check_items, with_ids
 from service.runner.references import References
 from service.runner.settings_check import check_metadata
 from service.settings import Clock
-from service.store.conversations import ConversationRow, ConversationStore, Seen, unknown_conversation
+from service.store.conversations import ConversationRow, ConversationStore, Said, Seen, unknown_conversation
 
 MAX_ITEMS: Final = 20
 """How many items one request may put in."""
@@ -33,11 +33,12 @@ class Joined:
     seen: Seen
     asked: Sequence[Item]
 
-    def turn(self, response: Response) -> list[Item]:
-        """What a final response leaves there: what it was asked and said; nothing where it failed or was cancelled."""
+    def said(self, response: Response) -> Said | None:
+        """What a final response leaves there: what it was asked and said; None where it failed or was cancelled."""
         if response.status not in _KEPT:
-            return []
-        return [*(item for item in self.asked if not item.HasField("item_reference")), *spoken(response)]
+            return None
+        items = [*(item for item in self.asked if not item.HasField("item_reference")), *spoken(response)]
+        return Said(self.seen.id, items, spent_on(response))
 
 
 class Conversations:
@@ -118,7 +119,7 @@ class Conversations:
         if found is None or not caller.may_see(found[0].user_id):
             raise unknown_conversation(conversation_id, FIELD)
         row, items = found
-        return items, Seen(row.id, row.revision)
+        return items, Seen(row.id, row.revision, row.tokens)
 
     async def _visible(self, conversation_id: str, caller: Caller) -> ConversationRow:
         row = await self._store.get(caller.org_id, conversation_id)

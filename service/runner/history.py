@@ -49,10 +49,7 @@ class History:
     async def tokens(self, response_id: str, caller: Caller) -> int | None:
         """The tokens of a response, prompt and answer; None where nobody counted, or where its prompt was cut."""
         found = (await self._chain(response_id, caller))[0].result if response_id else None
-        # The usage of a compaction counts what the next prompt has not.
-        if found is None or not found.HasField("usage") or any(item.HasField("compaction") for item in found.output):
-            return None
-        return found.usage.total_tokens
+        return spent_on(found) if found else None
 
     def forget(self, response_id: str) -> None:
         """Drops a deleted turn."""
@@ -98,6 +95,14 @@ class History:
         while self._bytes > self._limit:
             _, (_, dropped) = self._turns.popitem(last=False)
             self._bytes -= dropped
+
+
+def spent_on(response: Response) -> int | None:
+    """The tokens of a response, prompt and answer; None where nobody counted, or where its prompt was cut."""
+    # The usage of a compaction counts what the next prompt has not.
+    if not response.HasField("usage") or any(item.HasField("compaction") for item in response.output):
+        return None
+    return response.usage.total_tokens
 
 
 def spoken(response: Response) -> Iterable[Item]:

@@ -258,6 +258,5 @@ class Run:
             result=self.response.SerializeToString(),
             finished_at=self.response.complete_time.ToMilliseconds(),
             item_ids=[item.id for item in self.response.output],
-            conversation_id=self.response.conversation_id,
-            turn=self._joined.turn(self.response) if self._joined else (),
+            said=self._joined.said(self.response) if self._joined else None,
         )

@@ -13,19 +13,22 @@ from sqlite_utils import Database as Tables
 from service.errors import NodexaError
 from service.store.database import Database
 
-_ROW: Final = "id, coalesce(user_id, ''), metadata, created_at, revision"
+_ROW: Final = "id, coalesce(user_id, ''), metadata, created_at, revision, tokens"
 _OF_ORG: Final = "exists (select 1 from conversations where id = conversation_id and org_id = :org)"
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationRow:
-    """A conversation without its items. `created_at` is in milliseconds; `revision` counts the changes of its items."""
+    """A conversation without its items. `created_at` is in milliseconds; `revision` counts the changes of its items;
+    `tokens` is what the turn spent that was the last change, None where nobody counted or it was none.
+    """
 
     id: str
     user_id: str
     metadata: Mapping[str, str]
     created_at: int
     revision: int = 0
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,16 @@ class Seen:
 
     id: str
     revision: int
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a response leaves in a conversation. `tokens` is what it spent, None where that says nothing of the next."""
+
+    conversation_id: str
+    items: Sequence[Item]
+    tokens: int | None = None
 
 
 class ConversationStore:
@@ -125,7 +138,9 @@ class ConversationStore:
             gone = db.conn.execute(
                 "delete from conversation_items where conversation_id = ? and item_id = ?", (conversation_id, item_id)
             )
-            db.conn.execute("update conversations set revision = revision + 1 where id = ?", (conversation_id,))
+            db.conn.execute(
+                "update conversations set revision = revision + 1, tokens = null where id = ?", (conversation_id,)
+            )
             return gone.rowcount > 0
 
         return await self._database.write(job)
@@ -185,10 +200,10 @@ def claim(db: Tables, org_id: str, seen: Seen) -> None:
         raise _locked("It was changed while this request was read; send the request again.")
 
 
-def conclude(db: Tables, conversation_id: str, items: Sequence[Item]) -> None:
+def conclude(db: Tables, said: Said) -> None:
     """Adds what a response's turn was, unless the conversation was deleted meanwhile."""
-    if db.conn.execute("select 1 from conversations where id = ?", (conversation_id,)).fetchone():
-        _append(db, conversation_id, _serialized(items))
+    if db.conn.execute("select 1 from conversations where id = ?", (said.conversation_id,)).fetchone():
+        _append(db, said.conversation_id, _serialized(said.items), tokens=said.tokens)
 
 
 def unknown_conversation(conversation_id: str, param: str) -> NodexaError:
@@ -202,8 +217,8 @@ def _get(db: Tables, org_id: str, conversation_id: str) -> ConversationRow | Non
     ).fetchone()
     if found is None:
         return None
-    name, user_id, metadata, created_at, revision = found
-    return ConversationRow(name, user_id, json.loads(metadata), created_at, revision)
+    name, user_id, metadata, created_at, revision, tokens = found
+    return ConversationRow(name, user_id, json.loads(metadata), created_at, revision, tokens)
 
 
 def _expect_free(db: Tables, org_id: str, conversation_id: str) -> ConversationRow:
@@ -219,7 +234,7 @@ def _expect_free(db: Tables, org_id: str, conversation_id: str) -> ConversationR
     return row
 
 
-def _append(db: Tables, conversation_id: str, rows: Iterable[tuple[str, bytes]]) -> None:
+def _append(db: Tables, conversation_id: str, rows: Iterable[tuple[str, bytes]], *, tokens: int | None = None) -> None:
     (first,) = db.conn.execute(
         "select coalesce(max(position) + 1, 0) from conversation_items where conversation_id = ?", (conversation_id,)
     ).fetchone()
@@ -227,7 +242,9 @@ def _append(db: Tables, conversation_id: str, rows: Iterable[tuple[str, bytes]])
         "insert into conversation_items values(?, ?, ?, ?)",
         [(conversation_id, place, item_id, data) for place, (item_id, data) in enumerate(rows, first)],
     )
-    db.conn.execute("update conversations set revision = revision + 1 where id = ?", (conversation_id,))
+    db.conn.execute(
+        "update conversations set revision = revision + 1, tokens = ? where id = ?", (tokens, conversation_id)
+    )
 
 
 def _serialized(items: Iterable[Item]) -> list[tuple[str, bytes]]:

@@ -144,3 +144,9 @@ def newer_steps(db: Tables) -> list[str]:
     """The steps that were taken with this database and that this version doesn't know."""
     known = {step.name for step in migrations.pending(Tables(memory=True))}
     return sorted({step.name for step in migrations.applied(db)} - known)
+
+
+@migrations(name="0008_conversation_tokens")
+def conversation_tokens(db: Tables) -> None:
+    """What the last turn of a conversation spent; null where nobody counted, or its items were changed since."""
+    db.execute("alter table conversations add column tokens integer")

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nodexa.v1.item_pb2 import Item, ItemList
+from nodexa.v1.item_pb2 import ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from sqlite_utils import Database as Tables
 
-from service.store.conversations import Seen, claim, conclude
+from service.store.conversations import Said, Seen, claim, conclude
 from service.store.database import Database
 
 _ROW: Final = """id, org_id, assistant_id, coalesce(user_id, ''), key_id, coalesce(previous_response_id, ''),
@@ -148,10 +148,9 @@ class ResponseStore:
         result: bytes,
         finished_at: int,
         item_ids: Iterable[str] = (),
-        conversation_id: str = "",
-        turn: Sequence[Item] = (),
+        said: Said | None = None,
     ) -> None:
-        """Adds the last segment and the result, whose items are those of `item_ids`; the conversation gets the `turn`.
+        """Adds the last segment and the result, whose items are those of `item_ids`, and what was `said`.
 
         Raises as `append` does.
         """
@@ -167,8 +166,8 @@ class ResponseStore:
             _insert_segment(db, response_id, segment)
             db.conn.execute("insert into response_results values(?, ?)", (response_id, result))
             db.conn.executemany("insert into response_items values(?, ?)", items)
-            if turn:
-                conclude(db, conversation_id, turn)
+            if said:
+                conclude(db, said)
 
         await self._database.write(job)
 

@@ -19,7 +19,7 @@ from nodexa.v1.response_service_pb2 import (
 )
 
 from service.errors import NodexaError
-from service.model.model import Abilities, Finish, FinishReason, TextDelta, ToolCallDelta
+from service.model.model import Abilities, Finish, FinishReason, TextDelta, TokenUsage, ToolCallDelta
 from service.model.scripted import STOP, ScriptedModel, Step, calls, says
 from service.settings import Settings
 from tests.conftest import CoreUnderTest, running_core
@@ -250,6 +250,22 @@ async def test_a_compaction_stands_for_all_before_it_in_the_conversation(core: C
     assert "Alice is here." in "".join(read(core))
     kinds = [item.WhichOneof("kind") for item in await items_in(core, name)]
     assert kinds == [*["message"] * 4, "compaction", *["message"] * 3]
+
+
+async def test_a_model_that_can_not_count_is_measured_by_the_turn_before(core: CoreUnderTest) -> None:
+    used = TokenUsage(input_tokens=1500, output_tokens=10)
+    core.model.add(says("Hi", usage=used), says("A greeting."), says("Yes"), says("Sure"))
+    name = await converse(core)
+    settings = ResponseSettings(compact_threshold=1000)
+
+    turns = [await create(core, text, conversation_id=name, settings=settings) for text in ("Hello", "And?", "Well?")]
+
+    assert [[item.WhichOneof("kind") for item in turn.output] for turn in turns] == [
+        ["message"],
+        ["compaction", "message"],
+        ["message"],
+    ]
+    assert [list(turn.settings.ignored) for turn in turns] == [["context_management"], [], ["context_management"]]
 
 
 async def test_counting_reads_the_conversation_and_locks_nothing(core: CoreUnderTest) -> None:

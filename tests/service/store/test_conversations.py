@@ -10,7 +10,7 @@ import pytest
 from nodexa.v1.item_pb2 import Item, ItemReference
 
 from service.errors import NodexaError
-from service.store.conversations import ConversationRow, ConversationStore, Seen
+from service.store.conversations import ConversationRow, ConversationStore, Said, Seen
 from service.store.database import Database
 from service.store.responses import ResponseStore, Segment
 from tests.service.store.test_migrations import FIRST, ROW, SECOND
@@ -47,7 +47,7 @@ async def kept(database: Database) -> Sequence[str]:
 async def seen(database: Database) -> Seen:
     found = await ConversationStore(database).get("org_1", "conv_1")
     assert found is not None
-    return Seen(found.id, found.revision)
+    return Seen(found.id, found.revision, found.tokens)
 
 
 async def begin(database: Database, name: str = "resp_1") -> None:
@@ -57,7 +57,7 @@ async def begin(database: Database, name: str = "resp_1") -> None:
 
 async def finish(database: Database, segment: Segment, *turn: str) -> None:
     await ResponseStore(database).finish(
-        "resp_1", segment, status="completed", result=b"", finished_at=1, conversation_id="conv_1", turn=items(*turn)
+        "resp_1", segment, status="completed", result=b"", finished_at=1, said=Said("conv_1", items(*turn), tokens=9)
     )
 
 
@@ -67,6 +67,18 @@ async def test_a_turn_is_added_with_its_result(database: Database) -> None:
     await finish(database, SECOND, "msg_2", "msg_3")
 
     assert await kept(database) == ["msg_1", "msg_2", "msg_3"]
+
+
+async def test_what_a_turn_spent_is_known_until_the_items_change(database: Database) -> None:
+    store = ConversationStore(database)
+    await begin(database)
+    await finish(database, SECOND, "msg_2")
+    await store.update("org_1", "conv_1", {})
+    told = [(await seen(database)).tokens]
+
+    await store.remove("org_1", "conv_1", "msg_2")
+
+    assert [*told, (await seen(database)).tokens] == [9, None]
 
 
 async def test_a_turn_whose_result_is_refused_is_not_added(database: Database) -> None:
