@@ -140,13 +140,48 @@ def ownership(db: Tables) -> None:
         when new.lease_epoch < old.lease_epoch begin select raise(abort, 'an epoch never falls'); end""")
 
 
+@migrations(name="0011_conversation_tokens")
+def conversation_tokens(db: Tables) -> None:
+    """What the last turn of a conversation spent; null where nobody counted, or its items were changed since."""
+    db.execute("alter table conversations add column tokens integer")
+
+
+@migrations(name="0009_limits")
+def limits(db: Tables) -> None:
+    """How much a key or an organization may use; null is no limit."""
+    for table in ("api_keys", "organizations"):
+        for column in ("requests_per_minute", "tokens_per_minute", "concurrent_runs"):
+            db.execute(f"alter table {table} add column {column} integer check({column} > 0)")
+
+
+@migrations(name="0010_audit")
+def audit(db: Tables) -> None:
+    """What administrators did. Rows are only ever added, and deleted when they are old."""
+    db.execute("""
+        create table audit_events(
+          id text primary key, org_id text not null references organizations(id), key_id text not null,
+          request_id text not null, act text not null, target_id text not null,
+          changes text not null check(json_valid(changes)), created_at integer not null) strict, without rowid""")
+    db.execute("create index audit_events_org on audit_events(org_id, id)")
+    db.execute("create index audit_events_age on audit_events(created_at)")
+    db.execute("""
+        create trigger audit_events_append_only before update on audit_events
+        begin select raise(abort, 'the audit log is append only'); end""")
+
+
+@migrations(name="0011_requests")
+def requests(db: Tables) -> None:
+    """Ids that callers gave their requests; kept for a day."""
+    db.execute("""
+        create table requests(
+          key_id text not null, request_id text not null, digest blob not null check(length(digest) = 32),
+          response_id text not null references responses(id) on delete cascade, created_at integer not null,
+          primary key(key_id, request_id)) strict, without rowid""")
+    db.execute("create index requests_age on requests(created_at)")
+    db.execute("create index requests_response on requests(response_id)")
+
+
 def newer_steps(db: Tables) -> list[str]:
     """The steps that were taken with this database and that this version doesn't know."""
     known = {step.name for step in migrations.pending(Tables(memory=True))}
     return sorted({step.name for step in migrations.applied(db)} - known)
-
-
-@migrations(name="0008_conversation_tokens")
-def conversation_tokens(db: Tables) -> None:
-    """What the last turn of a conversation spent; null where nobody counted, or its items were changed since."""
-    db.execute("alter table conversations add column tokens integer")

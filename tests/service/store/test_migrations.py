@@ -85,6 +85,8 @@ STATEMENTS = {
     "a step back": "update responses set status = 'queued'",
     "another owner": "update responses set org_id = 'org_2'",
     "an organization that isn't there": "update api_keys set org_id = 'none'",
+    "a limit of nothing": "update api_keys set requests_per_minute = 0",
+    "another word for what was done": "update audit_events set act = 'y'",
     "a text for a time": "update responses set created_at = 'now'",
     "an organization that still has responses": "delete from organizations",
 }
@@ -95,8 +97,12 @@ async def test_the_schema_refuses(tmp_path: Path, statement: str) -> None:
     database, store = await opened(tmp_path / "test.db")
     await database.write(
         lambda db: db.execute(
-            "insert into api_keys values('key_1', 'org_1', 'k', 'abcd', zeroblob(32), '[1]', 0, null, 0)"
+            """insert into api_keys(id, org_id, name, hint, key_hmac, scopes, created_at)
+               values('key_1', 'org_1', 'k', 'abcd', zeroblob(32), '[1]', 0)"""
         )
+    )
+    await database.write(
+        lambda db: db.execute("insert into audit_events values('audit_1', 'org_1', 'key_1', 'req_1', 'x', '', '{}', 0)")
     )
     await store.create(ROW, b"", ItemList().SerializeToString(), FIRST)
 
