@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 from nodexa.v1.item_pb2 import ContentPart, InputText, Item, Message, Opaque
-from nodexa.v1.response_pb2 import ResponseSettings
-from nodexa.v1.response_service_pb2 import CompactedConversation, CompactResponseRequest, ListResponsesRequest
+from nodexa.v1.response_pb2 import Response, ResponseSettings
+from nodexa.v1.response_service_pb2 import (
+    CancelResponseRequest,
+    CompactedConversation,
+    CompactResponseRequest,
+    ListResponsesRequest,
+)
 
 from service.errors import NodexaError
 from service.model.model import Finish, FinishReason, TextDelta, TokenUsage
@@ -259,6 +265,18 @@ async def test_a_summary_that_fails_ends_the_response_and_its_tokens_count(core:
 
     failed = events[-1].failed.response
     assert (failed.error.code, failed.usage.input_tokens) == ("invalid_output", 1500)
+
+
+async def test_a_response_is_cancelled_while_its_conversation_is_summed_up(core: CoreUnderTest) -> None:
+    core.model.add([[TextDelta("Alice")], asyncio.Event()])
+    core.model.tokens = 2000
+    items = [user("I am Alice"), call("a"), output("a", "an owl"), user("And?")]
+    settings = ResponseSettings(compact_threshold=1000, background=True)
+    running = await create(core, *items, settings=settings)
+
+    cancelled = await core.responses.CancelResponse(CancelResponseRequest(id=running.id), metadata=core.metadata())
+
+    assert (cancelled.status, len(cancelled.output)) == (Response.STATUS_CANCELLED, 0)
 
 
 async def test_a_threshold_is_a_thousand_at_least(core: CoreUnderTest) -> None:
