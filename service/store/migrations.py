@@ -140,7 +140,7 @@ def ownership(db: Tables) -> None:
         when new.lease_epoch < old.lease_epoch begin select raise(abort, 'an epoch never falls'); end""")
 
 
-@migrations(name="0011_conversation_tokens")
+@migrations(name="0008_conversation_tokens")
 def conversation_tokens(db: Tables) -> None:
     """What the last turn of a conversation spent; null where nobody counted, or its items were changed since."""
     db.execute("alter table conversations add column tokens integer")
