@@ -1,14 +1,11 @@
-"""What happens to a request before the model sees it: every check, the effective settings, the history."""
+"""How a request that can be answered becomes a run: who works, what comes first, what is kept of it."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from nodexa.v1.admin_pb2 import Assistant
-from nodexa.v1.item_pb2 import Item, ItemList
+from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import (
     CompactedConversation,
@@ -20,30 +17,24 @@ from nodexa.v1.response_service_pb2 import (
 from service.errors import NodexaError
 from service.ids import NewId
 from service.model.model import Model, Prompt
-from service.model.offers import offers_of
 from service.runner.caller import Caller
 from service.runner.calls import call_of
 from service.runner.catalog import Catalog
 from service.runner.compaction import Shortening, shortening_of, shortening_of_all
-from service.runner.conversations import FIELD, Conversations, Joined, check_new
+from service.runner.conversations import Conversations, Joined
 from service.runner.emit import Emitter
-from service.runner.history import History, in_order, match_calls
-from service.runner.input_check import check_assistant_id, check_items, check_readable, check_user_tokens, with_ids
+from service.runner.history import History
+from service.runner.input_check import check_user_tokens, with_ids
 from service.runner.lifecycle import word
+from service.runner.reading import Reading
 from service.runner.references import References
 from service.runner.run import Run
-from service.runner.sealed import WANTED, Sealed, asks_to_compact, sealed_elsewhere
-from service.runner.settings_check import LOGPROBS, check_settings
-from service.runner.settings_merge import effective_settings, system_prompt, unused_settings
-from service.runner.tool_check import check_hosted
+from service.runner.sealed import WANTED, Sealed, asks_to_compact
+from service.runner.settings_check import LOGPROBS
 from service.runner.turn import Turn
 from service.seal import Seal
 from service.settings import Clock
-from service.store.conversations import Seen
 from service.store.responses import ResponseRow, ResponseStore, Segment
-
-LARGE: Final = 64 * 1024
-"""Settings of more bytes are looked through in a thread: schemas of 16 MB take seconds, and nobody else waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +67,16 @@ class Admission:
         retention: float,
     ) -> None:
         self._store = store
-        self._catalog = catalog
         self._history = history
-        self._conversations = conversations
-        self._references = references
         self._seal = seal
+        self._reading = Reading(
+            catalog=catalog,
+            history=history,
+            conversations=conversations,
+            references=references,
+            seal=seal,
+            new_id=new_id,
+        )
         self._clock = clock
         self._new_id = new_id
         self._grace = grace
@@ -90,7 +86,7 @@ class Admission:
         """The run of an acceptable request, its input items with ids. Raises NodexaError for every refusal."""
         check_user_tokens(request.user_tokens)
         only = asks_to_compact(request.input)
-        model, prompt, joined = await self._read(request, caller, streaming=streaming, open_end=only)
+        model, prompt, joined = await self._reading.read(request, caller, streaming=streaming, open_end=only)
         if joined and not (prompt.settings.store or not prompt.settings.HasField("store")):
             raise NodexaError(
                 "invalid_request",
@@ -123,7 +119,7 @@ class Admission:
             settings=left.settings,
         )
         only = asks_to_compact(request.input)
-        model, prompt, joined = await self._read(request, caller, streaming=True, open_end=only)
+        model, prompt, joined = await self._reading.read(request, caller, streaming=True, open_end=only)
         turn, shortening = await self._turn(request, caller, model, prompt, joined=joined, only=only)
         emitter = self._emitter(left.response, turn, caller, next_sequence=left.segments[-1].last + 1)
         store = self._store.under(left.epoch)
@@ -153,7 +149,7 @@ class Admission:
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller, *, streaming: bool
     ) -> tuple[Model, Prompt]:
         """The model to ask, and all that it is told. Raises NodexaError for every refusal."""
-        model, prompt, _ = await self._read(request, caller, streaming=streaming)
+        model, prompt, _ = await self._reading.read(request, caller, streaming=streaming)
         return model, prompt
 
     async def compact(self, request: CompactResponseRequest, caller: Caller) -> CompactedConversation:
@@ -164,7 +160,7 @@ class Admission:
             previous_response_id=request.previous_response_id,
             settings=request.settings,
         )
-        model, prompt, _ = await self._read(asked, caller, streaming=False, open_end=True)
+        model, prompt, _ = await self._reading.read(asked, caller, streaming=False, open_end=True)
         turn = Turn(model, prompt)
         item = await shortening_of_all(prompt, Sealed(self._seal, caller.org_id)).item(turn)
         compacted = CompactedConversation(
@@ -175,60 +171,6 @@ class Admission:
         )
         compacted.create_time.FromMilliseconds(self._clock())
         return compacted
-
-    async def _read(
-        self,
-        request: CreateResponseRequest | CountInputTokensRequest,
-        caller: Caller,
-        *,
-        streaming: bool,
-        open_end: bool = False,
-    ) -> tuple[Model, Prompt, Joined | None]:
-        """With `open_end` nobody is to answer: calls may wait for their outputs, and there may be nothing new."""
-        check_assistant_id(request.assistant_id)
-        if request.input or not (open_end and request.previous_response_id):
-            check_items(request.input)
-        assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
-        model = await self._catalog.model(assistant.model)
-        settings = effective_settings(assistant, request.settings)
-        await _check_settings(settings)
-        _expect_tools(model, assistant, settings)
-        history, seen = await self._recall(request, caller)
-        unread = list(check_readable(request.input, abilities=model.abilities, model=assistant.model))
-        unread += sealed_elsewhere(request.input)
-        if seen:
-            unread += check_readable(history, abilities=model.abilities, model=assistant.model, name=FIELD)
-            check_new(history, request.input)
-        unused = unused_settings(settings, model.abilities)
-        settings.ignored.extend(path for path in [*unused, *unread] if path not in settings.ignored)
-        if any(item.HasField("item_reference") for item in request.input):
-            given = ItemList(items=await self._references.resolve(request.input, history=history, caller=caller))
-            request.ClearField("input")
-            request.input.extend(given.items)
-        asked = list(with_ids(request.input, self._new_id))
-        sealed = Sealed(self._seal, caller.org_id)
-        said, new, places = sealed.opened(history, asked, before=FIELD if seen else "previous_response_id")
-        prompt = Prompt(
-            instructions=system_prompt(assistant, request.settings),
-            items=[*said, *match_calls(said, new, places=places, open_end=open_end)],
-            settings=settings,
-            streaming=streaming or settings.background,
-        )
-        return model, prompt, Joined(seen, in_order(history, asked)) if seen else None
-
-    async def _recall(
-        self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller
-    ) -> tuple[Sequence[Item], Seen | None]:
-        """What was said before, and the conversation that it stands in, if it is one."""
-        if not request.conversation_id:
-            return await self._history.recall(request.previous_response_id, caller), None
-        if request.previous_response_id:
-            raise NodexaError(
-                "invalid_request",
-                "Both conversation and previous_response_id say what came before: send one of them.",
-                param=FIELD,
-            )
-        return await self._conversations.recall(request.conversation_id, caller)
 
     def _begun(self, request: CreateResponseRequest, settings: ResponseSettings) -> Response:
         return Response(
@@ -288,22 +230,3 @@ class Admission:
             created_at=now,
             expires_at=now + int(self._retention * 1000),
         )
-
-
-async def _check_settings(settings: ResponseSettings) -> None:
-    if settings.ByteSize() > LARGE:
-        await asyncio.to_thread(check_settings, settings)
-    else:
-        check_settings(settings)
-
-
-def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings) -> None:
-    able = model.abilities
-    if not able.tools and any(able.hosted or any(offers_of(tool)) for tool in settings.tools.tools):
-        raise NodexaError(
-            "tool_not_supported_for_model",
-            f"The model {assistant.model!r} can't call tools: send tools: [], or use another assistant.",
-            param="tools",
-        )
-    if not able.hosted:
-        check_hosted(settings, model=assistant.model)

@@ -1,0 +1,130 @@
+"""What a request comes to, before anything is made of it: every check, the effective settings, the whole prompt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from nodexa.v1.admin_pb2 import Assistant
+from nodexa.v1.item_pb2 import Item, ItemList
+from nodexa.v1.response_pb2 import ResponseSettings
+from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
+
+from service.errors import NodexaError
+from service.ids import NewId
+from service.model.model import Model, Prompt
+from service.model.offers import offers_of
+from service.runner.caller import Caller
+from service.runner.catalog import Catalog
+from service.runner.conversations import FIELD, Conversations, Joined, check_new
+from service.runner.history import History, in_order, match_calls
+from service.runner.input_check import check_assistant_id, check_items, check_readable, with_ids
+from service.runner.references import References
+from service.runner.sealed import Sealed, sealed_elsewhere
+from service.runner.settings_check import check_settings
+from service.runner.settings_merge import effective_settings, system_prompt, unused_settings
+from service.runner.tool_check import check_hosted
+from service.seal import Seal
+from service.store.conversations import Seen
+
+LARGE: Final = 64 * 1024
+"""Settings of more bytes are looked through in a thread: schemas of 16 MB take seconds, and nobody else waits."""
+
+
+class Reading:
+    """Reads requests for whoever answers, counts or compacts."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        history: History,
+        conversations: Conversations,
+        references: References,
+        seal: Seal,
+        new_id: NewId,
+    ) -> None:
+        self._catalog = catalog
+        self._history = history
+        self._conversations = conversations
+        self._references = references
+        self._seal = seal
+        self._new_id = new_id
+
+    async def read(
+        self,
+        request: CreateResponseRequest | CountInputTokensRequest,
+        caller: Caller,
+        *,
+        streaming: bool,
+        open_end: bool = False,
+    ) -> tuple[Model, Prompt, Joined | None]:
+        """The model to ask, all that it is told, and the conversation that the answer goes to.
+
+        The input gets its ids. With `open_end` nobody is to answer: calls may wait for their outputs, and there may be
+        nothing new. Raises NodexaError for every refusal.
+        """
+        check_assistant_id(request.assistant_id)
+        if request.input or not (open_end and request.previous_response_id):
+            check_items(request.input)
+        assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
+        model = await self._catalog.model(assistant.model)
+        settings = effective_settings(assistant, request.settings)
+        await _check_settings(settings)
+        _expect_tools(model, assistant, settings)
+        history, seen = await self._recall(request, caller)
+        unread = list(check_readable(request.input, abilities=model.abilities, model=assistant.model))
+        unread += sealed_elsewhere(request.input)
+        if seen:
+            unread += check_readable(history, abilities=model.abilities, model=assistant.model, name=FIELD)
+            check_new(history, request.input)
+        unused = unused_settings(settings, model.abilities)
+        settings.ignored.extend(path for path in [*unused, *unread] if path not in settings.ignored)
+        if any(item.HasField("item_reference") for item in request.input):
+            given = ItemList(items=await self._references.resolve(request.input, history=history, caller=caller))
+            request.ClearField("input")
+            request.input.extend(given.items)
+        asked = list(with_ids(request.input, self._new_id))
+        sealed = Sealed(self._seal, caller.org_id)
+        said, new, places = sealed.opened(history, asked, before=FIELD if seen else "previous_response_id")
+        prompt = Prompt(
+            instructions=system_prompt(assistant, request.settings),
+            items=[*said, *match_calls(said, new, places=places, open_end=open_end)],
+            settings=settings,
+            streaming=streaming or settings.background,
+        )
+        return model, prompt, Joined(seen, in_order(history, asked)) if seen else None
+
+    async def _recall(
+        self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller
+    ) -> tuple[Sequence[Item], Seen | None]:
+        """What was said before, and the conversation that it stands in, if it is one."""
+        if not request.conversation_id:
+            return await self._history.recall(request.previous_response_id, caller), None
+        if request.previous_response_id:
+            raise NodexaError(
+                "invalid_request",
+                "Both conversation and previous_response_id say what came before: send one of them.",
+                param=FIELD,
+            )
+        return await self._conversations.recall(request.conversation_id, caller)
+
+
+async def _check_settings(settings: ResponseSettings) -> None:
+    if settings.ByteSize() > LARGE:
+        await asyncio.to_thread(check_settings, settings)
+    else:
+        check_settings(settings)
+
+
+def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings) -> None:
+    able = model.abilities
+    if not able.tools and any(able.hosted or any(offers_of(tool)) for tool in settings.tools.tools):
+        raise NodexaError(
+            "tool_not_supported_for_model",
+            f"The model {assistant.model!r} can't call tools: send tools: [], or use another assistant.",
+            param="tools",
+        )
+    if not able.hosted:
+        check_hosted(settings, model=assistant.model)
