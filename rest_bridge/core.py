@@ -43,7 +43,12 @@ DETAILS_KEY: Final = "grpc-status-details-bin"
 DOMAIN: Final = "nodexa"
 
 _PARAMS: Final = MappingProxyType(
-    {"page_token": "after", "page_size": "limit", "compact_threshold": "context_management[0].compact_threshold"}
+    {
+        "page_token": "after",
+        "page_size": "limit",
+        "compact_threshold": "context_management[0].compact_threshold",
+        "request_id": "Idempotency-Key",
+    }
 )
 """Fields of the contract that have another name over HTTP."""
 

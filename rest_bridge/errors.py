@@ -42,6 +42,7 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "api_key_not_found": 404,
         "model_not_found": 404,
         "model_already_exists": 409,
+        "idempotency_key_reused": 409,
         "model_in_use": 409,
         "previous_response_not_found": 400,  # it is a field of the body that is wrong, not the address
         "previous_response_failed": 400,

@@ -21,6 +21,7 @@ _COUNT: Final = re.compile(r"[0-9]{1,3}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _DIALECTS: Final = (b"openai", b"nodexa")
 _WITHOUT_EFFECT: Final = ("idempotency-key",)
+LONGEST_KEY: Final = 255
 
 
 def named(headers: RawHeaders) -> dict[str, str]:
@@ -85,8 +86,22 @@ def user_tokens(headers: Mapping[str, str]) -> dict[str, str]:
     return tokens
 
 
+def idempotency_key(headers: Mapping[str, str]) -> str:
+    """The sender's own id of the request, empty for none. Raises RequestError(invalid_request)."""
+    given = headers.get("idempotency-key")
+    if given is None:
+        return ""
+    if not 0 < len(given) <= LONGEST_KEY or not _PRINTABLE.fullmatch(given.encode("latin-1")):
+        raise RequestError(
+            "invalid_request",
+            f"The header Idempotency-Key has 1 to {LONGEST_KEY} printable ASCII characters.",
+            param="Idempotency-Key",
+        )
+    return given
+
+
 def without_effect(headers: Mapping[str, str]) -> list[str]:
-    """The headers of the product's documentation that this version accepts and does nothing about."""
+    """The headers that mean nothing for a WebSocket, which carries many requests."""
     return [name for name in _WITHOUT_EFFECT if name in headers]
 
 

@@ -40,6 +40,7 @@ STATUS_OF: Final[Mapping[str, str]] = MappingProxyType(
         "api_key_not_found": "NOT_FOUND",
         "model_not_found": "NOT_FOUND",
         "model_already_exists": "ALREADY_EXISTS",
+        "idempotency_key_reused": "ALREADY_EXISTS",
         "model_in_use": "FAILED_PRECONDITION",
         "previous_response_failed": "FAILED_PRECONDITION",
         "response_not_ready": "FAILED_PRECONDITION",

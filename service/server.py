@@ -38,6 +38,7 @@ from service.store.administration import Administration
 from service.store.conversations import ConversationStore
 from service.store.database import Database
 from service.store.ownership import Ownership
+from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
 from service.store.retention import Retention
 
@@ -132,7 +133,7 @@ async def _start(
     catalog = Catalog(administration, open_model=open_model, from_file=from_file)
     kept = ConversationStore(database)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
-    runner = _runner(settings, store, catalog, conversations, seal=Seal(keyring), clock=clock, new_id=new_id)
+    runner = _runner(settings, database, store, catalog, conversations, seal=Seal(keyring), clock=clock, new_id=new_id)
     takeover = Takeover(
         ownership=Ownership(database, core_id),
         store=store,
@@ -170,6 +171,7 @@ async def _start(
 
 def _runner(
     settings: Settings,
+    database: Database,
     store: ResponseStore,
     catalog: Catalog,
     conversations: Conversations,
@@ -192,7 +194,8 @@ def _runner(
         grace=settings.grace,
         retention=settings.retention,
     )
-    return Runner(store=store, admission=admission, history=history, drain=settings.drain)
+    requests = RequestStore(database)
+    return Runner(store=store, requests=requests, admission=admission, history=history, drain=settings.drain)
 
 
 def _server(settings: Settings, gate: Gate) -> grpc.aio.Server:

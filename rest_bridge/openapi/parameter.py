@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from rest_bridge.headers import MAX_USER_ID, MAX_USER_TOKENS, without_effect
+from rest_bridge.headers import LONGEST_KEY, MAX_USER_ID, MAX_USER_TOKENS
 from rest_bridge.openapi.request import told
 from rest_bridge.openapi.schema import Schema, of, word
 from rest_bridge.wire.dialect import Dialect
@@ -24,14 +24,12 @@ def _query(name: str, says: str, schema: Schema) -> Schema:
 
 
 def _header(name: str, says: str, schema: Schema) -> Schema:
-    noted = without_effect({name.lower(): "any"})
-    treatment = Treatment.NOTED if noted else Treatment.ENFORCED
     return {
         "name": name,
         "in": "header",
-        "description": f"{says} {told(treatment)}",
+        "description": f"{says} {told(Treatment.ENFORCED)}",
         "schema": schema,
-        "x-nodexa-treatment": treatment.name.lower(),
+        "x-nodexa-treatment": Treatment.ENFORCED.name.lower(),
     }
 
 
@@ -66,7 +64,11 @@ PARAMETERS: Final[Mapping[str, Schema]] = MappingProxyType(
             "The end user's tokens by provider, a JSON object of texts; never stored.",
             of("string", maxLength=MAX_USER_TOKENS, contentMediaType="application/json"),
         ),
-        "idempotency-key": _header("Idempotency-Key", "Names the request, so that it is carried out once.", _TEXT),
+        "idempotency-key": _header(
+            "Idempotency-Key",
+            "Names the request, so that it is carried out once: sent again within a day, it gets the same response.",
+            of("string", minLength=1, maxLength=LONGEST_KEY, pattern=r"^[ -~]*$"),
+        ),
         "x-nodexa-dialect": _header(
             "x-nodexa-dialect",
             "Which events a stream has: those of OpenAI, or Nodexa's own too.",

@@ -10,7 +10,7 @@ from nodexa.v1.response_pb2 import Response
 from rest_bridge.body import read_json_body
 from rest_bridge.errors import RequestError
 from rest_bridge.follow import Position
-from rest_bridge.headers import user_tokens, without_effect
+from rest_bridge.headers import idempotency_key, user_tokens
 from rest_bridge.routes.call import Answer, Call, answer, page
 from rest_bridge.routes.query import Query
 from rest_bridge.routes.streaming import play
@@ -29,11 +29,12 @@ async def create(call: Call) -> Answer | None:
     settings = call.bridge.settings
     if call.bridge.draining:
         raise RequestError("server_draining", "The server is being stopped; send the request again.")
-    tokens = user_tokens(call.headers)
+    tokens, key = user_tokens(call.headers), idempotency_key(call.headers)
     body = await read_json_body(
         call.receive, call.headers, max_bytes=settings.max_body_bytes, timeout_seconds=settings.body_seconds
     )
-    reading = parse_create(json.parse_object(body), user_tokens=tokens, ignored=without_effect(call.headers))
+    reading = parse_create(json.parse_object(body), user_tokens=tokens, ignored=[])
+    reading.request.request_id = key
     core = call.bridge.core
     # Once a request went out, the loss of its answer does not mean that nothing was done.
     repeatable = not core.connected()

@@ -16,7 +16,7 @@ from service.errors import NodexaError
 from service.rpc.caller import CALLER
 from service.rpc.gate import Context
 from service.rpc.pages import cut_page, page_size, rest_after
-from service.runner.runner import FROM_THE_START, Runner
+from service.runner.runner import FROM_THE_START, Earlier, Runner
 
 
 class ResponseServicer(ResponseServiceServicer):
@@ -28,6 +28,8 @@ class ResponseServicer(ResponseServiceServicer):
     async def CreateResponse(self, request: pb.CreateResponseRequest, context: Context) -> Response:
         caller = CALLER.get()
         run = await self._runner.start(request, caller, streaming=False)
+        if isinstance(run, Earlier):
+            return await self._runner.again(run.response_id, caller)
         if run.row.background:
             return await self._runner.get(run.row.id, caller)
         return await self._runner.result(run)
@@ -35,8 +37,10 @@ class ResponseServicer(ResponseServiceServicer):
     async def StreamResponse(
         self, request: pb.CreateResponseRequest, context: Context
     ) -> AsyncGenerator[EventBatch, None]:
-        run = await self._runner.start(request, CALLER.get(), streaming=True)
-        async with aclosing(self._runner.follow(run)) as batches:
+        caller = CALLER.get()
+        run = await self._runner.start(request, caller, streaming=True)
+        events = self._runner.watch(run.response_id, caller) if isinstance(run, Earlier) else self._runner.follow(run)
+        async with aclosing(events) as batches:
             async for batch in batches:
                 yield _as_message(batch)
 

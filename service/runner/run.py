@@ -22,6 +22,7 @@ from service.runner.log import EventLog, segment_of
 from service.runner.truncation import fitted
 from service.runner.turn import Turn
 from service.settings import Clock
+from service.store.requests import Named
 from service.store.responses import LostRunError, ResponseRow, ResponseStore, Segment
 
 FIRST_READER_SECONDS: Final = 1.0
@@ -96,7 +97,7 @@ class Run:
         """The response as it stands, without settings; final once the log is closed."""
         return self._emitter.response
 
-    async def begin(self, input_items: bytes) -> None:
+    async def begin(self, input_items: bytes, named: Named | None = None) -> None:
         """Writes the response and its first events, then lets the model start. Raises what the store raises.
 
         A cancellation comes through after that: what is on disk has a run that brings it to its end.
@@ -104,7 +105,7 @@ class Run:
         segment = segment_of(self._emitter.begin())
         seen = self._joined.seen if self._joined else None
         written = (
-            self._store.create(self.row, self.settings, input_items, segment, conversation=seen)
+            self._store.create(self.row, self.settings, input_items, segment, conversation=seen, named=named)
             if self._store
             else None
         )

@@ -23,9 +23,11 @@ from service.runner.caller import Caller
 from service.runner.fold import fold
 from service.runner.history import History
 from service.runner.log import events_of
+from service.runner.once import expect_same, failure_again, named
 from service.runner.run import Run, Stop
 from service.runner.tail import tail
 from service.store.ownership import Orphan
+from service.store.requests import Earlier, Named, RequestStore, TwiceError
 from service.store.responses import ResponseStore, Segment, StoredResponse
 
 FROM_THE_START: Final = -1
@@ -34,8 +36,17 @@ FROM_THE_START: Final = -1
 class Runner:
     """Owns the runs of this process. `drain` is how many seconds they get to end by themselves when it is closed."""
 
-    def __init__(self, *, store: ResponseStore, admission: Admission, history: History, drain: float) -> None:
+    def __init__(
+        self,
+        *,
+        store: ResponseStore,
+        requests: RequestStore,
+        admission: Admission,
+        history: History,
+        drain: float,
+    ) -> None:
         self._store = store
+        self._requests = requests
         self._admission = admission
         self._history = history
         self._drain = drain
@@ -43,16 +54,47 @@ class Runner:
         self._reaping: set[asyncio.Task[None]] = set()
         self._draining = False
 
-    async def start(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run:
+    async def start(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run | Earlier:
         """Accepts a request: the response is in the log and the model at work. Raises NodexaError for every refusal.
 
-        `streaming` says whether somebody reads before the end.
+        `streaming` says whether somebody reads before the end. A request with the id of an earlier one leads to that.
         """
+        name = named(request, caller)
+        if name is not None and (earlier := await self._earlier(name)):
+            return earlier
         if self._draining:
             raise NodexaError("server_draining", "The server is being stopped; try again.", retry_after=1)
         run = await self._admission.admit(request, caller, streaming=streaming)
-        await self._launch(run, ItemList(items=request.input))
+        try:
+            await self._launch(run, ItemList(items=request.input), name)
+        except TwiceError:
+            if name is not None and (earlier := await self._earlier(name)):
+                return earlier
+            raise NodexaError(
+                "storage_unavailable", "The response of the same request was just deleted; try again.", retry_after=1
+            ) from None
         return run
+
+    async def _earlier(self, name: Named) -> Earlier | None:
+        earlier = await self._requests.earlier(name)
+        if earlier is not None:
+            expect_same(name, earlier)
+        return earlier
+
+    async def again(self, response_id: str, caller: Caller) -> Response:
+        """What the earlier call was or will be answered with, an error as it was."""
+        run = self._running(response_id, caller)
+        stored = await self._stored(response_id, caller)
+        if stored.row.background:
+            return await self.get(response_id, caller)
+        if run is not None:
+            return await self.result(run)
+        response = await self._concluded(caller.org_id, response_id)
+        error = response.error
+        failure = failure_again(error.code, error.message, error.param, response_id)
+        if failure is not None and not response.output:
+            raise failure
+        return response
 
     async def watch(
         self, response_id: str, caller: Caller, *, after: int = FROM_THE_START
@@ -204,10 +246,10 @@ class Runner:
             await asyncio.sleep(0.02)
         await asyncio.gather(*self._reaping)
 
-    async def _launch(self, run: Run, items: ItemList) -> None:
+    async def _launch(self, run: Run, items: ItemList, name: Named | None) -> None:
         self._live[run.row.id] = run
         try:
-            await run.begin(items.SerializeToString())
+            await run.begin(items.SerializeToString(), name)
         finally:
             if run.begun:
                 self._reap_later(run)

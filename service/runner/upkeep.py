@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import Final
 
 from service.errors import NodexaError
 from service.settings import Clock
 from service.store.retention import Retention
+
+REQUEST_IDS_KEPT: Final = 24 * 3600 * 1000
+"""Milliseconds."""
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +37,7 @@ class Upkeep:
         """Deletes what is due now. Raises NodexaError `storage_unavailable`."""
         now = self._clock()
         responses = await self._retention.expire(now)
+        await self._retention.forget_requests(now - REQUEST_IDS_KEPT)
         logs = await self._retention.drop_logs(now - int(self._log_retention * 1000))
         if responses or logs:
             log.info("deleted %d responses and the logs of %d more: they were kept long enough", responses, logs)

@@ -13,6 +13,7 @@ from sqlite_utils import Database as Tables
 
 from service.store.conversations import Said, Seen, claim, conclude
 from service.store.database import Database
+from service.store.requests import Named, remember
 
 _ROW: Final = """id, org_id, assistant_id, coalesce(user_id, ''), key_id, coalesce(previous_response_id, ''),
     status, background, created_at, expires_at"""
@@ -96,10 +97,12 @@ class ResponseStore:
         segment: Segment,
         *,
         conversation: Seen | None = None,
+        named: Named | None = None,
     ) -> None:
         """Writes a new response with the first segment of its log.
 
-        Raises NodexaError `conversation_locked` or `conversation_not_found` where the conversation isn't as seen.
+        Raises NodexaError `conversation_locked` or `conversation_not_found` where the conversation isn't as seen, and
+        TwiceError where the request is not the first of its name.
         """
 
         def job(db: Tables) -> None:
@@ -115,6 +118,8 @@ class ResponseStore:
                     *(conversation.id if conversation else None, self._owner),
                 ),
             )
+            if named:
+                remember(db, named, row.id, row.created_at)
             db.conn.execute("insert into response_requests values(?, ?, ?)", (row.id, settings, input_items))
             _insert_segment(db, row.id, segment)
 

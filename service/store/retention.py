@@ -26,6 +26,10 @@ class Retention:
         """Deletes the logs of responses that ended before that time; the responses stay. How many logs that were."""
         return await self._repeat(lambda db: _drop_logs(db, finished_before))
 
+    async def forget_requests(self, made_before: int) -> int:
+        """Forgets the ids of requests that are older; how many that were."""
+        return await self._repeat(lambda db: _forget_requests(db, made_before))
+
     async def _repeat(self, job: Job[int]) -> int:
         total = 0
         while changed := await self._database.write(job):
@@ -38,6 +42,14 @@ def _expire(db: Tables, now: int) -> int:
         """delete from responses where id in (
              select id from responses where expires_at <= ? and status not in ('queued', 'in_progress') limit ?)""",
         (now, BATCH),
+    ).rowcount
+
+
+def _forget_requests(db: Tables, made_before: int) -> int:
+    return db.conn.execute(
+        """delete from requests where (key_id, request_id) in (
+             select key_id, request_id from requests where created_at < ? limit ?)""",
+        (made_before, BATCH),
     ).rowcount
 
 

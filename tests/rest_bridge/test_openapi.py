@@ -63,9 +63,9 @@ def test_every_field_is_described_with_its_treatment() -> None:
         assert field.instead in properties[name]["description"]
 
 
-def test_a_header_without_effect_is_said_to_have_none() -> None:
+def test_what_becomes_of_a_header_is_told() -> None:
     parameters = DOCUMENT["components"]["parameters"]
-    assert parameters["idempotency-key"]["x-nodexa-treatment"] == "noted"
+    assert parameters["idempotency-key"]["x-nodexa-treatment"] == "enforced"
     assert parameters["x-user-id"]["x-nodexa-treatment"] == "enforced"
 
 
