@@ -1,4 +1,4 @@
-"""The WebSocket at /v1/responses: one `response.create` after the other, each answered by its events."""
+"""The WebSocket at /v1/responses: one message after the other, each answered by the events of a response."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import logging
 import re
 import uuid
+from collections.abc import Mapping
 from typing import Any, Final
 
 import grpc
@@ -26,7 +27,7 @@ from rest_bridge.wire import field, json
 from rest_bridge.wire.event import StreamRenderer, bare, refusal_event
 from rest_bridge.wire.request import parse_create
 
-CREATE: Final = "response.create"
+CREATE, RESUME = "response.create", "response.resume"
 NORMAL, RESTART = 1000, 1012
 """Codes of the registry that RFC 6455 made."""
 _NO_RESPONSE: Final = "resp_00000000-0000-0000-0000-000000000000"
@@ -91,7 +92,7 @@ class _Session:
 
     async def _answer(self, message: bytes) -> None:
         try:
-            await self._create(message)
+            await self._take(message)
         except ClientLeft:
             return
         except RequestError as refusal:
@@ -104,10 +105,23 @@ class _Session:
         with contextlib.suppress(ClientLeft):
             await self._socket.write(refusal_event(refusal))
 
-    async def _create(self, message: bytes) -> None:
+    async def _take(self, message: bytes) -> None:
         if self._call.bridge.draining:
             raise RequestError("server_draining", "The server is being stopped; connect again and send this again.")
-        body = _create_body(message, max_bytes=self._settings.max_body_bytes)
+        if len(message) > self._settings.max_body_bytes:
+            limit = self._settings.max_body_bytes
+            raise RequestError("request_too_large", f"The message has more than {limit} bytes.")
+        body = json.parse_object(message)
+        kind = body.pop("type", None)
+        if kind == CREATE:
+            await self._create(body)
+        elif kind == RESUME:
+            await take_turn(self._call, self._socket, _parse_resume(body))
+        else:
+            raise RequestError("invalid_request", f"The type of a message is {CREATE} or {RESUME}.", param="type")
+
+    async def _create(self, body: dict[str, Any]) -> None:
+        _expect_stream(body)
         generate = body.pop("generate", None)
         warms = generate is not None and not field.boolean("generate", generate)
         if warms:
@@ -143,20 +157,26 @@ class _Session:
         return batch.events[-1].completed.response
 
 
-def _create_body(message: bytes, *, max_bytes: int) -> dict[str, Any]:
-    if len(message) > max_bytes:
-        raise RequestError("request_too_large", f"The message has more than {max_bytes} bytes.")
-    body = json.parse_object(message)
-    kind = body.pop("type", None)
-    if kind != CREATE:
-        raise RequestError("invalid_request", f"The type of a message must be {CREATE}.", param="type")
+def _expect_stream(body: Mapping[str, Any]) -> None:
     if body.get("stream") is False:
         raise RequestError(
             "unsupported_parameter",
             "A WebSocket always streams; leave stream out, or POST the request.",
             param="stream",
         )
-    return body
+
+
+def _parse_resume(body: Mapping[str, Any]) -> WatchResponseRequest:
+    """The rest of a stored response's events: an extension, for clients that lost their connection."""
+    if unknown := body.keys() - {"response_id", "starting_after"}:
+        name = min(unknown)
+        raise RequestError("invalid_request", f"{RESUME} has no {name[:64]!r}.", param=name[:64])
+    if body.get("response_id") is None:
+        raise RequestError("missing_required_field", "response_id is required.", param="response_id")
+    request = WatchResponseRequest(id=field.text("response_id", body["response_id"]))
+    if body.get("starting_after") is not None:
+        request.starting_after = field.integer("starting_after", body["starting_after"])
+    return request
 
 
 def _own_place(param: str, *, before: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from nodexa.v1.response_pb2 import Response
-from nodexa.v1.response_service_pb2 import CreateResponseRequest
+from nodexa.v1.response_service_pb2 import CreateResponseRequest, WatchResponseRequest
 
 from rest_bridge.errors import RequestError, internal
 from rest_bridge.follow import TERMINAL, Follower, Position
@@ -23,36 +23,39 @@ from rest_bridge.wire.event import StreamRenderer, bare
 log = logging.getLogger(__name__)
 
 
-async def take_turn(call: Call, socket: Socket, request: CreateResponseRequest) -> Response | None:
-    """Passes a new response's events on to the client, to their end; returns the response as it ended.
+async def take_turn(
+    call: Call, socket: Socket, request: CreateResponseRequest | WatchResponseRequest
+) -> Response | None:
+    """Passes a response's events on to the client, to their end; returns the response as it ended.
 
     None where that was not seen, which the client was told. Raises RequestError while nothing was sent yet, and
     ClientLeft.
     """
-    turn = _Turn(call, socket)
+    turn = _Turn(call, socket, request)
     call.bridge.streams.add(turn)
     try:
-        return await turn.run(request)
+        return await turn.run()
     finally:
         call.bridge.streams.discard(turn)
 
 
 class _Turn:
-    def __init__(self, call: Call, socket: Socket) -> None:
+    def __init__(self, call: Call, socket: Socket, request: CreateResponseRequest | WatchResponseRequest) -> None:
         self._call = call
         self._socket = socket
-        self._position = Position()
+        self._request = request
+        self._position = _start(request)
         self._final: Response | None = None
         self._told = False
         self._renderer = StreamRenderer(functools.partial(hides_requires_action, call.headers), bare)
         self._presence = Presence(socket.departure)
 
-    async def run(self, request: CreateResponseRequest) -> Response | None:
+    async def run(self) -> Response | None:
         try:
-            async with aclosing(self._events(request)) as events, self._presence:
+            async with aclosing(self._events()) as events, self._presence:
                 await self._pass_on(events)
         except RequestError as refusal:
-            if not self._position.response_id:
+            if not self._told:
                 raise
             await self._break_off(refusal)
         except asyncio.CancelledError:
@@ -63,10 +66,13 @@ class _Turn:
     def interrupt(self) -> None:
         self._presence.end(stopped(self._position))
 
-    async def _events(self, request: CreateResponseRequest) -> AsyncGenerator[list[bytes], None]:
+    async def _events(self) -> AsyncGenerator[list[bytes], None]:
         core, metadata = self._call.bridge.core, self._call.metadata()
         follower = Follower(core, metadata=metadata, patience_seconds=self._call.bridge.settings.patience_seconds)
-        opened = core.responses.StreamResponse(request, metadata=metadata)
+        if isinstance(self._request, WatchResponseRequest):
+            opened = core.responses.WatchResponse(self._request, metadata=metadata)
+        else:
+            opened = core.responses.StreamResponse(self._request, metadata=metadata)
         async with aclosing(follower.follow(opened, self._position)) as batches:
             async for batch in batches:
                 if not self._told:
@@ -95,3 +101,9 @@ class _Turn:
         over = refusal.code != "server_draining"
         for message in self._renderer.interrupted(refusal.code, refusal.message, over=over):
             await self._socket.write(message)
+
+
+def _start(request: CreateResponseRequest | WatchResponseRequest) -> Position:
+    if isinstance(request, CreateResponseRequest):
+        return Position()
+    return Position(request.id, request.starting_after if request.HasField("starting_after") else None)
