@@ -39,6 +39,12 @@ def _without_nulls(response: Json) -> None:
             del holder[name]
 
 
+def _schema_unsaid(response: Json) -> None:
+    if _format(response).get("type") == "json_schema":
+        _format(response)["schema"] = None
+        _format(response)["strict"] = bool(_format(response)["strict"])
+
+
 def _format(response: Json) -> Json:
     found: Json = response.get("text", {}).get("format", {})
     return found
@@ -59,6 +65,11 @@ SUBSTITUTIONS: Final = (
         frozenset({"openai"}),
         _without_nulls,
         "OpenAI's API and SDK have null there and Open Responses asks for it, but OpenAI's document has no null.",
+    ),
+    Substitution(
+        frozenset({"openresponses"}),
+        _schema_unsaid,
+        "Of a schema's echo its document knows only null, and no `strict` that was left out; SDKs read both.",
     ),
 )
 

@@ -45,10 +45,10 @@ REFUSED: Mapping[str, tuple[Callable[[Client, str], Any], type[openai.APIStatusE
         "temperature",
     ),
     "a parameter that would change the meaning": (
-        lambda client, model: client.responses.create(model=model, input="Hi", conversation="conv_1"),
+        lambda client, model: client.responses.create(model=model, input="Hi", prompt={"id": "pmpt_1"}),
         openai.BadRequestError,
         "unsupported_parameter",
-        "conversation",
+        "prompt",
     ),
     "a tool twice": (
         lambda client, model: client.responses.create(model=model, input="Hi", tools=[WEATHER, WEATHER]),
