@@ -108,7 +108,7 @@ class ChatServer:
         left = asyncio.ensure_future(reader.read(1))
         try:
             await asyncio.wait((answer, left), return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
+            if not answer.done() or isinstance(answer.exception(), ConnectionError):
                 self.hangups += 1
                 self.hung_up.set()
                 return None

@@ -43,6 +43,7 @@ class CoreProcess:
     log: list[dict[str, Any]] = field(default_factory=list)
     address: str = ""
     channel: grpc.aio.Channel | None = None
+    reading: asyncio.Task[None] | None = None
 
     @property
     def responses(self) -> ResponseServiceAsyncStub:
@@ -66,12 +67,13 @@ class CoreProcess:
                 if found := re.match(r"listening on ([^,]+)", self.log[-1]["message"] if self.log else ""):
                     self.address = found[1]
         self.channel = grpc.aio.insecure_channel(self.address)
+        # Nobody may have to wait for a reader of the log.
+        self.reading = asyncio.create_task(self._read_on())
 
     async def ended(self) -> int:
         """Its exit status, once it has ended by itself or by a signal."""
         async with asyncio.timeout(SECONDS):
-            while await self._read():
-                pass
+            await (self.reading or self._read_on())
             return await self.process.wait()
 
     async def kill(self) -> None:
@@ -87,6 +89,10 @@ class CoreProcess:
     def messages(self) -> str:
         """All that it said."""
         return "\n".join(line["message"] + line.get("exception", "") for line in self.log)
+
+    async def _read_on(self) -> None:
+        while await self._read():
+            pass
 
     async def _read(self) -> bool:
         assert self.process.stderr
@@ -116,6 +122,8 @@ async def core_process(data: Path, *arguments: str, grpc_address: str = "127.0.0
         if process.returncode is None:
             process.kill()
         await process.wait()
+        if core.reading:
+            await core.reading
 
 
 @asynccontextmanager
