@@ -11,7 +11,7 @@ from typing import Final
 from nodexa.v1.admin_pb2 import ApiKey, Assistant, Organization
 
 from service.ids import NewId
-from service.rpc.admin import KeyMaker
+from service.rpc.key_maker import KeyMaker
 from service.settings import EMBEDDED_MODEL, Clock, Settings
 from service.store.administration import Administration, Page
 

@@ -19,10 +19,11 @@ from nodexa.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_s
 
 from service.ids import NewId
 from service.keys import load_keyring
-from service.rpc.admin import AdminServicer, KeyMaker
+from service.rpc.admin import AdminServicer
 from service.rpc.caller import Authenticator
 from service.rpc.conversations import ConversationServicer
 from service.rpc.gate import Gate
+from service.rpc.key_maker import KeyMaker
 from service.rpc.responses import ResponseServicer
 from service.runner.admission import Admission
 from service.runner.catalog import Catalog, OpenModel
@@ -35,6 +36,7 @@ from service.runner.upkeep import Upkeep
 from service.seal import Seal
 from service.settings import Clock, Settings
 from service.store.administration import Administration
+from service.store.audit import AuditLog
 from service.store.conversations import ConversationStore
 from service.store.database import Database
 from service.store.ownership import Ownership
@@ -154,6 +156,7 @@ async def _start(
         clock=clock,
         new_id=new_id,
         upkeep=upkeep,
+        audit=AuditLog(database),
     )
     server = _server(settings, Gate(authenticator, new_id))
     add_ResponseServiceServicer_to_server(ResponseServicer(runner), server)

@@ -46,11 +46,13 @@ SCOPES: Final[Mapping[str, frozenset[ApiKey.Scope.ValueType]]] = MappingProxyTyp
         "/nodexa.v1.AdminService/DeleteAssistant": _FULL,
         "/nodexa.v1.AdminService/CreateApiKey": _FULL,
         "/nodexa.v1.AdminService/ListApiKeys": _FULL,
+        "/nodexa.v1.AdminService/UpdateApiKey": _FULL,
         "/nodexa.v1.AdminService/RevokeApiKey": _FULL,
         "/nodexa.v1.AdminService/CreateModel": _FULL,
         "/nodexa.v1.AdminService/ListModels": _FULL,
         "/nodexa.v1.AdminService/DeleteModel": _FULL,
         "/nodexa.v1.AdminService/Prune": _FULL,
+        "/nodexa.v1.AdminService/ListAuditEvents": _FULL,
     }
 )
 """RPC → the scopes of which a caller needs one."""

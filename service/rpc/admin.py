@@ -4,68 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
 from nodexa.v1 import admin_service_pb2 as pb
-from nodexa.v1.admin_pb2 import ApiKey, Assistant, Model, Organization
+from nodexa.v1.admin_pb2 import ApiKey, Assistant, AuditEvent, Model, Organization
 from nodexa.v1.admin_service_pb2_grpc import AdminServiceServicer
 
 from service.errors import NodexaError
 from service.ids import NewId
-from service.keys import Keyring
 from service.rpc import admin_check as check
+from service.rpc.audit import event_of
 from service.rpc.caller import CALLER, Authenticator
 from service.rpc.gate import Context
+from service.rpc.key_maker import KeyMaker
 from service.rpc.pages import cut_page, page_size
 from service.runner.catalog import Catalog
 from service.runner.upkeep import Upkeep
 from service.settings import Clock
 from service.store.administration import Administration, Page
+from service.store.audit import AuditLog
 
 ASSISTANT_FIELDS = ("name", "model", "instructions", "instructions_mode", "defaults")
-ORGANIZATION_FIELDS = ("name", "disabled")
-
-
-@dataclass(frozen=True, slots=True)
-class KeyMaker:
-    """Makes keys: the row that is stored and the secret that is told once."""
-
-    store: Administration
-    keyring: Keyring
-    clock: Clock
-    new_id: NewId
-
-    async def make(
-        self,
-        org_id: str,
-        name: str,
-        scopes: list[ApiKey.Scope.ValueType],
-        dialect: ApiKey.Dialect.ValueType = ApiKey.DIALECT_UNSPECIFIED,
-    ) -> tuple[ApiKey, str]:
-        """The stored key and its secret."""
-        key, secret = self.mint(org_id, name, scopes)
-        key.dialect = dialect
-        await self.keep(org_id, key, secret)
-        return key, secret
-
-    def mint(self, org_id: str, name: str, scopes: list[ApiKey.Scope.ValueType]) -> tuple[ApiKey, str]:
-        """A key that works once it's kept, and its secret."""
-        now = self.clock()
-        key = ApiKey(id=self.new_id("key"), name=name, scopes=scopes)
-        secret = self.keyring.mint(key_id=key.id, org_id=org_id, issued_at=now)
-        key.hint = secret[-4:]
-        key.create_time.FromMilliseconds(now)
-        return key, secret
-
-    async def keep(self, org_id: str, key: ApiKey, secret: str) -> None:
-        """Stores a minted key."""
-        digest = self.keyring.digest(secret)
-        await self.store.add_key(key, org_id=org_id, digest=digest, now=key.create_time.ToMilliseconds())
+ORGANIZATION_FIELDS = ("name", "disabled", "limits")
+KEY_FIELDS = ("name", "dialect", "limits")
 
 
 class AdminServicer(AdminServiceServicer):
-    """Organizations, assistants, API keys and models. `problem` says why a model can't answer."""
+    """Organizations, assistants, API keys and models. `problem` says why a model can't answer.
+
+    Whatever changes something is noted in the audit log, in the same transaction.
+    """
 
     def __init__(
         self,
@@ -75,6 +44,7 @@ class AdminServicer(AdminServiceServicer):
         authenticator: Authenticator,
         keys: KeyMaker,
         upkeep: Upkeep,
+        audit: AuditLog,
         problem: Callable[[Model], str],
         clock: Clock,
         new_id: NewId,
@@ -85,6 +55,7 @@ class AdminServicer(AdminServiceServicer):
         self._keys = keys
         self._problem = problem
         self._upkeep = upkeep
+        self._audit = audit
         self._clock = clock
         self._new_id = new_id
 
@@ -93,16 +64,15 @@ class AdminServicer(AdminServiceServicer):
     ) -> pb.CreateOrganizationResponse:
         check.check_name(request.name, "name")
         organization = Organization(id=self._new_id("org"), name=request.name)
-        await self._store.add_organization(organization, now=self._clock())
-        key, secret = await self._keys.make(organization.id, "first", [ApiKey.SCOPE_FULL_ACCESS])
+        event = self._event("organization.create", organization.id, after=organization)
+        await self._store.noting(event).add_organization(organization, now=self._clock())
+        key, secret = self._keys.mint(organization.id, "first", [ApiKey.SCOPE_FULL_ACCESS])
+        await self._keys.keep(organization.id, key, secret)
         made = await self._organization(organization.id)
         return pb.CreateOrganizationResponse(organization=made, api_key=key, secret=secret)
 
     async def GetOrganization(self, request: pb.GetOrganizationRequest, context: Context) -> Organization:
-        caller = CALLER.get()
-        if request.id and request.id != caller.org_id and not caller.operator:
-            raise _unknown("organization", request.id)
-        return await self._organization(request.id or caller.org_id)
+        return await self._visible(request.id or CALLER.get().org_id)
 
     async def ListOrganizations(
         self, request: pb.ListOrganizationsRequest, context: Context
@@ -113,14 +83,16 @@ class AdminServicer(AdminServiceServicer):
 
     async def UpdateOrganization(self, request: pb.UpdateOrganizationRequest, context: Context) -> Organization:
         check.check_mask(request.update_mask, ORGANIZATION_FIELDS)
-        organization = await self._organization(request.organization.id)
-        check.apply_mask(request.update_mask, request.organization, organization)
+        before = await self._organization(request.organization.id)
+        organization = check.masked(request.update_mask, request.organization, before)
         check.check_name(organization.name, "organization.name")
+        check.check_limits(organization.limits, "organization.limits")
         if organization.disabled and organization.id == CALLER.get().org_id:
             raise NodexaError(
                 "invalid_request", "Your own organization can't be disabled.", param="organization.disabled"
             )
-        await self._store.update_organization(organization, now=self._clock())
+        event = self._event("organization.update", organization.id, before=before, after=organization)
+        await self._store.noting(event).update_organization(organization, now=self._clock())
         self._authenticator.forget()
         return organization
 
@@ -131,7 +103,8 @@ class AdminServicer(AdminServiceServicer):
             raise NodexaError("invalid_request", "The platform gives the id.", param="assistant.id")
         await self._check_assistant(assistant)
         assistant.id = self._new_id("asst")
-        await self._store.add_assistant(assistant, org_id=org_id, now=self._clock())
+        event = self._event("assistant.create", assistant.id, after=assistant)
+        await self._store.noting(event).add_assistant(assistant, org_id=org_id, now=self._clock())
         return await self._assistant(assistant.id)
 
     async def GetAssistant(self, request: pb.GetAssistantRequest, context: Context) -> Assistant:
@@ -145,16 +118,18 @@ class AdminServicer(AdminServiceServicer):
 
     async def UpdateAssistant(self, request: pb.UpdateAssistantRequest, context: Context) -> Assistant:
         check.check_mask(request.update_mask, ASSISTANT_FIELDS)
-        assistant = await self._assistant(request.assistant.id)
-        check.apply_mask(request.update_mask, request.assistant, assistant)
+        before = await self._assistant(request.assistant.id)
+        assistant = check.masked(request.update_mask, request.assistant, before)
         await self._check_assistant(assistant)
-        await self._store.update_assistant(assistant, now=self._clock())
+        event = self._event("assistant.update", assistant.id, before=before, after=assistant)
+        await self._store.noting(event).update_assistant(assistant, now=self._clock())
         self._catalog.forget()
         return await self._assistant(assistant.id)
 
     async def DeleteAssistant(self, request: pb.DeleteAssistantRequest, context: Context) -> Empty:
         assistant = await self._assistant(request.id)
-        await self._store.delete_assistant(assistant.id, now=self._clock())
+        event = self._event("assistant.delete", assistant.id)
+        await self._store.noting(event).delete_assistant(assistant.id, now=self._clock())
         self._catalog.forget()
         return Empty()
 
@@ -163,7 +138,8 @@ class AdminServicer(AdminServiceServicer):
         check.check_scopes(request.scopes)
         check.check_dialect(request.dialect)
         org_id = CALLER.get().org_id
-        key, secret = await self._keys.make(org_id, request.name, list(request.scopes), request.dialect)
+        key, secret = self._keys.mint(org_id, request.name, list(request.scopes), request.dialect)
+        await self._keys.noting(self._event("api_key.create", key.id, after=key)).keep(org_id, key, secret)
         return pb.CreateApiKeyResponse(api_key=key, secret=secret)
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Context) -> pb.ListApiKeysResponse:
@@ -172,17 +148,29 @@ class AdminServicer(AdminServiceServicer):
         found, token = cut_page(await self._store.keys(CALLER.get().org_id, page), size)
         return pb.ListApiKeysResponse(api_keys=found, next_page_token=token)
 
+    async def UpdateApiKey(self, request: pb.UpdateApiKeyRequest, context: Context) -> ApiKey:
+        check.check_mask(request.update_mask, KEY_FIELDS)
+        before = await self._key(request.api_key.id)
+        key = check.masked(request.update_mask, request.api_key, before)
+        check.check_name(key.name, "api_key.name")
+        check.check_dialect(key.dialect, "api_key.dialect")
+        check.check_limits(key.limits, "api_key.limits")
+        await self._store.noting(self._event("api_key.update", key.id, before=before, after=key)).update_key(key)
+        self._authenticator.forget()
+        return await self._key(key.id)
+
     async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Context) -> ApiKey:
         key = await self._key(request.id)
         if not key.HasField("revoke_time"):
-            await self._store.revoke_key(key.id, now=self._clock())
+            await self._store.noting(self._event("api_key.revoke", key.id)).revoke_key(key.id, now=self._clock())
             self._authenticator.forget()
         return await self._key(request.id)
 
     async def CreateModel(self, request: pb.CreateModelRequest, context: Context) -> Model:
         check.check_model(request.model)
         known = any(model.name == request.model.name for model in await self._catalog.configs())
-        if known or not await self._store.add_model(request.model, now=self._clock()):
+        store = self._store.noting(self._event("model.create", request.model.name, after=request.model))
+        if known or not await store.add_model(request.model, now=self._clock()):
             raise NodexaError("model_already_exists", f"There is a model {request.model.name!r}.", param="model.name")
         self._catalog.forget()
         return self._shown(request.model)
@@ -200,9 +188,36 @@ class AdminServicer(AdminServiceServicer):
             raise NodexaError(
                 "model_in_use", f"An assistant writes with {request.name!r}; give it another first.", param="name"
             )
-        await self._store.delete_model(request.name)
+        await self._store.noting(self._event("model.delete", request.name)).delete_model(request.name)
         self._catalog.forget()
         return Empty()
+
+    async def Prune(self, request: pb.PruneRequest, context: Context) -> pb.PruneResponse:
+        done = await self._upkeep.prune()
+        pruned = pb.PruneResponse(responses=done.responses, logs=done.logs)
+        await self._store.noting(self._event("prune", "", after=pruned)).note()
+        return pruned
+
+    async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, context: Context) -> pb.ListAuditEventsResponse:
+        size = page_size(request.page_size)
+        caller = CALLER.get()
+        org_id = "" if caller.operator else caller.org_id
+        if request.organization_id:
+            org_id = (await self._visible(request.organization_id)).id
+        page, token = cut_page(await self._audit.page(org_id, before=request.page_token, limit=size + 1), size)
+        return pb.ListAuditEventsResponse(audit_events=page, next_page_token=token)
+
+    def _event(
+        self, act: str, target_id: str, *, before: Message | None = None, after: Message | None = None
+    ) -> AuditEvent:
+        caller, now = CALLER.get(), self._clock()
+        return event_of(act, target_id, caller, before=before, after=after, id=self._new_id("audit"), now=now)
+
+    async def _visible(self, org_id: str) -> Organization:
+        caller = CALLER.get()
+        if org_id != caller.org_id and not caller.operator:
+            raise _unknown("organization", org_id)
+        return await self._organization(org_id)
 
     async def _organization(self, org_id: str) -> Organization:
         organization = await self._store.organization(org_id)
@@ -215,10 +230,6 @@ class AdminServicer(AdminServiceServicer):
         if assistant is None:
             raise _unknown("assistant", assistant_id)
         return assistant
-
-    async def Prune(self, request: pb.PruneRequest, context: Context) -> pb.PruneResponse:
-        pruned = await self._upkeep.prune()
-        return pb.PruneResponse(responses=pruned.responses, logs=pruned.logs)
 
     async def _key(self, key_id: str) -> ApiKey:
         key = await self._store.key(CALLER.get().org_id, key_id)

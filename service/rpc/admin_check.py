@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
-from nodexa.v1.admin_pb2 import ApiKey, Assistant, Model
+from nodexa.v1.admin_pb2 import ApiKey, Assistant, Limits, Model
 
 from service.errors import NodexaError
 from service.runner.settings_check import check_settings
 from service.runner.settings_merge import DEFAULTABLE
 
+T = TypeVar("T", bound=Message)
+
 MAX_NAME: Final = 128
 MAX_INSTRUCTIONS: Final = 256 * 1024
+MAX_LIMIT: Final = 1_000_000_000
 _MODEL_NAME: Final = re.compile(r"[a-zA-Z0-9._:/-]{1,64}")
 _AT_HOME: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -60,10 +63,19 @@ def check_scopes(scopes: Sequence[ApiKey.Scope.ValueType]) -> None:
         raise _invalid("The scopes are full_access, assistant and user, each at most once.", "scopes")
 
 
-def check_dialect(dialect: ApiKey.Dialect.ValueType) -> None:
+def check_dialect(dialect: ApiKey.Dialect.ValueType, param: str = "dialect") -> None:
     """Raises NodexaError for a dialect that this version doesn't know."""
     if dialect not in ApiKey.Dialect.values():
-        raise _invalid("The dialect is openai or nodexa.", "dialect")
+        raise _invalid("The dialect is openai or nodexa.", param)
+
+
+def check_limits(limits: Limits, param: str) -> None:
+    """Raises NodexaError for a limit that is none, or beyond reckoning."""
+    for field, limit in limits.ListFields():
+        if not 1 <= limit <= MAX_LIMIT:
+            raise _invalid(
+                f"{field.name} is between 1 and {MAX_LIMIT}; without a limit it is unset.", f"{param}.{field.name}"
+            )
 
 
 def check_model(model: Model) -> None:
@@ -91,15 +103,18 @@ def check_mask(mask: FieldMask, allowed: Iterable[str]) -> None:
             raise _invalid(f"{path!r} can't be changed; these can: {', '.join(sorted(allowed))}.", "update_mask")
 
 
-def apply_mask(mask: FieldMask, source: Message, target: Message) -> None:
-    """Takes the fields that `mask` names over from `source`, unset ones too.
+def masked(mask: FieldMask, source: T, target: T) -> T:
+    """A copy of `target` with the fields that `mask` names taken over from `source`, unset ones too.
 
     Raises NodexaError for a field that doesn't exist.
     """
+    whole = type(target)()
+    whole.CopyFrom(target)
     # FieldMask.MergeMessage leaves a field as it is when the message around it is unset in the source.
     for path in mask.paths:
         *outer, name = path.split(".")
-        given, changed = source, target
+        given: Message = source
+        changed: Message = whole
         for step in outer:
             field = given.DESCRIPTOR.fields_by_name.get(step)
             if field is None or field.is_repeated or field.message_type is None:
@@ -108,6 +123,7 @@ def apply_mask(mask: FieldMask, source: Message, target: Message) -> None:
         if name not in given.DESCRIPTOR.fields_by_name:
             raise _no_field(path)
         _take_over(name, given, changed)
+    return whole
 
 
 def _take_over(name: str, source: Message, target: Message) -> None:

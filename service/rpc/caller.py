@@ -43,6 +43,8 @@ class Authenticator:
             user_id=_user_id(metadata),
             request_id=request_id,
             dialect=owner.dialect,
+            key_limits=owner.key_limits,
+            org_limits=owner.org_limits,
         )
 
     def forget(self) -> None:

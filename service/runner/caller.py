@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nodexa.v1.admin_pb2 import ApiKey
+from nodexa.v1.admin_pb2 import ApiKey, Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller: the key's organization and rights, and the end user it speaks for (empty: none)."""
+    """An authenticated caller: the key's organization and rights, and the end user it speaks for (empty: none).
+
+    Limits are None where there are none.
+    """
 
     org_id: str
     key_id: str
@@ -18,6 +21,8 @@ class Caller:
     user_id: str = ""
     request_id: str = ""
     dialect: int = ApiKey.DIALECT_UNSPECIFIED
+    key_limits: Limits | None = field(default=None, hash=False)
+    org_limits: Limits | None = field(default=None, hash=False)
 
     def may_see(self, owner_id: str) -> bool:
         """Whether a thing of the end user `owner_id` is visible; without a user of its own a caller sees all."""

@@ -13,6 +13,8 @@ from service.store.retention import Retention
 
 REQUEST_IDS_KEPT: Final = 24 * 3600 * 1000
 """Milliseconds."""
+ACTS_KEPT: Final = 365 * 24 * 3600 * 1000
+"""Milliseconds from an act of an administrator until the audit log forgets it."""
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class Upkeep:
         now = self._clock()
         responses = await self._retention.expire(now)
         await self._retention.forget_requests(now - REQUEST_IDS_KEPT)
+        await self._retention.forget_acts(now - ACTS_KEPT)
         logs = await self._retention.drop_logs(now - int(self._log_retention * 1000))
         if responses or logs:
             log.info("deleted %d responses and the logs of %d more: they were kept long enough", responses, logs)

@@ -30,6 +30,10 @@ class Retention:
         """Forgets the ids of requests that are older; how many that were."""
         return await self._repeat(lambda db: _forget_requests(db, made_before))
 
+    async def forget_acts(self, done_before: int) -> int:
+        """Deletes what administrators did before that time from the audit log; how many events that were."""
+        return await self._repeat(lambda db: _forget_acts(db, done_before))
+
     async def _repeat(self, job: Job[int]) -> int:
         total = 0
         while changed := await self._database.write(job):
@@ -50,6 +54,13 @@ def _forget_requests(db: Tables, made_before: int) -> int:
         """delete from requests where (key_id, request_id) in (
              select key_id, request_id from requests where created_at < ? limit ?)""",
         (made_before, BATCH),
+    ).rowcount
+
+
+def _forget_acts(db: Tables, done_before: int) -> int:
+    return db.conn.execute(
+        "delete from audit_events where id in (select id from audit_events where created_at < ? limit ?)",
+        (done_before, BATCH),
     ).rowcount
 
 

@@ -25,6 +25,8 @@ ANSWERED_WITH_NOTHING_TO_FIND = {
     "/nodexa.v1.AdminService/ListAssistants",
     "/nodexa.v1.AdminService/ListApiKeys",
     "/nodexa.v1.AdminService/ListModels",
+    "/nodexa.v1.AdminService/ListAuditEvents",
+    "/nodexa.v1.AdminService/Prune",
     "/nodexa.v1.ResponseService/ListResponses",
     "/nodexa.v1.ConversationService/CreateConversation",
 }

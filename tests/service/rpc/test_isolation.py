@@ -19,6 +19,7 @@ from nodexa.v1.admin_service_pb2 import (
     GetOrganizationRequest,
     ListApiKeysRequest,
     ListAssistantsRequest,
+    ListAuditEventsRequest,
 )
 from nodexa.v1.item_pb2 import Item, ItemReference
 from nodexa.v1.response_pb2 import ResponseSettings
@@ -101,8 +102,14 @@ OF_AN_ASSISTANT: list[tuple[str, Request]] = [
     answering(RESPONSES + "CountInputTokens"),
     answering(RESPONSES + "CompactResponse"),
 ]
-OF_A_KEY: list[tuple[str, Request]] = [by(ADMIN + "RevokeApiKey")]
-OF_AN_ORGANIZATION: list[tuple[str, Request]] = [by(ADMIN + "GetOrganization")]
+OF_A_KEY: list[tuple[str, Request]] = [
+    by(ADMIN + "RevokeApiKey"),
+    inside(ADMIN + "UpdateApiKey", "api_key", name="Mine now"),
+]
+OF_AN_ORGANIZATION: list[tuple[str, Request]] = [
+    by(ADMIN + "GetOrganization"),
+    by(ADMIN + "ListAuditEvents", "organization_id"),
+]
 # They take no id, or one of a thing that belongs to the whole installation.
 WITHOUT = {
     RESPONSES + "ListResponses",
@@ -300,8 +307,10 @@ async def test_lists_hold_nothing_of_others(core: CoreUnderTest, other: CoreUnde
     responses = await core.responses.ListResponses(ListResponsesRequest(), metadata=other.metadata())
     assistants = await core.admin.ListAssistants(ListAssistantsRequest(), metadata=other.metadata())
     keys = await core.admin.ListApiKeys(ListApiKeysRequest(), metadata=other.metadata())
+    acts = await core.admin.ListAuditEvents(ListAuditEventsRequest(), metadata=other.metadata())
 
     assert not responses.responses
+    assert [event.target_id for event in acts.audit_events] == [other.assistant_id]
     assert [assistant.id for assistant in assistants.assistants] == [other.assistant_id]
     assert [key.name for key in keys.api_keys] == ["first"]
 

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from nodexa.v1.admin_pb2 import Organization
+from nodexa.v1.admin_pb2 import AuditEvent, Organization
 
 from service.store import retention as module
 from service.store.administration import Administration
+from service.store.audit import AuditLog
 from service.store.database import Database
 from service.store.responses import ResponseRow, ResponseStore, Segment, State
 from service.store.retention import Retention
@@ -86,3 +87,15 @@ async def test_more_than_one_transaction_holds_goes_too(database: Database) -> N
 
     assert await Retention(database).drop_logs(6) == many
     assert await Retention(database).expire(EXPIRY) == many
+
+
+async def test_what_administrators_did_is_kept_for_its_time(database: Database) -> None:
+    for time in (5, 6):
+        event = AuditEvent(
+            id=f"audit_{time}", organization_id="org_1", changes_json="{}", create_time={"nanos": time * 10**6}
+        )
+        await Administration(database).noting(event).note()
+
+    assert await Retention(database).forget_acts(6) == 1
+
+    assert [event.id for event in await AuditLog(database).page("", before="", limit=9)] == ["audit_6"]
