@@ -23,6 +23,8 @@ from nodexa.v1.response_service_pb2 import CreateResponseRequest, WatchResponseR
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
 
 from service.bootstrap import QUICKSTART, read_quickstart
+from service.server import DATABASE
+from service.store.archive import problems
 from service.store.sqlite import sqlite3
 from tests.service.requests import user
 
@@ -156,6 +158,11 @@ async def watched(core: CoreProcess, response_id: str) -> EventBatch:
         async for batch in core.responses.WatchResponse(request, metadata=core.metadata):
             whole.events.extend(batch.events)
     return whole
+
+
+def wrong_with(data: Path) -> list[str]:
+    """What `nodexa db check` finds wrong with the database, whether a core runs on it or not."""
+    return problems(data / DATABASE)
 
 
 def integrity(data: Path) -> str:

@@ -136,9 +136,8 @@ async def test_a_conversation_is_not_locked_by_a_response_that_died_with_its_cor
             assistant_id = await assistant_on(core, upstream.url)
             first = CreateConversationRequest(items=[user("I am Alice")])
             kept = await conversations(core).CreateConversation(first, metadata=core.metadata)
-            background = ResponseSettings(background=True)
-            lost = asking(assistant_id, "Lost", conversation_id=kept.id, settings=background)
-            await core.responses.CreateResponse(lost, metadata=core.metadata)
+            lost = asking(assistant_id, "Lost", conversation_id=kept.id)
+            await anext(aiter(core.responses.StreamResponse(lost, metadata=core.metadata)))
             await core.kill()
 
         upstream.gate.set()
