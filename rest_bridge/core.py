@@ -142,7 +142,7 @@ def is_lost(error: grpc.aio.AioRpcError) -> bool:
     """Whether the connection failed or the core is going down, so that another call may do better."""
     info, _ = _details(error)
     if info is not None:
-        return info.reason == "server_draining"
+        return info.reason in ("server_draining", "server_overloaded")
     return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 

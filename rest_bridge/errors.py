@@ -63,6 +63,7 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         # ourselves
         "storage_unavailable": 503,
         "server_draining": 503,
+        "server_overloaded": 503,
         "server_error": 500,
         "internal_error": 500,
         # known to HTTP only

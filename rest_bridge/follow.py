@@ -18,6 +18,8 @@ from rest_bridge.headers import Metadata
 EventCall = grpc.aio.UnaryStreamCall[Any, EventBatch]
 
 TERMINAL: Final = frozenset({"completed", "incomplete", "failed"})
+OUTLIVED: Final = frozenset({"server_draining", "invalid_api_key"})
+"""Errors that end a stream and say nothing about its response, which goes on for a while."""
 PAUSE_SECONDS: Final = 0.25
 """Between two tries to attach again."""
 

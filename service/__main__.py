@@ -50,11 +50,14 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     parser.add_argument("--lease", type=float, default=defaults.lease, help="seconds until a silent core is given up")
     parser.add_argument("--grace", type=float, default=defaults.grace, help="seconds without a reader (default: 10)")
     parser.add_argument("--drain", type=float, default=defaults.drain, help="seconds to end when stopped (default: 5)")
+    parser.add_argument("--max-calls", type=int, default=defaults.max_calls, help="calls at a time (default: 20000)")
     parser.add_argument("--keep-days", type=float, default=30, help="how long responses are kept (default: 30)")
     parser.add_argument("--keep-log-days", type=float, default=7, help="how long they can be replayed (default: 7)")
     given = parser.parse_args(arguments)
     if not 0 < given.keep_days < FOREVER or not 0 <= given.keep_log_days < FOREVER:
         parser.error("--keep-days and --keep-log-days are days, more than 0 and fewer than 100,000")
+    if given.max_calls < 1:
+        parser.error("--max-calls is a number of calls, 1 or more")
     return Settings(
         data=given.data,
         listen=tuple(given.grpc or defaults.listen),
@@ -64,6 +67,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         lease=given.lease,
         grace=given.grace,
         drain=given.drain,
+        max_calls=given.max_calls,
         retention=given.keep_days * DAY,
         log_retention=given.keep_log_days * DAY,
     )

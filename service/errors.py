@@ -61,6 +61,7 @@ STATUS_OF: Final[Mapping[str, str]] = MappingProxyType(
         "not_found": "UNIMPLEMENTED",
         "storage_unavailable": "UNAVAILABLE",
         "server_draining": "UNAVAILABLE",
+        "server_overloaded": "UNAVAILABLE",
         "server_error": "UNAVAILABLE",
         "internal_error": "INTERNAL",
     }

@@ -24,6 +24,7 @@ from service.rpc.caller import Authenticator
 from service.rpc.conversations import ConversationServicer
 from service.rpc.gate import Gate
 from service.rpc.key_maker import KeyMaker
+from service.rpc.open_calls import OpenCalls
 from service.rpc.responses import ResponseServicer
 from service.runner.admission import Admission
 from service.runner.catalog import Catalog, OpenModel
@@ -43,6 +44,7 @@ from service.store.ownership import Ownership
 from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
 from service.store.retention import Retention
+from service.store.working_keys import WorkingKeys
 
 DATABASE = "nodexa.db"
 MASTER_KEY = "master.key"
@@ -146,6 +148,7 @@ async def _start(
     )
     await takeover.enter(alone=not settings.shared)
     authenticator = Authenticator(keyring, administration)
+    calls = OpenCalls(WorkingKeys(database).among, most=settings.max_calls)
     keys = KeyMaker(administration, keyring, clock, new_id)
     admin = AdminServicer(
         store=administration,
@@ -158,7 +161,7 @@ async def _start(
         upkeep=upkeep,
         audit=AuditLog(database),
     )
-    server = _server(settings, Gate(authenticator, new_id))
+    server = _server(settings, Gate(authenticator, calls, new_id))
     add_ResponseServiceServicer_to_server(ResponseServicer(runner), server)
     add_ConversationServiceServicer_to_server(ConversationServicer(conversations), server)
     add_AdminServiceServicer_to_server(admin, server)
@@ -168,6 +171,7 @@ async def _start(
     chores = [
         asyncio.create_task(upkeep.run(settings.upkeep)),
         asyncio.create_task(takeover.run(runner.cancel_own)),
+        asyncio.create_task(calls.run()),
     ]
     return Core(settings, database, administration, keys, catalog, runner, server, state, addresses, takeover, chores)
 

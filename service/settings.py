@@ -31,9 +31,10 @@ class Settings:
     """Everything that the core is told from outside.
 
     `listen` are gRPC addresses, `host:port` or `unix:PATH`; `base_url` is where the bridge answers, for the quickstart
-    file. Times are in seconds; `grace` is how long a foreground response goes on without a reader. A response is kept
-    for `retention` from its start, its log for `log_retention` from its end; what is due is deleted every `upkeep`.
-    With `shared`, other cores may use the same data directory; one that is not heard of for `lease` loses its runs.
+    file. At most `max_calls` calls are open at a time. Times are in seconds; `grace` is how long a foreground response
+    goes on without a reader. A response is kept for `retention` from its start, its log for `log_retention` from its
+    end; what is due is deleted every `upkeep`. With `shared`, other cores may use the same data directory; one that is
+    not heard of for `lease` loses its runs.
     """
 
     data: Path = Path("var")
@@ -47,6 +48,7 @@ class Settings:
     log_retention: float = 7 * DAY
     upkeep: float = 3600.0
     drain: float = 5.0
+    max_calls: int = 20_000
     max_message_bytes: int = 16 * 1024 * 1024
     models: Mapping[str, Model] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from rest_bridge.errors import RequestError
-from rest_bridge.follow import EventCall, Follower, Position
+from rest_bridge.follow import OUTLIVED, EventCall, Follower, Position
 from rest_bridge.routes.call import Call
 from rest_bridge.sse import EventStream
 from rest_bridge.wire.dialect import dialect_of, hides_requires_action
@@ -69,6 +69,6 @@ class _Passage:
                 yield self._renderer.render(batch)
 
     def _interrupted(self, refusal: RequestError) -> bytes:
-        # A bridge that stops says nothing about the response; a core that is gone for good takes it along.
-        over = refusal.code != "server_draining"
+        # A core that is gone for good takes the response along.
+        over = refusal.code not in OUTLIVED
         return b"".join(self._renderer.interrupted(refusal.code, refusal.message, over=over))

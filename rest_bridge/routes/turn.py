@@ -12,7 +12,7 @@ from nodexa.v1.response_pb2 import Response
 from nodexa.v1.response_service_pb2 import CreateResponseRequest, WatchResponseRequest
 
 from rest_bridge.errors import RequestError, internal
-from rest_bridge.follow import TERMINAL, Follower, Position
+from rest_bridge.follow import OUTLIVED, TERMINAL, Follower, Position
 from rest_bridge.presence import ClientLeft, Presence
 from rest_bridge.routes.call import Call
 from rest_bridge.routes.streaming import stopped
@@ -97,8 +97,8 @@ class _Turn:
             raise internal(self._call.request_id) from None
 
     async def _break_off(self, refusal: RequestError) -> None:
-        # A bridge that stops says nothing about the response; a core that is gone for good takes it along.
-        over = refusal.code != "server_draining"
+        # A core that is gone for good takes the response along.
+        over = refusal.code not in OUTLIVED
         for message in self._renderer.interrupted(refusal.code, refusal.message, over=over):
             await self._socket.write(message)
 

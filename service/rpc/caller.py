@@ -56,13 +56,15 @@ class Authenticator:
         found = self._at_hand.get(digest)
         if found is not None and found[0] > time.monotonic():
             return found[1]
+        # Counted from the question: what is revoked while the answer is on its way must not live longer for it.
+        until = time.monotonic() + SECONDS_AT_HAND
         owner = await self._store.owner_of(digest) if self._keyring.is_genuine(secret) else None
         if owner is None or not owner.works:
             self._at_hand.pop(digest, None)
             raise _invalid("The API key is not valid: it is mistyped, revoked, or its organization is disabled.")
         if len(self._at_hand) >= MOST_AT_HAND:
             self._at_hand.clear()
-        self._at_hand[digest] = (time.monotonic() + SECONDS_AT_HAND, owner)
+        self._at_hand[digest] = (until, owner)
         return owner
 
 

@@ -17,6 +17,7 @@ from service.ids import NewId
 from service.rpc.access import check_access
 from service.rpc.caller import CALLER, Authenticator
 from service.rpc.failures import abort
+from service.rpc.open_calls import OpenCall, OpenCalls
 
 _OURS: Final = "/nodexa."
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
@@ -32,8 +33,9 @@ log = logging.getLogger(__name__)
 class Gate(grpc.aio.ServerInterceptor):
     """Wraps the handlers of our own services; health and reflection pass."""
 
-    def __init__(self, authenticator: Authenticator, new_id: NewId) -> None:
+    def __init__(self, authenticator: Authenticator, calls: OpenCalls, new_id: NewId) -> None:
         self._authenticator = authenticator
+        self._calls = calls
         self._new_id = new_id
 
     async def intercept_service(
@@ -62,27 +64,31 @@ class Gate(grpc.aio.ServerInterceptor):
     def _streaming(self, handler: Any, method: str) -> Any:
         async def answer(data: bytes, context: Context) -> AsyncGenerator[bytes, None]:
             async with (
-                self._admitted(method, context),
+                self._admitted(method, context) as call,
                 aclosing(handler.unary_stream(_decode(data, handler), context)) as messages,
             ):
                 async for message in messages:
+                    call.writing = True
                     yield message
+                    call.written()
 
         return answer
 
     @asynccontextmanager
-    async def _admitted(self, method: str, context: Context) -> AsyncIterator[None]:
+    async def _admitted(self, method: str, context: Context) -> AsyncIterator[OpenCall]:
         metadata = tuple(context.invocation_metadata() or ())
         given = next((str(value) for name, value in metadata if name == "x-request-id"), "")
         request_id = given if _REQUEST_ID.fullmatch(given) else self._new_id("req")
         context.set_trailing_metadata((("x-request-id", request_id),))
         try:
+            self._calls.expect_room()
             caller = await self._authenticator.caller(metadata, request_id=request_id)
             check_access(method, caller)
             CALLER.set(caller)
             if caller.dialect == ApiKey.DIALECT_NODEXA:
                 await context.send_initial_metadata(_DIALECT)
-            yield
+            async with self._calls.open(caller.key_id) as call:
+                yield call
         except NodexaError as refusal:
             await abort(context, refusal, request_id=request_id)
         except grpc.aio.AbortError:

@@ -1,0 +1,110 @@
+"""The calls that are open now: bounded in number, and ended when their key stops working."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from service.errors import NodexaError
+
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks at the keys; one look is one question to the database, for all of them."""
+WRITE_SECONDS: Final = 2.0
+"""How long a call whose client is slow to read has to be told why it ends; then it is cut."""
+ENDED: Final = "The API key stopped working: it was revoked, or its organization is disabled."
+
+Working = Callable[[Sequence[str]], Awaitable[frozenset[str]]]
+"""Ids of keys → those of them that work still."""
+
+log = logging.getLogger(__name__)
+
+
+class OpenCall:
+    """One call. `writing` is set while the transport has its last message: it isn't at its own code then."""
+
+    __slots__ = ("ends", "limit", "writing")
+
+    def __init__(self) -> None:
+        # Never runs out by itself; the cheapest way there is to break off a wait from outside.
+        self.limit: Final = asyncio.timeout(None)
+        self.ends = False
+        self.writing = False
+
+    def written(self) -> None:
+        """Says that the transport took the message. Raises NodexaError `invalid_api_key` in a call that ends."""
+        self.writing = False
+        if self.ends:
+            raise NodexaError("invalid_api_key", ENDED)
+
+
+class OpenCalls:
+    """Counts and watches the calls of all keys; at most `most` at a time."""
+
+    def __init__(self, working: Working, *, most: int) -> None:
+        self._working = working
+        self._most = most
+        self._count = 0
+        self._of_key: dict[str, set[OpenCall]] = {}
+
+    def expect_room(self) -> None:
+        """Raises NodexaError `server_overloaded` when there are as many as may be."""
+        if self._count >= self._most:
+            message = f"The core has {self._most} calls open, as many as it may have; try again soon."
+            raise NodexaError("server_overloaded", message, retry_after=1)
+
+    @asynccontextmanager
+    async def open(self, key_id: str) -> AsyncIterator[OpenCall]:
+        """A call for as long as the block lasts. Raises NodexaError `invalid_api_key` once the key stops working."""
+        call = OpenCall()
+        self._count += 1
+        self._of_key.setdefault(key_id, set()).add(call)
+        try:
+            async with call.limit:
+                yield call
+        except TimeoutError:
+            if not call.limit.expired():
+                raise
+            raise NodexaError("invalid_api_key", ENDED) from None
+        finally:
+            self._count -= 1
+            self._of_key[key_id].discard(call)
+            if not self._of_key[key_id]:
+                del self._of_key[key_id]
+
+    async def run(self) -> None:
+        """Looks at the keys every second, until it is cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            try:
+                await self.look()
+            except NodexaError as error:
+                log.error("whether keys still work can't be read, it is tried again: %s", error.message)
+            except Exception:
+                log.exception("whether keys still work can't be read by a bug")
+
+    async def look(self) -> None:
+        """Ends the calls of the keys that don't work any more."""
+        keys = list(self._of_key)
+        if not keys:
+            return
+        for key_id in frozenset(keys) - await self._working(keys):
+            calls = [call for call in self._of_key.get(key_id, ()) if not call.ends]
+            if calls:
+                log.info("ending %d calls of the key %s, which stopped working", len(calls), key_id)
+            for call in calls:
+                self._end(key_id, call)
+
+    def _end(self, key_id: str, call: OpenCall) -> None:
+        call.ends = True
+        loop = asyncio.get_running_loop()
+        if call.writing:
+            loop.call_later(WRITE_SECONDS, self._cut, key_id, call)
+        else:
+            self._cut(key_id, call)
+
+    def _cut(self, key_id: str, call: OpenCall) -> None:
+        if call in self._of_key.get(key_id, ()):
+            call.limit.reschedule(asyncio.get_running_loop().time())
