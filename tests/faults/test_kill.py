@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,8 @@ import pytest
 from nodexa.v1.conversation_service_pb2 import CreateConversationRequest, ListConversationItemsRequest
 from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceStub
 from nodexa.v1.event_pb2 import EventBatch
-from nodexa.v1.response_pb2 import Response, ResponseSettings
-from nodexa.v1.response_service_pb2 import GetResponseRequest, ListResponsesRequest
+from nodexa.v1.response_pb2 import Response
+from nodexa.v1.response_service_pb2 import GetResponseRequest
 
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.chat_words import Reply, words
@@ -80,33 +79,6 @@ async def test_what_a_client_saw_survives_the_core(tmp_path: Path, count: int) -
             assert len(upstream.requests) <= 1
             assert await core.terminate() == 0
         assert integrity(data) == "ok"
-
-
-async def test_nothing_stays_in_progress_after_a_crash(tmp_path: Path) -> None:
-    data = tmp_path / "var"
-    async with ChatServer() as upstream:
-        upstream.gate.clear()
-        async with answering_core(data) as core:
-            assistant_id = await assistant_on(core, upstream.url)
-            background = asking(assistant_id, "Count 5", settings=ResponseSettings(background=True))
-            made = [await core.responses.CreateResponse(background, metadata=core.metadata) for _ in range(20)]
-            waiting = [
-                core.responses.CreateResponse(asking(assistant_id, "Hi"), metadata=core.metadata) for _ in range(5)
-            ]
-            async with asyncio.timeout(30):
-                while len(upstream.requests) < len(made) + len(waiting):
-                    upstream.asked.clear()
-                    await upstream.asked.wait()
-            await core.kill()
-            assert {await call.code() for call in waiting} == {grpc.StatusCode.UNAVAILABLE}
-
-        async with answering_core(data) as core:
-            listed = await core.responses.ListResponses(ListResponsesRequest(page_size=100), metadata=core.metadata)
-            assert len(listed.responses) == 25
-            assert {response.status for response in listed.responses} == {Response.STATUS_FAILED}
-            assert {response.error.code for response in listed.responses} == {"server_error"}
-            assert core.messages().count("was interrupted and is failed now") == 25
-            assert await core.terminate() == 0
 
 
 async def test_a_conversation_goes_on_after_a_crash_between_its_turns(tmp_path: Path) -> None:
