@@ -21,7 +21,7 @@ class Orphan:
     org_id: str
     owner: str
     epoch: int
-    background: bool = False
+    background: bool
 
 
 class Ownership:
@@ -64,7 +64,10 @@ class Ownership:
                     and not exists (select 1 from cores where cores.id = owner and heard_at >= ?)""",
                 (self._core_id, heard_before),
             )
-            return [Orphan(*row[:4], bool(row[4])) for row in rows]
+            return [
+                Orphan(response_id, in_org, owner, epoch, bool(background))
+                for response_id, in_org, owner, epoch, background in rows
+            ]
 
         return await self._database.read(job)
 

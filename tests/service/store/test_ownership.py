@@ -15,7 +15,7 @@ from service.store.ownership import Orphan, Ownership
 from service.store.responses import LostRunError, ResponseRow, ResponseStore, Segment
 from service.store.sqlite import sqlite3
 
-ORPHAN = Orphan("resp_1", "org_1", "core_1", 0)
+ORPHAN = Orphan("resp_1", "org_1", "core_1", 0, background=False)
 END = {"status": "failed", "result": b"", "finished_at": 9}
 
 
