@@ -12,7 +12,7 @@ from nodexa.v1.response_pb2 import Response
 from nodexa.v1.response_service_pb2 import CreateResponseRequest, WatchResponseRequest
 
 from rest_bridge.errors import RequestError, internal
-from rest_bridge.follow import OUTLIVED, TERMINAL, Follower, Position
+from rest_bridge.follow import OUTLIVED, TERMINAL, EventCall, Follower, Position
 from rest_bridge.presence import ClientLeft, Presence
 from rest_bridge.routes.call import Call
 from rest_bridge.routes.streaming import stopped
@@ -69,6 +69,7 @@ class _Turn:
     async def _events(self) -> AsyncGenerator[list[bytes], None]:
         core, metadata = self._call.bridge.core, self._call.metadata()
         follower = Follower(core, metadata=metadata, patience_seconds=self._call.bridge.settings.patience_seconds)
+        opened: EventCall
         if isinstance(self._request, WatchResponseRequest):
             opened = core.responses.WatchResponse(self._request, metadata=metadata)
         else:
