@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from nodexa.v1.response_pb2 import Response
 
@@ -30,6 +30,16 @@ Revive = Callable[[Orphan, int, Response, Sequence[Segment]], Awaitable[None]]
 """The run, its epoch, its response so far and its log."""
 
 log = logging.getLogger(__name__)
+
+
+class Runs(Protocol):
+    """The runs of this core, by the ids of their responses."""
+
+    def live(self) -> Sequence[str]: ...
+
+    def cancel_own(self, response_ids: Sequence[str]) -> None: ...
+
+    def let_go(self, response_ids: Sequence[str]) -> None: ...
 
 
 class Takeover:
@@ -65,11 +75,16 @@ class Takeover:
         """Lets the others have what this core couldn't end."""
         await self._ownership.leave()
 
-    async def run(self, cancel: Callable[[Sequence[str]], None]) -> None:
-        """Beats and sweeps until it is cancelled; `cancel` gets the runs that somebody asked another core to cancel."""
+    async def run(self, runs: Runs) -> None:
+        """Beats and sweeps until it is cancelled; tells `runs` which of them somebody wants to cancel, and which are lost."""
+        heard = self._clock()
         while True:
             try:
-                cancel(await self._ownership.beat(self._clock()))
+                before, heard = heard, self._clock()
+                runs.cancel_own(await self._ownership.beat(heard))
+                # One that was frozen may hold runs that say nothing for long, and would not notice by themselves.
+                if self._clock() - before >= self._lease * 1000:
+                    runs.let_go(await self._ownership.lost(runs.live()))
                 await self.sweep()
             except NodexaError as error:
                 log.error("this core can't say that it is here: %s", error.message)

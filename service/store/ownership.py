@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,6 +69,16 @@ class Ownership:
                 Orphan(response_id, in_org, owner, epoch, bool(background))
                 for response_id, in_org, owner, epoch, background in rows
             ]
+
+        return await self._database.read(job)
+
+    async def lost(self, response_ids: Collection[str]) -> Sequence[str]:
+        """Those of the runs that are another core's now."""
+
+        def job(db: Tables) -> list[str]:
+            query = "select id from responses where id in (select value from json_each(?)) and owner <> ?"
+            rows = db.conn.execute(query, (json.dumps(list(response_ids)), self._core_id))
+            return [response_id for (response_id,) in rows]
 
         return await self._database.read(job)
 

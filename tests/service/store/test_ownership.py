@@ -54,6 +54,13 @@ async def test_who_is_alone_knows_that_the_others_are_gone(database: Database) -
     assert await alone.orphans(heard_before=0) == [ORPHAN]
 
 
+async def test_a_core_can_ask_which_of_its_runs_it_has_lost(database: Database) -> None:
+    owner, other = Ownership(database, "core_1"), Ownership(database, "core_2")
+    assert await owner.lost(["resp_1", "resp_that_is_not_written_yet"]) == []
+    assert await other.take(ORPHAN) == 1
+    assert await owner.lost(["resp_1", "resp_that_is_not_written_yet"]) == ["resp_1"]
+
+
 async def test_of_many_who_want_a_run_one_gets_it(database: Database) -> None:
     taken = await asyncio.gather(*(Ownership(database, f"core_{n}").take(ORPHAN) for n in range(2, 12)))
     assert sorted(taken, key=str) == [1, *[None] * 9]
