@@ -56,6 +56,10 @@ class Catalog:
         """The model, opened. Raises NodexaError `model_not_found`: the assistant names one that was removed."""
         config = (await self._known()).get(name)
         if config is None:
+            # Another core of this database may have just added it.
+            self._configs = None
+            config = (await self._known()).get(name)
+        if config is None:
             message = f"The model {name!r} doesn't exist: add it, or give the assistant another."
             raise NodexaError("model_not_found", message, param="model")
         opened = self._open.get(name)

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from nodexa.v1.admin_service_pb2 import DeleteAssistantRequest
+from nodexa.v1.admin_pb2 import Assistant, Model
+from nodexa.v1.admin_service_pb2 import CreateAssistantRequest, CreateModelRequest, DeleteAssistantRequest
 from nodexa.v1.event_pb2 import ResponseEvent
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import CancelResponseRequest
@@ -17,7 +18,7 @@ from service.model.scripted import STOP, ScriptedModel, says
 from service.settings import Settings
 from service.store.archive import copy
 from tests.conftest import CoreUnderTest, events_in, running_core
-from tests.service.requests import asking, create, get, watch
+from tests.service.requests import asking, create, get, said, watch
 
 Pair = tuple[CoreUnderTest, CoreUnderTest]
 
@@ -57,6 +58,17 @@ async def test_any_core_serves_what_another_made(pair: Pair) -> None:
     second = await create(two, previous_response_id=first.id)
     assert [item.message.content[0].output_text.text for item in two.model.prompts[0].items][1:2] == ["Hello"]
     assert await get(one, second.id) == second
+
+
+async def test_a_model_can_be_used_by_every_core_as_soon_as_one_knows_it(pair: Pair) -> None:
+    one, two = pair
+    two.model.add(says("Hello"), says("Hello again"))
+    await create(two)
+    model = Model(name="new", kind=Model.KIND_OPENAI_CHAT, base_url="http://127.0.0.1:1/v1")
+    await one.admin.CreateModel(CreateModelRequest(model=model), metadata=one.metadata())
+    assistant = Assistant(name="New", model="new")
+    made = await one.admin.CreateAssistant(CreateAssistantRequest(assistant=assistant), metadata=one.metadata())
+    assert said(await create(two, assistant_id=made.id)) == "Hello again"
 
 
 async def test_a_run_can_be_watched_from_another_core(pair: Pair) -> None:
