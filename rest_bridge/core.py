@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +42,7 @@ OPTIONS: Final = (
 )
 DETAILS_KEY: Final = "grpc-status-details-bin"
 DOMAIN: Final = "nodexa"
+RATES: Final = "x-ratelimit-"
 
 _PARAMS: Final = MappingProxyType(
     {
@@ -135,7 +137,13 @@ def refused(error: grpc.aio.AioRpcError, *, repeatable: bool = True) -> RequestE
         status=fallback,
         retry_after=retry_after,
         repeatable=not info.metadata.get("response_id"),
+        headers=rates(error.trailing_metadata()),
     )
+
+
+def rates(told: Iterable[tuple[str, str | bytes]] | None) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that tell how the caller's limits stand, from what the core has told beside an answer."""
+    return tuple((name.encode(), str(value).encode()) for name, value in told or () if name.startswith(RATES))
 
 
 def is_lost(error: grpc.aio.AioRpcError) -> bool:

@@ -28,12 +28,14 @@ log = logging.getLogger(__name__)
 class EventStream:
     """One answer of events to one client.
 
-    Its head waits for the first frame, so that a failure before has an HTTP status, but at most `opening_seconds`.
+    Its head, with `headers`, waits for the first frame, so that a failure before has an HTTP status, but at most
+    `opening_seconds`.
     """
 
     def __init__(
         self, receive: Receive, send: Send, *, request_id: str, opening_seconds: float, heartbeat_seconds: float
     ) -> None:
+        self.headers: tuple[tuple[bytes, bytes], ...] = HEADERS
         self._send = send
         self._request_id = request_id
         self._interval = heartbeat_seconds
@@ -86,7 +88,7 @@ class EventStream:
     async def _start(self) -> None:
         if not self._started:
             self._started = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+            await self._send({"type": "http.response.start", "status": 200, "headers": list(self.headers)})
 
     async def _write(self, body: bytes) -> None:
         await self._start()

@@ -30,12 +30,13 @@ from service.runner.admission import Admission
 from service.runner.catalog import Catalog, OpenModel
 from service.runner.conversations import Conversations
 from service.runner.history import History
+from service.runner.limits import Limiter
 from service.runner.references import References
 from service.runner.runner import Runner
 from service.runner.takeover import Takeover
 from service.runner.upkeep import Upkeep
 from service.seal import Seal
-from service.settings import Clock, Settings
+from service.settings import Clock, Settings, monotonic_ms
 from service.store.administration import Administration
 from service.store.audit import AuditLog
 from service.store.conversations import ConversationStore
@@ -137,7 +138,18 @@ async def _start(
     catalog = Catalog(administration, open_model=open_model, from_file=from_file)
     kept = ConversationStore(database)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
-    runner = _runner(settings, database, store, catalog, conversations, seal=Seal(keyring), clock=clock, new_id=new_id)
+    limiter = Limiter(monotonic_ms)
+    runner = _runner(
+        settings,
+        database,
+        store,
+        catalog,
+        conversations,
+        limiter=limiter,
+        seal=Seal(keyring),
+        clock=clock,
+        new_id=new_id,
+    )
     takeover = Takeover(
         ownership=Ownership(database, core_id),
         store=store,
@@ -162,7 +174,7 @@ async def _start(
         audit=AuditLog(database),
     )
     server = _server(settings, Gate(authenticator, calls, new_id))
-    add_ResponseServiceServicer_to_server(ResponseServicer(runner), server)
+    add_ResponseServiceServicer_to_server(ResponseServicer(runner, limiter), server)
     add_ConversationServiceServicer_to_server(ConversationServicer(conversations), server)
     add_AdminServiceServicer_to_server(admin, server)
     state = _add_health_and_reflection(server)
@@ -170,7 +182,7 @@ async def _start(
     await server.start()
     chores = [
         asyncio.create_task(upkeep.run(settings.upkeep)),
-        asyncio.create_task(takeover.run(runner)),
+        asyncio.create_task(takeover.run(runner.cancel_own)),
         asyncio.create_task(calls.run()),
     ]
     return Core(settings, database, administration, keys, catalog, runner, server, state, addresses, takeover, chores)
@@ -183,6 +195,7 @@ def _runner(
     catalog: Catalog,
     conversations: Conversations,
     *,
+    limiter: Limiter,
     seal: Seal,
     clock: Clock,
     new_id: NewId,
@@ -202,7 +215,14 @@ def _runner(
         retention=settings.retention,
     )
     requests = RequestStore(database)
-    return Runner(store=store, requests=requests, admission=admission, history=history, drain=settings.drain)
+    return Runner(
+        store=store,
+        requests=requests,
+        admission=admission,
+        history=history,
+        limiter=limiter,
+        drain=settings.drain,
+    )
 
 
 def _server(settings: Settings, gate: Gate) -> grpc.aio.Server:

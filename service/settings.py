@@ -58,6 +58,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def monotonic_ms() -> int:
+    """Milliseconds from some moment on; a clock that nobody sets."""
+    return time.monotonic_ns() // 1_000_000
+
+
 def embedded_model() -> Model:
     """The model that is always there; an operator's own of the same name takes its place."""
     return Model(name=EMBEDDED_MODEL, kind=Model.KIND_EMBEDDED, from_file=True)

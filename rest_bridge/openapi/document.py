@@ -103,7 +103,8 @@ def _answer(operation: Operation) -> Schema:
         content[EVENTS]["x-nodexa-events"] = [name for _, name, _ in event.described()]
         content[EVENTS]["x-nodexa-end"] = "data: [DONE]"
     says = "A page." if HTML in content else "Good."
-    return {"description": says, "headers": failure.header_refs("x-request-id"), "content": content}
+    headers = failure.header_refs("x-request-id", *(failure.RATES if operation.limited else ()))
+    return {"description": says, "headers": headers, "content": content}
 
 
 def _version() -> str:

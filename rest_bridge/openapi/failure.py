@@ -23,6 +23,13 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "Error": whole({"error": ref("ErrorObject")}),
 }
 
+_RATES: Final[Mapping[str, tuple[str, Schema]]] = {
+    "limit": ("In a minute. Absent where the key has no such limit.", of("integer", minimum=1)),
+    "remaining": ("How many can be used now.", of("integer", minimum=0)),
+    "reset": ("Until all are there again, as in 6m0s.", of("string")),
+}
+RATES: Final = tuple(f"x-ratelimit-{what}-{name}" for name in ("requests", "tokens") for what in _RATES)
+"""How the limits of a key stand: on 429, and on answers to model work."""
 HEADERS: Final[Mapping[str, Schema]] = {
     "x-request-id": {"description": "What to quote when something is wrong.", "schema": of("string")},
     "retry-after": {"description": "Seconds to wait before sending it again.", "schema": of("integer", minimum=1)},
@@ -32,8 +39,13 @@ HEADERS: Final[Mapping[str, Schema]] = {
     },
     "www-authenticate": {"schema": of("string")},
     "location": {"schema": of("string")},
+    **{name: {"description": _RATES[name.split("-")[2]][0], "schema": _RATES[name.split("-")[2]][1]} for name in RATES},
 }
-_ALSO: Final[Mapping[int, tuple[str, ...]]] = {401: ("www-authenticate",), 429: ("retry-after",), 503: ("retry-after",)}
+_ALSO: Final[Mapping[int, tuple[str, ...]]] = {
+    401: ("www-authenticate",),
+    429: ("retry-after", *RATES),
+    503: ("retry-after",),
+}
 
 
 def codes_of(status: int) -> list[str]:

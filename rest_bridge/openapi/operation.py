@@ -16,7 +16,7 @@ class Operation:
 
     `parameters` are names of parameter.PARAMETERS, `body` and the values of `answer` (by media type) are schemas among
     the components. `refusals` are the statuses of errors beside those that every operation has. `needs_key` is False
-    where anybody may call.
+    where anybody may call, and `limited` True where a key's limits hold.
     """
 
     id: str
@@ -29,6 +29,7 @@ class Operation:
     status: int = 200
     refusals: tuple[int, ...] = ()
     needs_key: bool = True
+    limited: bool = False
 
 
 RESPONSES, CONVERSATIONS, MODELS, SERVER = "Responses", "Conversations", "Models", "Server"
@@ -48,6 +49,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
             body="CreateResponse",
             answer={JSON: "Response", EVENTS: "StreamEvent"},
             refusals=(404, *_BODY, *_MODEL),
+            limited=True,
         ),
         ("GET", "/v1/responses"): Operation(
             "listResponses",
@@ -75,6 +77,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
             body="CompactResponse",
             answer={JSON: "Compaction"},
             refusals=(404, *_BODY, *_MODEL),
+            limited=True,
         ),
         ("GET", "/v1/responses/{id}"): Operation(
             "getResponse",

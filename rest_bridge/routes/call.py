@@ -101,9 +101,9 @@ Endpoint = Callable[[Call], Awaitable[Answer | None]]
 """Returns the answer, or None when it has sent one itself. Raises RequestError for every refusal."""
 
 
-def answer(value: Any) -> Answer:
+def answer(value: Any, *headers: tuple[bytes, bytes]) -> Answer:
     """A good answer: 200 with `value` as JSON."""
-    return Answer(200, json.dump(value))
+    return Answer(200, json.dump(value), (*JSON, *headers))
 
 
 def page(entries: list[dict[str, Any]], *, has_more: bool) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rest_bridge.body import read_json_body
+from rest_bridge.core import rates
 from rest_bridge.errors import RequestError
 from rest_bridge.routes.call import Answer, Call, answer
 from rest_bridge.wire import json
@@ -23,4 +24,5 @@ async def compact(call: Call) -> Answer:
     # Once the request went out, a model may have been paid for.
     repeatable = not core.connected()
     rpc = core.responses.CompactResponse(request, metadata=metadata, timeout=settings.create_seconds)
-    return answer(render_compacted(await call.ask(rpc, repeatable=repeatable)))
+    compacted = await call.ask(rpc, repeatable=repeatable)
+    return answer(render_compacted(compacted), *rates(await rpc.initial_metadata()))

@@ -8,6 +8,7 @@ from nodexa.v1 import response_service_pb2 as pb
 from nodexa.v1.response_pb2 import Response
 
 from rest_bridge.body import read_json_body
+from rest_bridge.core import rates
 from rest_bridge.errors import RequestError
 from rest_bridge.follow import Position
 from rest_bridge.headers import idempotency_key, user_tokens
@@ -43,7 +44,8 @@ async def create(call: Call) -> Answer | None:
         await play(call, opened, Position(), repeatable=repeatable)
         return None
     rpc = core.responses.CreateResponse(reading.request, metadata=metadata, timeout=settings.create_seconds)
-    return answer(_shown(call, await call.ask(rpc, repeatable=repeatable)))
+    response = await call.ask(rpc, repeatable=repeatable)
+    return answer(_shown(call, response), *rates(await rpc.initial_metadata()))
 
 
 async def retrieve(call: Call) -> Answer | None:

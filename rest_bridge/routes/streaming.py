@@ -6,6 +6,7 @@ import functools
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from rest_bridge.core import rates
 from rest_bridge.errors import RequestError
 from rest_bridge.follow import OUTLIVED, EventCall, Follower, Position
 from rest_bridge.routes.call import Call
@@ -65,7 +66,9 @@ class _Passage:
             async for batch in batches:
                 if fresh:
                     fresh = False
-                    self._renderer.dialect = dialect_of(self._headers, await self._opened.initial_metadata())
+                    told = await self._opened.initial_metadata()
+                    self._renderer.dialect = dialect_of(self._headers, told)
+                    self._stream.headers += rates(told)
                 yield self._renderer.render(batch)
 
     def _interrupted(self, refusal: RequestError) -> bytes:

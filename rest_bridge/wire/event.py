@@ -9,7 +9,7 @@ from nodexa.v1.event_pb2 import ArgumentsDelta, EventBatch, InputDelta, Response
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 
-from rest_bridge.errors import RequestError, error_object
+from rest_bridge.errors import RequestError, error_headers, error_object
 from rest_bridge.wire import item, json
 from rest_bridge.wire.dialect import Dialect, told_name
 from rest_bridge.wire.event_body import BODIES, EVENT_NAMES, PHASES, SNAPSHOTS, error_body, event_name, place_of
@@ -44,7 +44,10 @@ def bare(name: bytes, data: bytes) -> bytes:
 def refusal_event(refusal: RequestError) -> bytes:
     """What a request is refused with on a WebSocket, where no HTTP status could say it."""
     error = error_object(refusal.code, refusal.message, refusal.param, refusal.status)
-    return json.dump({"type": "error", "status": refusal.status, "error": error})
+    told = {"type": "error", "status": refusal.status, "error": error}
+    if refusal.retry_after is not None:
+        told["headers"] = {name.decode(): value.decode() for name, value in error_headers(refusal)}
+    return json.dump(told)
 
 
 class StreamRenderer:

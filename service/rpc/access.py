@@ -69,6 +69,15 @@ OPERATOR_ONLY: Final = frozenset(
 )
 """RPCs about the whole installation: a model names an address that the core will call."""
 
+COUNTED: Final = frozenset(
+    {
+        "/nodexa.v1.ResponseService/CreateResponse",
+        "/nodexa.v1.ResponseService/StreamResponse",
+        "/nodexa.v1.ResponseService/CompactResponse",
+    }
+)
+"""Model work, which limits are for: how they stand is told once such a call was let in, and not before."""
+
 
 def check_access(method: str, caller: Caller) -> None:
     """Raises NodexaError `insufficient_scope` unless the caller may call `method` (`/package.Service/Rpc`)."""

@@ -13,6 +13,8 @@ from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from service.errors import NodexaError
+from service.rpc.rates import told
+from service.runner.limits import LimitError
 
 DETAILS_KEY = "grpc-status-details-bin"
 MAX_MESSAGE_BYTES: Final = 1000
@@ -27,7 +29,9 @@ async def abort(
     number, _ = code.value
     message = _cut(error.message)
     status = Status(code=number, message=message, details=[_packed(detail) for detail in _details(error)])
-    metadata = (("x-request-id", request_id), (DETAILS_KEY, status.SerializeToString()))
+    rates = told(error.standing) if isinstance(error, LimitError) else ()
+    details: tuple[tuple[str, str | bytes], ...] = ((DETAILS_KEY, status.SerializeToString()),)
+    metadata = (("x-request-id", request_id), *details, *rates)
     await context.abort(code, message, metadata)
     raise AssertionError("abort returned")
 

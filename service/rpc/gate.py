@@ -10,18 +10,17 @@ from typing import Any, Final, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from nodexa.v1.admin_pb2 import ApiKey
 
 from service.errors import NodexaError
 from service.ids import NewId
-from service.rpc.access import check_access
+from service.rpc.access import COUNTED, check_access
 from service.rpc.caller import CALLER, Authenticator
 from service.rpc.failures import abort
+from service.rpc.head import send_head
 from service.rpc.open_calls import OpenCall, OpenCalls
 
 _OURS: Final = "/nodexa."
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
-_DIALECT: Final = (("x-nodexa-dialect", "nodexa"),)
 
 # Quoted: only the type stubs know that they are generic.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -85,8 +84,8 @@ class Gate(grpc.aio.ServerInterceptor):
             caller = await self._authenticator.caller(metadata, request_id=request_id)
             check_access(method, caller)
             CALLER.set(caller)
-            if caller.dialect == ApiKey.DIALECT_NODEXA:
-                await context.send_initial_metadata(_DIALECT)
+            if not (caller.limited and method in COUNTED):
+                await send_head(context, caller)
             async with self._calls.open(caller.key_id) as call:
                 yield call
         except NodexaError as refusal:

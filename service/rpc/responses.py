@@ -15,19 +15,25 @@ from nodexa.v1.response_service_pb2_grpc import ResponseServiceServicer
 from service.errors import NodexaError
 from service.rpc.caller import CALLER
 from service.rpc.gate import Context
+from service.rpc.head import send_head
 from service.rpc.pages import cut_page, page_size, rest_after
-from service.runner.runner import FROM_THE_START, Earlier, Runner
+from service.runner.caller import Caller
+from service.runner.limits import Limiter
+from service.runner.runner import FROM_THE_START, Runner
+from service.store.requests import Earlier
 
 
 class ResponseServicer(ResponseServiceServicer):
     """Start, watch, read and stop responses."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, limiter: Limiter) -> None:
         self._runner = runner
+        self._limiter = limiter
 
     async def CreateResponse(self, request: pb.CreateResponseRequest, context: Context) -> Response:
         caller = CALLER.get()
         run = await self._runner.start(request, caller, streaming=False)
+        await self._tell_limits(context, caller)
         if isinstance(run, Earlier):
             return await self._runner.again(run.response_id, caller)
         if run.row.background:
@@ -39,6 +45,7 @@ class ResponseServicer(ResponseServiceServicer):
     ) -> AsyncGenerator[EventBatch, None]:
         caller = CALLER.get()
         run = await self._runner.start(request, caller, streaming=True)
+        await self._tell_limits(context, caller)
         events = self._runner.watch(run.response_id, caller) if isinstance(run, Earlier) else self._runner.follow(run)
         async with aclosing(events) as batches:
             async for batch in batches:
@@ -86,7 +93,14 @@ class ResponseServicer(ResponseServiceServicer):
         return pb.CountInputTokensResponse(input_tokens=await self._runner.count(request, CALLER.get()))
 
     async def CompactResponse(self, request: pb.CompactResponseRequest, context: Context) -> pb.CompactedConversation:
-        return await self._runner.compact(request, CALLER.get())
+        caller = CALLER.get()
+        compacted = await self._runner.compact(request, caller)
+        await self._tell_limits(context, caller)
+        return compacted
+
+    async def _tell_limits(self, context: Context, caller: Caller) -> None:
+        if caller.limited:
+            await send_head(context, caller, self._limiter.standing(caller))
 
 
 def _as_message(batch: bytes) -> EventBatch:

@@ -24,6 +24,11 @@ class Caller:
     key_limits: Limits | None = field(default=None, hash=False)
     org_limits: Limits | None = field(default=None, hash=False)
 
+    @property
+    def limited(self) -> bool:
+        """Whether anything limits what it may use."""
+        return self.key_limits is not None or self.org_limits is not None
+
     def may_see(self, owner_id: str) -> bool:
         """Whether a thing of the end user `owner_id` is visible; without a user of its own a caller sees all."""
         return not owner_id or not self.user_id or owner_id == self.user_id

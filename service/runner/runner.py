@@ -22,6 +22,7 @@ from service.runner.admission import Admission, Left
 from service.runner.caller import Caller
 from service.runner.fold import fold
 from service.runner.history import History
+from service.runner.limits import FREE, Limiter, Permit
 from service.runner.log import events_of
 from service.runner.once import expect_same, failure_again, named
 from service.runner.run import Run, Stop
@@ -43,12 +44,14 @@ class Runner:
         requests: RequestStore,
         admission: Admission,
         history: History,
+        limiter: Limiter,
         drain: float,
     ) -> None:
         self._store = store
         self._requests = requests
         self._admission = admission
         self._history = history
+        self._limiter = limiter
         self._drain = drain
         self._live: dict[str, Run] = {}
         self._reaping: set[asyncio.Task[None]] = set()
@@ -64,15 +67,15 @@ class Runner:
             return earlier
         if self._draining:
             raise NodexaError("server_draining", "The server is being stopped; try again.", retry_after=1)
-        run = await self._admission.admit(request, caller, streaming=streaming)
-        try:
-            await self._launch(run, ItemList(items=request.input), name)
-        except TwiceError:
-            if name is not None and (earlier := await self._earlier(name)):
-                return earlier
-            raise NodexaError(
-                "storage_unavailable", "The response of the same request was just deleted; try again.", retry_after=1
-            ) from None
+        with self._limiter.enter(caller) as permit:
+            run = await self._admission.admit(request, caller, streaming=streaming)
+            try:
+                await self._launch(run, ItemList(items=request.input), name, permit)
+            except TwiceError:
+                if name is not None and (earlier := await self._earlier(name)):
+                    return earlier
+                message = "The response of the same request was just deleted; try again."
+                raise NodexaError("storage_unavailable", message, retry_after=1) from None
         return run
 
     async def _earlier(self, name: Named) -> Earlier | None:
@@ -200,16 +203,6 @@ class Runner:
             if response_id in self._live:
                 self._live[response_id].stop(Stop.CANCELLED)
 
-    def live(self) -> Sequence[str]:
-        """The runs that are here."""
-        return list(self._live)
-
-    def let_go(self, response_ids: Sequence[str]) -> None:
-        """Ends runs that are another core's now: the log refuses their end, and their readers get the other's."""
-        for response_id in response_ids:
-            if response_id in self._live:
-                self._live[response_id].stop(Stop.INTERRUPTED)
-
     async def delete(self, response_id: str, caller: Caller) -> None:
         """Forgets a response, a running one after cancelling it. Raises NodexaError `response_not_found`."""
         run = self._running(response_id, caller)
@@ -243,7 +236,10 @@ class Runner:
         """
         if self._draining:
             raise NodexaError("server_draining", "The server is being stopped; try again.", retry_after=1)
-        return await self._admission.compact(request, caller)
+        with self._limiter.enter(caller) as permit:
+            compacted = await self._admission.compact(request, caller)
+            permit.leave(compacted.usage)
+        return compacted
 
     async def close(self) -> None:
         """Takes nothing new, gives what runs its time to end, and then ends it as interrupted."""
@@ -256,24 +252,26 @@ class Runner:
             await asyncio.sleep(0.02)
         await asyncio.gather(*self._reaping)
 
-    async def _launch(self, run: Run, items: ItemList, name: Named | None) -> None:
+    async def _launch(self, run: Run, items: ItemList, name: Named | None, permit: Permit) -> None:
         self._live[run.row.id] = run
         try:
             await run.begin(items.SerializeToString(), name)
         finally:
             if run.begun:
-                self._reap_later(run)
+                permit.keep()
+                self._reap_later(run, permit)
             else:
                 del self._live[run.row.id]
 
-    def _reap_later(self, run: Run) -> None:
-        task = asyncio.create_task(self._reap(run))
+    def _reap_later(self, run: Run, permit: Permit = FREE) -> None:
+        task = asyncio.create_task(self._reap(run, permit))
         self._reaping.add(task)
         task.add_done_callback(self._reaping.discard)
 
-    async def _reap(self, run: Run) -> None:
+    async def _reap(self, run: Run, permit: Permit) -> None:
         await run.wait()
         del self._live[run.row.id]
+        permit.leave(run.response.usage)
 
     def _running(self, response_id: str, caller: Caller) -> Run | None:
         run = self._live.get(response_id)

@@ -145,7 +145,8 @@ def check_error(body: Json) -> None:
 
 def check_refusal(event: Json) -> None:
     """Judges what a request is refused with on a WebSocket."""
-    assert set(event) == {"type", "status", "error"}
+    # `headers` say when to try again, where that is known.
+    assert set(event) - {"headers"} == {"type", "status", "error"}
     check_error({"error": event["error"]})
     _check(DOCUMENTS["openresponses"], "WebSocketErrorEvent", event)
 

@@ -19,14 +19,16 @@ from service.runner.admission import Admission
 from service.runner.caller import Caller
 from service.runner.conversations import Conversations
 from service.runner.history import History
+from service.runner.limits import Limiter
 from service.runner.log import MESSAGE_BYTES
 from service.runner.references import References
-from service.runner.run import Stop
+from service.runner.run import Run, Stop
 from service.runner.runner import Runner
 from service.seal import Seal
 from service.server import MASTER_KEY
-from service.settings import Settings, now_ms
+from service.settings import Settings, monotonic_ms, now_ms
 from service.store.conversations import ConversationStore
+from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
 from tests.conftest import CoreUnderTest, events_in, running_core
 from tests.service.refusals import refusal
@@ -55,7 +57,14 @@ def runner_beside(core: CoreUnderTest, *, ids: Callable[[str], str] = new_id, gr
         grace=grace,
         retention=60,
     )
-    return Runner(store=store, admission=admission, history=history, drain=0)
+    return Runner(
+        store=store,
+        requests=RequestStore(core.core.database),
+        admission=admission,
+        history=history,
+        limiter=Limiter(monotonic_ms),
+        drain=0,
+    )
 
 
 async def test_a_caller_that_leaves_while_the_start_is_written_leaves_no_orphan(core: CoreUnderTest) -> None:
@@ -91,6 +100,7 @@ async def test_a_run_that_is_stopped_before_its_first_step_ends_all_the_same(cor
     caller = Caller(org_id=await organization_id(core), key_id="key")
     run = await core.core.runner.start(asking(core), caller, streaming=True)
 
+    assert isinstance(run, Run)
     run.stop(Stop.CANCELLED)
 
     async with asyncio.timeout(10):
