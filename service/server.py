@@ -182,7 +182,7 @@ async def _start(
     await server.start()
     chores = [
         asyncio.create_task(upkeep.run(settings.upkeep)),
-        asyncio.create_task(takeover.run(runner.cancel_own)),
+        asyncio.create_task(takeover.run(runner)),
         asyncio.create_task(calls.run()),
     ]
     return Core(settings, database, administration, keys, catalog, runner, server, state, addresses, takeover, chores)

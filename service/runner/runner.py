@@ -203,6 +203,16 @@ class Runner:
             if response_id in self._live:
                 self._live[response_id].stop(Stop.CANCELLED)
 
+    def live(self) -> Sequence[str]:
+        """The runs that are here."""
+        return list(self._live)
+
+    def let_go(self, response_ids: Sequence[str]) -> None:
+        """Ends runs that are another core's now: the log refuses their end, and their readers get the other's."""
+        for response_id in response_ids:
+            if response_id in self._live:
+                self._live[response_id].stop(Stop.INTERRUPTED)
+
     async def delete(self, response_id: str, caller: Caller) -> None:
         """Forgets a response, a running one after cancelling it. Raises NodexaError `response_not_found`."""
         run = self._running(response_id, caller)
