@@ -76,7 +76,7 @@ class Takeover:
         await self._ownership.leave()
 
     async def run(self, runs: Runs) -> None:
-        """Beats and sweeps until it is cancelled; tells `runs` which of them somebody wants to cancel, and which are lost."""
+        """Beats and sweeps until it is cancelled; tells `runs` which of them to cancel, and which are lost."""
         heard = self._clock()
         while True:
             try:
