@@ -1,4 +1,7 @@
-"""Clients as people install them, in front of the whole of Nodexa: programs of theirs are run and read."""
+"""Clients as people install them, in front of the whole of Nodexa: programs of theirs are run and read.
+
+Whatever they are told is judged when a test ends.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.clients.front import Front
 from tests.clients.installed import HERE, MODULES, PYTHON, expect_clients
 from tests.sdk.stack import Stack
 from tests.service.cli.served import environment
@@ -40,20 +44,35 @@ def assistant(stack: Stack) -> str:
     return stack.add_assistant()
 
 
+@pytest.fixture(scope="session")
+def front(stack: Stack) -> Iterator[Front]:
+    """The door that all clients go through."""
+    with Front(stack.base_url) as front:
+        yield front
+
+
+@pytest.fixture(autouse=True)
+def judged(front: Front) -> Iterator[None]:
+    """Judges what the clients of a test were told."""
+    front.forget()
+    yield
+    front.check()
+
+
 @pytest.fixture
-def reached(stack: Stack, assistant: str) -> Reached:
+def reached(stack: Stack, front: Front, assistant: str) -> Reached:
     """What a client's program finds in its environment."""
-    return {"NODEXA_BASE_URL": stack.base_url, "NODEXA_API_KEY": stack.key, "NODEXA_ASSISTANT_ID": assistant}
+    return {"NODEXA_BASE_URL": front.url, "NODEXA_API_KEY": stack.key, "NODEXA_ASSISTANT_ID": assistant}
 
 
 @pytest.fixture
-def run_text(stack: Stack, assistant: str, reached: Reached, tmp_path: Path) -> RunText:
+def run_text(stack: Stack, front: Front, assistant: str, reached: Reached, tmp_path: Path) -> RunText:
     """Runs the text of `nodexa connect CLIENT` as its file; what it printed."""
 
     def run(client: str) -> str:
         told = stack.nodexa("connect", client, "--assistant", assistant)
         program = tmp_path / told["file"]
-        program.write_text(told["text"])
+        program.write_text(told["text"].replace(stack.base_url, front.url))
         (tmp_path / "node_modules").symlink_to(MODULES)
         return _printed(program, {"NODEXA_API_KEY": reached["NODEXA_API_KEY"]})
 

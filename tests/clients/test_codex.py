@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.clients.conftest import SECONDS, Reached
+from tests.clients.front import Front
 from tests.clients.installed import MODULES
 from tests.sdk.stack import Stack
 from tests.service.cli.served import environment
@@ -24,12 +25,12 @@ LOG = "codex_otel=info"
 
 
 @pytest.fixture
-def codex(stack: Stack, assistant: str, reached: Reached, tmp_path: Path) -> Codex:
+def codex(stack: Stack, front: Front, assistant: str, reached: Reached, tmp_path: Path) -> Codex:
     """Runs `codex exec` in an empty directory; what it logs, and the events that it tells."""
     home, work = tmp_path / "home", tmp_path / "work"
     home.mkdir()
     work.mkdir()
-    text = stack.nodexa("connect", "codex", "--assistant", assistant)["text"]
+    text = stack.nodexa("connect", "codex", "--assistant", assistant)["text"].replace(stack.base_url, front.url)
     (home / "config.toml").write_text(text)
     (home / "another.config.toml").write_text(text)
     # The text ends with the table of the provider.
@@ -86,7 +87,7 @@ def test_codex_runs_two_commands_and_gives_their_output_to_the_model(codex: Code
     assert [message["role"] for message in last[-3:]] == ["assistant", "tool", "tool"]
 
 
-def test_codex_runs_commands_over_a_websocket(codex: Codex, stack: Stack) -> None:
+def test_codex_runs_commands_over_a_websocket(codex: Codex, stack: Stack, front: Front) -> None:
     told = codex("--profile", "socket", "call exec_command in echo three and echo four")
     commands = items(told, "command_execution")
     assert sorted(command["aggregated_output"] for command in commands) == ["four\n", "three\n"]
@@ -95,6 +96,7 @@ def test_codex_runs_commands_over_a_websocket(codex: Codex, stack: Stack) -> Non
     logged = [event["text"] for event in told if event["type"] == "logged"]
     sent = [line for line in logged if 'event.name="codex.websocket_request"' in line and 'success="true"' in line]
     assert len(sent) >= 2
+    assert [message["type"] for message in front.messages].count("response.completed") >= 2
 
 
 def test_a_session_is_resumed(codex: Codex, stack: Stack) -> None:

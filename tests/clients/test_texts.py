@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.clients.conftest import RunText
+from tests.clients.front import Front
 from tests.clients.installed import versions
 from tests.sdk.stack import Stack
 from tests.service.cli.served import ROOT
@@ -14,7 +15,7 @@ AGENTS = ["agents", "agents-js", "langchain", "pydantic-ai", "ai-sdk"]
 
 @pytest.mark.parametrize("client", AGENTS)
 def test_the_text_runs_two_tools_and_goes_on_with_the_conversation(
-    run_text: RunText, stack: Stack, client: str
+    run_text: RunText, stack: Stack, front: Front, client: str
 ) -> None:
     earlier = len(stack.asked("And in Oslo?"))
     assert run_text(client) == "The tools said: Sunny in Paris.; Sunny in Rome.\nAnd in Oslo?\n"
@@ -22,6 +23,7 @@ def test_the_text_runs_two_tools_and_goes_on_with_the_conversation(
     roles = [message["role"] for message in asked["messages"] if message["role"] != "system"]
     assert roles == ["user", "assistant", "tool", "tool", "assistant", "user"]
     assert len(asked["messages"][-5]["tool_calls"]) == 2
+    assert [each for each in front.exchanges if each.streams]
 
 
 def test_the_page_names_the_versions_that_are_tested() -> None:
