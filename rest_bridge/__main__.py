@@ -10,10 +10,12 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from rest_bridge.server import BACKLOG, serve
 from rest_bridge.settings import settings_from
+from rest_bridge.tls import core_tls, https_files
 
 _EXTRA: Final = ("request_id", "milliseconds", "retry")
 
@@ -39,13 +41,14 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     _log_lines()
     try:
-        settings = settings_from(os.environ)
+        settings, tls = settings_from(os.environ), core_tls(os.environ)
+        https = https_files(options.tls_cert, options.tls_key)
         listening = _listening(options)
     except (OSError, ValueError) as error:
         print(f"rest_bridge: {error}", file=sys.stderr)  # noqa: T201 - for the person who starts it
         return 2
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(settings, core=options.core, listening=listening))
+        runner.run(serve(settings, core=options.core, listening=listening, tls=tls, https=https))
     return 0
 
 
@@ -57,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--core", metavar="ADDR", default="127.0.0.1:50051", help="the core: host:port or unix:PATH (gRPC)"
     )
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain (PEM): serves HTTPS")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key (PEM)")
     return parser
 
 
@@ -69,7 +74,8 @@ def _listening(options: argparse.Namespace) -> socket.socket:
     host = host.strip("[]") or "127.0.0.1"
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
-    logging.getLogger("rest_bridge").info("listening on http://%s:%d", *listening.getsockname()[:2])
+    scheme = "https" if options.tls_cert else "http"
+    logging.getLogger("rest_bridge").info("listening on %s://%s:%d", scheme, *listening.getsockname()[:2])
     return listening
 
 

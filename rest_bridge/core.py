@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceStub
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
 
 from rest_bridge.errors import RequestError
+from rest_bridge.tls import CoreTls
 
 if TYPE_CHECKING:
     from nodexa.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
@@ -43,6 +45,8 @@ OPTIONS: Final = (
 DETAILS_KEY: Final = "grpc-status-details-bin"
 DOMAIN: Final = "nodexa"
 RATES: Final = "x-ratelimit-"
+
+log = logging.getLogger(__name__)
 
 _PARAMS: Final = MappingProxyType(
     {
@@ -77,9 +81,10 @@ class Core:
     conversations: ConversationServiceAsyncStub
     admin: AdminServiceAsyncStub
 
-    def __init__(self, address: str) -> None:
-        """`address` is `host:port` or `unix:PATH`."""
-        self._channel = grpc.aio.insecure_channel(address, options=OPTIONS)
+    def __init__(self, address: str, *, tls: CoreTls | None = None) -> None:
+        """`address` is `host:port`, encrypted with `tls`, or `unix:PATH`, which never is."""
+        self._channel = _channel(address, tls)
+        self._trouble = ""
         self._readiness: asyncio.Task[None] | None = None
         self.responses = ResponseServiceStub(self._channel)
         self.conversations = ConversationServiceStub(self._channel)
@@ -107,15 +112,30 @@ class Core:
         """Whether the core says that it takes requests. A core that can't be reached doesn't."""
         try:
             found = await self._check(HealthCheckRequest(), timeout=timeout)
-        except grpc.aio.AioRpcError:
+        except grpc.aio.AioRpcError as error:
+            self._tell(error.details() or "")
             return False
+        self._trouble = ""
         return found.status == HealthCheckResponse.SERVING
+
+    def _tell(self, trouble: str) -> None:
+        """Logs once what stands between the two; a core that isn't there yet is nothing to tell."""
+        if "andshake" in trouble and trouble != self._trouble:
+            log.warning("the core can't be reached by TLS: %s", trouble)
+        self._trouble = trouble
 
     async def close(self) -> None:
         """Ends the channel and every call on it."""
         if self._readiness is not None:
             self._readiness.cancel()
         await self._channel.close()
+
+
+def _channel(address: str, tls: CoreTls | None) -> grpc.aio.Channel:
+    if tls is None or address.startswith("unix:"):
+        return grpc.aio.insecure_channel(address, options=OPTIONS)
+    credentials = grpc.ssl_channel_credentials(tls.authorities, tls.key, tls.chain)
+    return grpc.aio.secure_channel(address, credentials, options=OPTIONS)
 
 
 def refused(error: grpc.aio.AioRpcError, *, repeatable: bool = True) -> RequestError:

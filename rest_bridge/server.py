@@ -18,6 +18,7 @@ from rest_bridge.core import Core
 from rest_bridge.protocol import SocketProtocol, limited_protocol
 from rest_bridge.routes.call import Bridge
 from rest_bridge.settings import Settings
+from rest_bridge.tls import CoreTls, HttpsFiles
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 BACKLOG: Final = 2048
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 class Server(uvicorn.Server):
     """Serves one bridge. `stop` begins its drain: no new work, unary calls end, streams get `drain_seconds`."""
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: Bridge, *, https: HttpsFiles | None = None) -> None:
         settings = bridge.settings
         super().__init__(
             uvicorn.Config(
@@ -48,6 +49,8 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,
+                ssl_certfile=https.cert if https else None,
+                ssl_keyfile=https.key if https else None,
                 timeout_keep_alive=int(settings.keep_alive_seconds),
                 timeout_graceful_shutdown=int(settings.stop_seconds),
             )
@@ -95,10 +98,12 @@ class Server(uvicorn.Server):
             stream.interrupt()
 
 
-async def serve(settings: Settings, *, core: str, listening: socket.socket) -> None:
+async def serve(
+    settings: Settings, *, core: str, listening: socket.socket, tls: CoreTls | None, https: HttpsFiles | None
+) -> None:
     """Serves on `listening` until a signal comes, with the core at `core` (`host:port` or `unix:PATH`)."""
-    channel = Core(core)
+    channel = Core(core, tls=tls)
     try:
-        await Server(Bridge(channel, settings)).serve(sockets=[listening])
+        await Server(Bridge(channel, settings), https=https).serve(sockets=[listening])
     finally:
         await channel.close()

@@ -18,8 +18,10 @@ from service.bootstrap import bootstrap
 from service.ids import new_id
 from service.journal import write_to_stderr
 from service.model.directory import open_model, problem
-from service.server import AddressError, serving, start_core
+from service.rpc.listening import AddressError
+from service.server import serving, start_core
 from service.settings import DAY, Settings, SettingsError, now_ms, read_models
+from service.tls import TlsError, tls_files
 
 FOREVER = 100_000
 """Days: what is longer can't be reckoned with."""
@@ -32,20 +34,23 @@ def main(arguments: Sequence[str]) -> int:
     write_to_stderr()
     try:
         uvloop.run(_run(read_settings(arguments)))
-    except (AddressError, SettingsError, OSError, ValueError) as error:
+    except (AddressError, SettingsError, TlsError, OSError, ValueError) as error:
         log.error("%s", error)
         return 1
     return 0
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
-    """The settings that the command line and the data directory give. Exits with usage for a wrong argument."""
+    """The settings that the command line gives. Exits with usage for a wrong argument. Raises TlsError."""
     defaults = Settings()
     parser = argparse.ArgumentParser(prog="python -m service", description="The Nodexa core: gRPC, models, SQLite.")
     parser.add_argument("--data", type=Path, default=defaults.data, help="where everything is kept (default: var)")
     parser.add_argument("--grpc", action="append", metavar="ADDR", help="HOST:PORT or unix:PATH; may be repeated")
     parser.add_argument("--base-url", default=defaults.base_url, help="where the bridge answers, for quickstart.env")
     parser.add_argument("--insecure", action="store_true", help="let gRPC listen beyond this machine unencrypted")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain (PEM): encrypts host:port")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key (PEM)")
+    parser.add_argument("--tls-client-ca", type=Path, metavar="FILE", help="let in only clients that this CA signed")
     parser.add_argument("--shared", action="store_true", help="let other cores share the data directory")
     parser.add_argument("--lease", type=float, default=defaults.lease, help="seconds until a silent core is given up")
     parser.add_argument("--grace", type=float, default=defaults.grace, help="seconds without a reader (default: 10)")
@@ -63,6 +68,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         listen=tuple(given.grpc or defaults.listen),
         base_url=given.base_url,
         insecure=given.insecure,
+        tls=tls_files(given.tls_cert, given.tls_key, given.tls_client_ca),
         shared=given.shared,
         lease=given.lease,
         grace=given.grace,
@@ -71,6 +77,12 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         retention=given.keep_days * DAY,
         log_retention=given.keep_log_days * DAY,
     )
+
+
+def way_in(addresses: Sequence[str], *, encrypted: bool) -> str:
+    """The address for the programs of this machine: where TCP is encrypted, a unix socket if there is one."""
+    sockets = [address for address in addresses if encrypted and address.startswith("unix:")]
+    return [*sockets, *addresses][0]
 
 
 async def _run(settings: Settings) -> None:
@@ -87,9 +99,8 @@ async def _run(settings: Settings) -> None:
         from_file=read_models(settings.data),
     )
     try:
-        await bootstrap(
-            settings, core.administration, core.keys, clock=now_ms, new_id=new_id, address=core.addresses[0]
-        )
+        address = way_in(core.addresses, encrypted=settings.tls is not None)
+        await bootstrap(settings, core.administration, core.keys, clock=now_ms, new_id=new_id, address=address)
         await serving(core)
         log.info("listening on %s", ", ".join(core.addresses))
         warming = asyncio.create_task(core.catalog.warm())

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -24,6 +23,7 @@ from service.rpc.caller import Authenticator
 from service.rpc.conversations import ConversationServicer
 from service.rpc.gate import Gate
 from service.rpc.key_maker import KeyMaker
+from service.rpc.listening import bind, expect_private
 from service.rpc.open_calls import OpenCalls
 from service.rpc.responses import ResponseServicer
 from service.runner.admission import Admission
@@ -52,10 +52,6 @@ MASTER_KEY = "master.key"
 SERVICES = ("nodexa.v1.ResponseService", "nodexa.v1.ConversationService", "nodexa.v1.AdminService")
 
 log = logging.getLogger(__name__)
-
-
-class AddressError(Exception):
-    """An address can't be listened on; the message says which and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +98,7 @@ async def start_core(
     `problem` says why a model can't answer now. Raises AddressError for an address that is taken or open to the
     network, InUseError for a data directory that another core uses, ValueError for a broken master key.
     """
-    _expect_private(settings)
+    expect_private(settings.listen, encrypted=settings.tls is not None, insecure=settings.insecure)
     settings.data.mkdir(parents=True, exist_ok=True)
     settings.data.chmod(0o700)
     database = await Database.open(settings.data / DATABASE, shared=settings.shared)
@@ -178,7 +174,7 @@ async def _start(
     add_ConversationServiceServicer_to_server(ConversationServicer(conversations), server)
     add_AdminServiceServicer_to_server(admin, server)
     state = _add_health_and_reflection(server)
-    addresses = _bind(server, settings.listen)
+    addresses = bind(server, settings.listen, tls=settings.tls)
     await server.start()
     chores = [
         asyncio.create_task(upkeep.run(settings.upkeep)),
@@ -259,31 +255,3 @@ async def serving(core: Core) -> None:
     """Tells health checks that the core takes work."""
     for service in ("", *SERVICES):
         await core.health.set(service, health_pb2.HealthCheckResponse.SERVING)
-
-
-def _bind(server: grpc.aio.Server, addresses: Sequence[str]) -> list[str]:
-    """Listens on every address; returns them with the ports that 0 became."""
-    bound = []
-    for address in addresses:
-        if address.startswith("unix:"):
-            Path(address.removeprefix("unix:")).unlink(missing_ok=True)
-        try:
-            port = server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise AddressError(
-                f"{address} can't be listened on: it is in use, or not an address of this machine."
-            ) from error
-        host, _, _ = address.rpartition(":")
-        bound.append(address if address.startswith("unix:") else f"{host}:{port}")
-    return bound
-
-
-def _expect_private(settings: Settings) -> None:
-    for address in settings.listen:
-        host = address.rpartition(":")[0].strip("[]")
-        private = address.startswith("unix:") or host in ("localhost", "::1") or host.startswith("127.")
-        if not private and not settings.insecure:
-            raise AddressError(
-                f"{address} is open to the network, and gRPC here isn't encrypted. Listen on 127.0.0.1 or unix:PATH, "
-                "or say --insecure where something else protects it."
-            )

@@ -13,6 +13,8 @@ from typing import Any, Final
 from google.protobuf.json_format import ParseDict, ParseError
 from nodexa.v1.admin_pb2 import Model
 
+from service.tls import TlsFiles
+
 Clock = Callable[[], int]
 """Milliseconds since 1970."""
 
@@ -31,16 +33,17 @@ class Settings:
     """Everything that the core is told from outside.
 
     `listen` are gRPC addresses, `host:port` or `unix:PATH`; `base_url` is where the bridge answers, for the quickstart
-    file. At most `max_calls` calls are open at a time. Times are in seconds; `grace` is how long a foreground response
-    goes on without a reader. A response is kept for `retention` from its start, its log for `log_retention` from its
-    end; what is due is deleted every `upkeep`. With `shared`, other cores may use the same data directory; one that is
-    not heard of for `lease` loses its runs.
+    file. With `tls`, all of them but unix sockets are encrypted. At most `max_calls` calls are open at a time. Times
+    are in seconds; `grace` is how long a foreground response goes on without a reader. A response is kept for
+    `retention` from its start, its log for `log_retention` from its end; what is due is deleted every `upkeep`. With
+    `shared`, other cores may use the same data directory; one that is not heard of for `lease` loses its runs.
     """
 
     data: Path = Path("var")
     listen: tuple[str, ...] = ("127.0.0.1:50051",)
     base_url: str = "http://127.0.0.1:8080"
     insecure: bool = False
+    tls: TlsFiles | None = None
     shared: bool = False
     lease: float = 3.0
     grace: float = 10.0

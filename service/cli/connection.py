@@ -17,6 +17,7 @@ from nodexa.v1.admin_service_pb2_grpc import AdminServiceStub
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
 
 from service.cli.target import Target, find_target
+from service.tls import TlsError, read_authorities, read_identity
 
 _SECONDS: Final = 30.0
 _PAGE: Final = 100
@@ -80,11 +81,23 @@ class Core:
 def connect(data: Path | None) -> Iterator[Core]:
     """The core that `data` or the environment names; a refusal inside becomes a ClickException."""
     target = find_target(data, os.environ)
-    with grpc.insecure_channel(target.grpc, options=_OPTIONS) as channel:
+    with _channel(target) as channel:
         try:
             yield Core(channel, target)
         except grpc.RpcError as error:
             raise click.ClickException(explain(error, target.grpc)) from None
+
+
+def _channel(target: Target) -> grpc.Channel:
+    if not target.ca or target.grpc.startswith("unix:"):
+        return grpc.insecure_channel(target.grpc, options=_OPTIONS)
+    try:
+        authorities = read_authorities(Path(target.ca))
+        own = read_identity(Path(target.cert), Path(target.private_key)) if target.cert else None
+    except TlsError as error:
+        raise click.ClickException(f"No TLS with the core at {target.grpc}: {error}.") from None
+    credentials = grpc.ssl_channel_credentials(authorities, *((own.key, own.chain) if own else ()))
+    return grpc.secure_channel(target.grpc, credentials, options=_OPTIONS)
 
 
 def explain(error: grpc.RpcError, address: str) -> str:
@@ -94,8 +107,18 @@ def explain(error: grpc.RpcError, address: str) -> str:
     if status is not None and any(detail.Unpack(info) for detail in status.details):
         param = info.metadata.get("param", "")
         return f"{status.message} [{', '.join(filter(None, (info.reason, param and f'param {param}')))}]"
+    if error.code() is grpc.StatusCode.UNAVAILABLE and "andshake" in (error.details() or ""):
+        return (
+            f"The core at {address} and this client can't agree on TLS: {_reason(error.details() or '')}. Check the "
+            "files in NODEXA_GRPC_CA, NODEXA_GRPC_CERT and NODEXA_GRPC_KEY, and whether the core has --tls-cert at all."
+        )
     if error.code() is grpc.StatusCode.UNAVAILABLE:
         return f"No core answers at {address}. Start it with `nodexa serve`, or name one by --data or NODEXA_GRPC."
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return f"The core at {address} did not answer within {_SECONDS:.0f} seconds. Try again, or look at its log."
     return f"The server at {address} answered {error.code().name}: {error.details()}"
+
+
+def _reason(details: str) -> str:
+    """The last and plainest part of what the TLS library says."""
+    return details.rpartition("OPENSSL_internal:")[2].strip().replace("_", " ").lower() or "the handshake failed"

@@ -31,8 +31,10 @@ from service.cli.readiness import wait_until_ready
 from service.cli.supervisor import BRIDGE_GRACE, CORE_GRACE, Child, GaveUpError, start, supervise
 from service.cli.target import DEFAULT_DATA, QUICKSTART, read_quickstart
 from service.cli.welcome import welcome
+from service.tls import TlsError, TlsFiles, read_authorities, read_identity, tls_files
 
 _DAYS: Final = click.FloatRange(0, 100_000, min_open=True, max_open=True)
+_FILE: Final = click.Path(path_type=Path)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -50,18 +52,29 @@ class Plan:
     insecure: bool
     keep_days: float
     keep_log_days: float
+    tls: TlsFiles | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.http.reachable}"
 
     def core(self) -> Child:
         addresses = dict.fromkeys((str(self.grpc), str(self.inner)))
         arguments = ["--data", str(self.data), *(word for address in addresses for word in ("--grpc", address))]
-        arguments += ["--base-url", f"http://{self.http.reachable}", *(["--insecure"] if self.insecure else [])]
+        arguments += ["--base-url", self.base_url, *(["--insecure"] if self.insecure else [])]
         arguments += ["--keep-days", str(self.keep_days), "--keep-log-days", str(self.keep_log_days)]
+        arguments += self._tls_arguments()
+        if self.tls and self.tls.client_ca:
+            arguments += ["--tls-client-ca", str(self.tls.client_ca)]
         return Child("The core", module_command("service", arguments), [self.lock], CORE_GRACE)
 
     def bridge(self, index: int) -> Child:
-        arguments = ["--fd", str(self.listener.fileno()), "--core", str(self.inner)]
+        arguments = ["--fd", str(self.listener.fileno()), "--core", str(self.inner), *self._tls_arguments()]
         name = "The bridge" if self.bridges == 1 else f"Bridge {index + 1}"
         return Child(name, module_command("rest_bridge", arguments), [self.listener.fileno(), self.lock], BRIDGE_GRACE)
+
+    def _tls_arguments(self) -> list[str]:
+        return ["--tls-cert", str(self.tls.cert), "--tls-key", str(self.tls.key)] if self.tls else []
 
 
 class _Address(click.ParamType[Any]):
@@ -88,6 +101,9 @@ class _Address(click.ParamType[Any]):
     help="Where everything is kept.  [default: var]",
 )
 @click.option("--bridge-workers", type=click.IntRange(1, 64), default=1, show_default=True, help="HTTP processes.")
+@click.option("--tls-cert", type=_FILE, help="Certificate chain (PEM): HTTP and gRPC are then encrypted.")
+@click.option("--tls-key", type=_FILE, help="Its key (PEM).")
+@click.option("--tls-client-ca", type=_FILE, help="Let in over gRPC only clients with a certificate of this CA.")
 @click.option("--insecure", is_flag=True, help="Let gRPC listen beyond this machine although it is not encrypted.")
 @click.option("--keep-days", type=_DAYS, default=30, show_default=True, help="How long responses are kept.")
 @click.option("--keep-log-days", type=_DAYS, default=7, show_default=True, help="How long they can be replayed.")
@@ -102,15 +118,12 @@ def serve(
     keep_days: float,
     keep_log_days: float,
     wants_weights: bool,
+    **files: Path | None,
 ) -> None:
     """Run Nodexa here: the core, and HTTP in front of it."""
-    if not is_loopback(grpc) and not insecure:
-        raise click.UsageError(
-            f"gRPC on {grpc} would carry API keys unencrypted beyond this machine. Choose a loopback address or "
-            "unix:PATH, or add --insecure where the network in between is trusted."
-        )
-    if not is_loopback(http):
-        _say(f"HTTP on {http} is not encrypted: put a TLS proxy in front of it before others use it.")
+    tls = _checked_tls(files["tls_cert"], files["tls_key"], files["tls_client_ca"])
+    if tls is None:
+        _expect_private(http, grpc, insecure=insecure)
     try:
         with contextlib.ExitStack() as stack:
             directory = make_directory(data if data is not None else DEFAULT_DATA)
@@ -129,12 +142,42 @@ def serve(
                 insecure,
                 keep_days,
                 keep_log_days,
+                tls,
             )
             asyncio.run(_serve(plan, wants_weights=wants_weights))
     except AddressError as error:
         raise click.ClickException(f"{error}.") from None
     except GaveUpError as error:
         raise click.ClickException(f"{error}. What it said stands above. Nothing is left running.") from None
+
+
+def _checked_tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
+    """The files, found to be good. Raises UsageError and ClickException."""
+    try:
+        files = tls_files(cert, key, client_ca)
+    except TlsError as error:
+        raise click.UsageError(f"{error}.") from None
+    if files is None:
+        return None
+    try:
+        read_identity(files.cert, files.key)
+        if files.client_ca is not None:
+            read_authorities(files.client_ca)
+    except TlsError as error:
+        raise click.ClickException(f"No TLS: {error}.") from None
+    ca = files.client_ca.absolute() if files.client_ca else None
+    return TlsFiles(files.cert.absolute(), files.key.absolute(), ca)
+
+
+def _expect_private(http: TcpAddress, grpc: TcpAddress | UnixAddress, *, insecure: bool) -> None:
+    """Raises UsageError."""
+    if not is_loopback(grpc) and not insecure:
+        raise click.UsageError(
+            f"gRPC on {grpc} would carry API keys unencrypted beyond this machine. Name --tls-cert and --tls-key, "
+            "choose a loopback address or unix:PATH, or add --insecure where the network in between is trusted."
+        )
+    if not is_loopback(http):
+        _say(f"HTTP on {http} is not encrypted: name --tls-cert and --tls-key, or put a TLS proxy in front of it.")
 
 
 async def _serve(plan: Plan, *, wants_weights: bool) -> None:
@@ -165,10 +208,11 @@ async def _serve(plan: Plan, *, wants_weights: bool) -> None:
 
 
 async def _announce(plan: Plan) -> None:
-    await wait_until_ready(plan.inner, plan.http.reachable, say=_say)
+    await wait_until_ready(plan.inner, plan.http.reachable, https=plan.tls is not None, say=_say)
     quickstart = plan.data / QUICKSTART
-    grpc = read_quickstart(quickstart).get("NODEXA_GRPC", "") if quickstart.exists() else ""
-    click.echo(welcome(base_url=f"http://{plan.http.reachable}", grpc=grpc or str(plan.grpc), quickstart=quickstart))
+    # With TLS the file names the unix socket: the way in for this machine only.
+    grpc = read_quickstart(quickstart).get("NODEXA_GRPC", "") if quickstart.exists() and not plan.tls else ""
+    click.echo(welcome(base_url=plan.base_url, grpc=grpc or str(plan.grpc), quickstart=quickstart))
 
 
 async def _install_weights(stop: asyncio.Event) -> None:

@@ -12,16 +12,23 @@ import click
 
 DEFAULT_DATA: Final = Path("var")
 QUICKSTART: Final = "quickstart.env"
-_NAMES: Final = ("NODEXA_GRPC", "NODEXA_API_KEY", "NODEXA_ASSISTANT_ID")
+_TLS: Final = ("NODEXA_GRPC_CA", "NODEXA_GRPC_CERT", "NODEXA_GRPC_KEY")
+_NAMES: Final = ("NODEXA_GRPC", "NODEXA_API_KEY", "NODEXA_ASSISTANT_ID", *_TLS)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A core's gRPC address, the key to use, and the assistant to talk to when none is named (may be empty)."""
+    """A core's gRPC address, the key to use, and the assistant to talk to when none is named (may be empty).
+
+    `ca`, `cert` and `private_key` are files for TLS, empty where it isn't used.
+    """
 
     grpc: str
     api_key: str = field(repr=False)
     assistant_id: str
+    ca: str = ""
+    cert: str = ""
+    private_key: str = ""
 
 
 def find_target(data: Path | None, environ: Mapping[str, str]) -> Target:
@@ -59,4 +66,9 @@ def _target(settings: Mapping[str, str], *, source: str) -> Target:
             raise click.ClickException(
                 f"{name} is missing in {source}: set it there, or name a data directory by --data."
             )
-    return Target(settings["NODEXA_GRPC"], settings["NODEXA_API_KEY"], settings.get("NODEXA_ASSISTANT_ID", ""))
+    files = [settings.get(name, "") for name in _TLS]
+    if any(files[1:]) and not all(files):
+        raise click.ClickException(
+            f"NODEXA_GRPC_CERT and NODEXA_GRPC_KEY in {source} need each other and NODEXA_GRPC_CA."
+        )
+    return Target(settings["NODEXA_GRPC"], settings["NODEXA_API_KEY"], settings.get("NODEXA_ASSISTANT_ID", ""), *files)
