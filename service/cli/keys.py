@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
+from google.protobuf.field_mask_pb2 import FieldMask
 from nodexa.v1.admin_pb2 import ApiKey
 from nodexa.v1.admin_service_pb2 import (
     CreateApiKeyRequest,
@@ -14,12 +15,14 @@ from nodexa.v1.admin_service_pb2 import (
     ListApiKeysRequest,
     ListApiKeysResponse,
     RevokeApiKeyRequest,
+    UpdateApiKeyRequest,
 )
 
-from service.cli.connection import connect
+from service.cli.connection import Core, connect
 from service.cli.document import number, time_of, word, words
+from service.cli.limits import given_limits, limit_options, limits_text
 from service.cli.options import data_option, json_option
-from service.cli.output import print_json, print_table
+from service.cli.output import print_fields, print_json, print_table
 
 _SCOPES: Final = ApiKey.Scope.DESCRIPTOR
 _DIALECTS: Final = ApiKey.Dialect.DESCRIPTOR
@@ -59,16 +62,65 @@ def list_(*, data: Path | None, as_json: bool) -> None:
     """List the keys, the oldest first."""
     answer = ListApiKeysResponse()
     with connect(data) as core:
-        for page in core.pages(core.admin.ListApiKeys, ListApiKeysRequest()):
-            answer.api_keys.extend(page.api_keys)
+        answer.api_keys.extend(_all(core))
     if as_json:
         print_json(answer)
         return
     rows = [
-        (key.id, key.name, ", ".join(word(_SCOPES, scope) for scope in key.scopes), f"…{key.hint}", _state(key))
+        (key.id, key.name, _scopes(key), f"…{key.hint}", limits_text(key.limits), _state(key))
         for key in answer.api_keys
     ]
-    print_table(("id", "name", "scopes", "ends in", "state"), rows, empty="No keys.")
+    print_table(("id", "name", "scopes", "ends in", "limits", "state"), rows, empty="No keys.")
+
+
+@keys.command()
+@click.argument("key_id", metavar="KEY")
+@data_option
+@json_option
+def show(*, key_id: str, data: Path | None, as_json: bool) -> None:
+    """Show a key (key_…)."""
+    with connect(data) as core:
+        found = [key for key in _all(core) if key.id == key_id]
+    if not found:
+        raise click.ClickException(f"No API key {key_id!r}. See `nodexa keys list`.")
+    if as_json:
+        print_json(found[0])
+    else:
+        print_fields(_fields(found[0]))
+
+
+@keys.command()
+@click.argument("key_id", metavar="KEY")
+@click.option("--name", help="For people: what the key is for.")
+@click.option("--dialect", type=click.Choice(words(_DIALECTS)), help="What its streams say.")
+@limit_options
+@data_option
+@json_option
+def update(
+    *, key_id: str, name: str | None, dialect: str | None, data: Path | None, as_json: bool, **limits: Any
+) -> None:
+    """Change a key (key_…). What is not named stays.
+
+    \b
+    nodexa keys update KEY --requests-per-minute 60 --concurrent-runs 2
+    """
+    wanted, paths = given_limits(limits)
+    key = ApiKey(id=key_id, limits=wanted)
+    if name is not None:
+        key.name = name
+        paths.append("name")
+    if dialect is not None:
+        key.dialect = ApiKey.Dialect.ValueType(number(_DIALECTS, dialect))
+        paths.append("dialect")
+    if not paths:
+        raise click.UsageError("Nothing to change: name at least one option.")
+    request = UpdateApiKeyRequest(api_key=key, update_mask=FieldMask(paths=paths))
+    with connect(data) as core:
+        changed: ApiKey = core.ask(core.admin.UpdateApiKey, request)
+    if as_json:
+        print_json(changed)
+    else:
+        click.echo(f"Changed {changed.id} ({changed.name}). Limits: {limits_text(changed.limits) or 'none'}.")
 
 
 @keys.command()
@@ -83,6 +135,28 @@ def revoke(*, key_id: str, data: Path | None, as_json: bool) -> None:
         print_json(key)
     else:
         click.echo(f"Revoked {key.id} ({key.name}).")
+
+
+def _all(core: Core) -> list[ApiKey]:
+    pages = core.pages(core.admin.ListApiKeys, ListApiKeysRequest())
+    return [key for page in pages for key in page.api_keys]
+
+
+def _fields(key: ApiKey) -> list[tuple[str, str]]:
+    return [
+        ("id", key.id),
+        ("name", key.name),
+        ("scopes", _scopes(key)),
+        ("dialect", word(_DIALECTS, key.dialect) if key.dialect else ""),
+        ("ends in", f"…{key.hint}"),
+        ("limits", limits_text(key.limits) or "none"),
+        ("made (UTC)", time_of(key.create_time)),
+        ("state", _state(key)),
+    ]
+
+
+def _scopes(key: ApiKey) -> str:
+    return ", ".join(word(_SCOPES, scope) for scope in key.scopes)
 
 
 def _state(key: ApiKey) -> str:

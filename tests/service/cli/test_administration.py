@@ -91,6 +91,13 @@ def test_more_assistants_than_a_page_holds_are_all_listed(site: Site) -> None:
         (("assistants", "update", "echo", "--temperature", "1", "--clear", "temperature"), 2, "both set and cleared"),
         (("assistants", "create", "--name", "x", "--model", "fake", "--tools", "none.json"), 2, "does not exist"),
         (("keys", "revoke", "key_nope"), 1, "api_key_not_found"),
+        (("keys", "show", "key_nope"), 1, "No API key 'key_nope'. See `nodexa keys list`."),
+        (("keys", "update", "key_nope", "--name", "x"), 1, "api_key_not_found"),
+        (("keys", "update", "key_nope"), 2, "Nothing to change"),
+        (("keys", "update", "key_nope", "--concurrent-runs", "0"), 2, "neither a number from 1 on nor 'none'"),
+        (("organizations", "update", "org_nope", "--tokens-per-minute", "many"), 2, "neither a number from 1 on"),
+        (("organizations", "update", "org_nope", "--tokens-per-minute", "9"), 1, "organization_not_found"),
+        (("audit", "list", "--organization", "org_nope"), 1, "organization_not_found"),
         (("responses", "show", "resp_nope"), 1, "response_not_found"),
     ],
 )
@@ -149,3 +156,50 @@ def test_an_organization_is_made_disabled_and_enabled(site: Site) -> None:
 def test_the_data_directory_may_stand_before_the_command(site: Site) -> None:
     data = str(site.served.data)
     assert nodexa("--data", data, "models", "list", cwd=Path("/")).code == 0
+
+
+def test_a_key_is_given_limits_which_are_shown_and_taken_away(site: Site) -> None:
+    made = site.ok("keys", "create", "--name", "app", "--scope", "assistant", "--json").json["api_key"]
+    given = ("--requests-per-minute", "60", "--concurrent-runs", "2")
+    said = site.ok("keys", "update", made["id"], "--name", "limited", *given).out
+    assert said == f"Changed {made['id']} (limited). Limits: 60 requests/min, 2 at a time.\n"
+    changed = site.ok(
+        "keys", "update", made["id"], "--requests-per-minute", "none", "--dialect", "nodexa", "--json"
+    ).json
+    assert changed["limits"] == {"concurrent_runs": 2}
+    assert "2 at a time" in site.ok("keys", "list").out
+    shown = site.ok("keys", "show", made["id"]).out
+    assert "2 at a time" in shown
+    assert "nodexa" in shown
+    site.ok("keys", "update", made["id"], "--concurrent-runs", "none")
+    assert site.ok("keys", "show", made["id"], "--json").json["limits"] is None
+
+
+def test_an_organization_is_given_limits_which_it_can_see_itself(site: Site) -> None:
+    made = site.ok("organizations", "create", "--name", "Bounded", "--json").json
+    organization = made["organization"]["id"]
+    said = site.ok("organizations", "update", organization, "--tokens-per-minute", "5000", "--name", "Bound").out
+    assert said == f"Changed {organization} (Bound). Limits: 5000 tokens/min.\n"
+    assert "5000 tokens/min" in site.ok("organizations", "list").out
+    env = {"NODEXA_GRPC": site.served.quickstart["NODEXA_GRPC"], "NODEXA_API_KEY": made["secret"]}
+    here = site.served.data.parent
+    assert "5000 tokens/min" in nodexa("organizations", "show", cwd=here, env=env).out
+    refused = nodexa("organizations", "update", organization, "--tokens-per-minute", "none", cwd=here, env=env)
+    assert "[insufficient_scope" in refused.err
+
+
+def test_the_audit_log_says_who_did_what(site: Site) -> None:
+    made = site.ok("keys", "create", "--name", "noted", "--scope", "assistant", "--json").json
+    key = made["api_key"]["id"]
+    site.ok("keys", "update", key, "--tokens-per-minute", "100")
+    site.ok("keys", "revoke", key)
+
+    events = site.ok("audit", "list", "--limit", "3", "--json").json["audit_events"]
+    assert [(event["act"], event["target_id"]) for event in events] == [
+        ("api_key.revoke", key),
+        ("api_key.update", key),
+        ("api_key.create", key),
+    ]
+    listing = site.ok("audit", "list", "--limit", "3").out
+    assert "limits.tokens_per_minute: 100" in listing
+    assert made["secret"] not in site.ok("audit", "list", "--json").out
