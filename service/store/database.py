@@ -12,6 +12,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import Any, Final, TypeVar
 from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
+from service.store.checkpoint import Checkpoints
 from service.store.migrations import migrations, newer_steps
 from service.store.sqlite import sqlite3
 
@@ -144,6 +146,7 @@ class Database:
 
     def _write_all(self) -> None:
         tables = Tables(_connect(self._path), execute_plugins=False)
+        checkpoints = Checkpoints(self._path)
         while (first := self._requests.get()) is not None:
             group = [first]
             stop = False
@@ -155,6 +158,7 @@ class Database:
                 group.append(more)
             outcomes = _commit(tables, group)
             self._loop.call_soon_threadsafe(_settle, group, outcomes)
+            checkpoints.after_commit(tables.conn, now=time.monotonic())
             if stop:
                 break
         tables.conn.close()

@@ -1,0 +1,42 @@
+"""Keeps the write-ahead log small although somebody always reads."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Final
+
+from service.store.sqlite import sqlite3
+
+LARGE: Final = 32 * 1024 * 1024
+"""Bytes. SQLite itself begins at the log's start again after 4 MB, whenever nobody happens to read."""
+PATIENCE_MS: Final = 1000
+"""How long writing waits for the readers."""
+PAUSE_SECONDS: Final = 10.0
+"""Between two tries, where somebody reads for long."""
+
+log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The writer's own: asked after each commit, it does something once the log of the database at `path` is large."""
+
+    def __init__(self, path: Path) -> None:
+        self._log = path.with_name(f"{path.name}-wal")
+        self._not_before = 0.0
+
+    def after_commit(self, conn: sqlite3.Connection, *, now: float) -> None:
+        """Empties a log that has become large; readers that come meanwhile don't need it. `now` is in seconds."""
+        size = self._log.stat().st_size if self._log.exists() else 0
+        if size < LARGE or now < self._not_before:
+            return
+        (patience,) = conn.execute("pragma busy_timeout").fetchone()
+        conn.execute(f"pragma busy_timeout={PATIENCE_MS}")
+        try:
+            held = bool(conn.execute("pragma wal_checkpoint(truncate)").fetchone()[0])
+        except sqlite3.Error:
+            held = True
+        conn.execute(f"pragma busy_timeout={patience}")
+        if held:
+            self._not_before = now + PAUSE_SECONDS
+            log.warning("the write-ahead log has %d MB and can't be emptied now", size >> 20)
