@@ -31,4 +31,5 @@ async def count(call: Call) -> Answer:
     # As long as for an answer: an embedded model that isn't loaded yet has to be.
     rpc = call.bridge.core.responses.CountInputTokens(request, metadata=metadata, timeout=settings.create_seconds)
     found = await call.ask(rpc)
-    return answer({"object": "response.input_tokens", "input_tokens": found.input_tokens})
+    ignored = {"ignored": list(found.ignored)}
+    return answer({"object": "response.input_tokens", "input_tokens": found.input_tokens, "nodexa": ignored})

@@ -90,7 +90,7 @@ class ResponseServicer(ResponseServiceServicer):
     async def CountInputTokens(
         self, request: pb.CountInputTokensRequest, context: Context
     ) -> pb.CountInputTokensResponse:
-        return pb.CountInputTokensResponse(input_tokens=await self._runner.count(request, CALLER.get()))
+        return await self._runner.count(request, CALLER.get())
 
     async def CompactResponse(self, request: pb.CompactResponseRequest, context: Context) -> pb.CompactedConversation:
         caller = CALLER.get()

@@ -14,6 +14,7 @@ from nodexa.v1.response_service_pb2 import (
     CompactedConversation,
     CompactResponseRequest,
     CountInputTokensRequest,
+    CountInputTokensResponse,
     CreateResponseRequest,
 )
 
@@ -223,7 +224,7 @@ class Runner:
         await self._store.delete(caller.org_id, response_id)
         self._history.forget(response_id)
 
-    async def count(self, request: CountInputTokensRequest, caller: Caller) -> int:
+    async def count(self, request: CountInputTokensRequest, caller: Caller) -> CountInputTokensResponse:
         """The tokens of the prompt that a response would start from.
 
         Raises NodexaError for every refusal, `tokens_not_countable` where the model can't tell.
@@ -237,7 +238,7 @@ class Runner:
                 "tells them.",
                 param="model",
             )
-        return tokens
+        return CountInputTokensResponse(input_tokens=tokens, ignored=prompt.settings.ignored)
 
     async def compact(self, request: CompactResponseRequest, caller: Caller) -> CompactedConversation:
         """The conversation of a request, made short by the assistant's model; nothing of it is kept here.

@@ -131,6 +131,7 @@ OUR_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "conversation": frozenset({"nodexa"}),
     "list of conversation items": frozenset({"nodexa"}),
     "response.compaction": frozenset({"nodexa"}),
+    "response.input_tokens": frozenset({"nodexa"}),
     "model": frozenset({"name"}),
     # The SDKs' types have it; the documents don't.
     "response.function_call_arguments.done": frozenset({"call_id"}),

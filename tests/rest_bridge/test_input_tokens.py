@@ -20,6 +20,13 @@ async def test_the_sdk_gets_the_number(bridge: BridgeUnderTest, core: CoreUnderT
     assert core.model.counted[0].instructions.endswith("Be.")
 
 
+async def test_what_has_no_effect_on_a_count_is_named(bridge: BridgeUnderTest, core: CoreUnderTest) -> None:
+    core.model.tokens = 17
+    async with bridge.http() as http:
+        answer = await http.post(PATH, json=bridge.body(personality="friendly", tools=[{"type": "web_search"}]))
+    assert answer.json()["nodexa"] == {"ignored": ["personality", "tools[0]"]}
+
+
 @pytest.mark.parametrize(
     ("more", "code", "param"),
     [
