@@ -16,39 +16,23 @@ from nodexa.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from nodexa.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
 from nodexa.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
 
+from service.assembly import MASTER_KEY, Outside, Parts, assemble
 from service.ids import NewId
-from service.keys import load_keyring
-from service.rpc.admin import AdminServicer
-from service.rpc.caller import Authenticator
 from service.rpc.conversations import ConversationServicer
 from service.rpc.gate import Gate
 from service.rpc.key_maker import KeyMaker
 from service.rpc.listening import bind, expect_private
-from service.rpc.open_calls import OpenCalls
 from service.rpc.responses import ResponseServicer
-from service.runner.admission import Admission
 from service.runner.catalog import Catalog, OpenModel
-from service.runner.conversations import Conversations
-from service.runner.history import History
-from service.runner.limits import Limiter
-from service.runner.references import References
 from service.runner.runner import Runner
 from service.runner.takeover import Takeover
-from service.runner.upkeep import Upkeep
-from service.seal import Seal
-from service.settings import Clock, Settings, monotonic_ms
+from service.settings import Clock, Settings
 from service.store.administration import Administration
-from service.store.audit import AuditLog
-from service.store.conversations import ConversationStore
 from service.store.database import Database
-from service.store.ownership import Ownership
-from service.store.requests import RequestStore
-from service.store.responses import ResponseStore
-from service.store.retention import Retention
-from service.store.working_keys import WorkingKeys
+
+__all__ = ["DATABASE", "MASTER_KEY", "SERVICES", "Core", "serving", "start_core"]
 
 DATABASE = "nodexa.db"
-MASTER_KEY = "master.key"
 SERVICES = ("nodexa.v1.ResponseService", "nodexa.v1.ConversationService", "nodexa.v1.AdminService")
 
 log = logging.getLogger(__name__)
@@ -103,121 +87,39 @@ async def start_core(
     settings.data.chmod(0o700)
     database = await Database.open(settings.data / DATABASE, shared=settings.shared)
     try:
-        return await _start(
-            settings,
-            database,
-            open_model=open_model,
-            problem=problem,
-            clock=clock,
-            new_id=new_id,
-            from_file=from_file,
-        )
+        outside = Outside(open_model, problem, clock, new_id, from_file)
+        return await _start(settings, database, assemble(settings, database, outside), new_id)
     except BaseException:
         await database.close()
         raise
 
 
-async def _start(
-    settings: Settings,
-    database: Database,
-    *,
-    open_model: OpenModel,
-    problem: Callable[[ModelConfig], str],
-    clock: Clock,
-    new_id: NewId,
-    from_file: Mapping[str, ModelConfig],
-) -> Core:
-    core_id = new_id("core")
-    store, administration = ResponseStore(database, owner=core_id), Administration(database)
-    keyring = load_keyring(settings.data / MASTER_KEY)
-    upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention)
-    catalog = Catalog(administration, open_model=open_model, from_file=from_file)
-    kept = ConversationStore(database)
-    conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
-    limiter = Limiter(monotonic_ms)
-    runner = _runner(
-        settings,
-        database,
-        store,
-        catalog,
-        conversations,
-        limiter=limiter,
-        seal=Seal(keyring),
-        clock=clock,
-        new_id=new_id,
-    )
-    takeover = Takeover(
-        ownership=Ownership(database, core_id),
-        store=store,
-        revive=runner.revive,
-        clock=clock,
-        new_id=new_id,
-        lease=settings.lease,
-    )
-    await takeover.enter(alone=not settings.shared)
-    authenticator = Authenticator(keyring, administration)
-    calls = OpenCalls(WorkingKeys(database).among, most=settings.max_calls)
-    keys = KeyMaker(administration, keyring, clock, new_id)
-    admin = AdminServicer(
-        store=administration,
-        catalog=catalog,
-        authenticator=authenticator,
-        keys=keys,
-        problem=problem,
-        clock=clock,
-        new_id=new_id,
-        upkeep=upkeep,
-        audit=AuditLog(database),
-    )
-    server = _server(settings, Gate(authenticator, calls, new_id))
-    add_ResponseServiceServicer_to_server(ResponseServicer(runner, limiter), server)
-    add_ConversationServiceServicer_to_server(ConversationServicer(conversations), server)
-    add_AdminServiceServicer_to_server(admin, server)
+async def _start(settings: Settings, database: Database, parts: Parts, new_id: NewId) -> Core:
+    await parts.takeover.enter(alone=not settings.shared)
+    server = _server(settings, Gate(parts.authenticator, parts.calls, new_id))
+    add_ResponseServiceServicer_to_server(ResponseServicer(parts.runner, parts.limiter), server)
+    add_ConversationServiceServicer_to_server(ConversationServicer(parts.conversations), server)
+    add_AdminServiceServicer_to_server(parts.admin, server)
     state = _add_health_and_reflection(server)
     addresses = bind(server, settings.listen, tls=settings.tls)
     await server.start()
     chores = [
-        asyncio.create_task(upkeep.run(settings.upkeep)),
-        asyncio.create_task(takeover.run(runner)),
-        asyncio.create_task(calls.run()),
+        asyncio.create_task(parts.upkeep.run(settings.upkeep)),
+        asyncio.create_task(parts.takeover.run(parts.runner)),
+        asyncio.create_task(parts.calls.run()),
     ]
-    return Core(settings, database, administration, keys, catalog, runner, server, state, addresses, takeover, chores)
-
-
-def _runner(
-    settings: Settings,
-    database: Database,
-    store: ResponseStore,
-    catalog: Catalog,
-    conversations: Conversations,
-    *,
-    limiter: Limiter,
-    seal: Seal,
-    clock: Clock,
-    new_id: NewId,
-) -> Runner:
-    # What another core deletes must not be continued from this one's memory.
-    history = History(store, cache_bytes=0) if settings.shared else History(store)
-    admission = Admission(
-        store=store,
-        catalog=catalog,
-        history=history,
-        conversations=conversations,
-        references=conversations.references,
-        seal=seal,
-        clock=clock,
-        new_id=new_id,
-        grace=settings.grace,
-        retention=settings.retention,
-    )
-    requests = RequestStore(database)
-    return Runner(
-        store=store,
-        requests=requests,
-        admission=admission,
-        history=history,
-        limiter=limiter,
-        drain=settings.drain,
+    return Core(
+        settings,
+        database,
+        parts.administration,
+        parts.keys,
+        parts.catalog,
+        parts.runner,
+        server,
+        state,
+        addresses,
+        parts.takeover,
+        chores,
     )
 
 

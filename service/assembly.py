@@ -1,0 +1,138 @@
+"""The parts of a core, each built from those beneath it; nothing runs yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from nodexa.v1.admin_pb2 import Model as ModelConfig
+
+from service.ids import NewId
+from service.keys import load_keyring
+from service.rpc.admin import AdminServicer
+from service.rpc.caller import Authenticator
+from service.rpc.key_maker import KeyMaker
+from service.rpc.open_calls import OpenCalls
+from service.runner.admission import Admission
+from service.runner.catalog import Catalog, OpenModel
+from service.runner.conversations import Conversations
+from service.runner.history import History
+from service.runner.limits import Limiter
+from service.runner.references import References
+from service.runner.runner import Runner
+from service.runner.takeover import Takeover
+from service.runner.upkeep import Upkeep
+from service.seal import Seal
+from service.settings import Clock, Settings, monotonic_ms
+from service.store.administration import Administration
+from service.store.audit import AuditLog
+from service.store.conversations import ConversationStore
+from service.store.database import Database
+from service.store.ownership import Ownership
+from service.store.requests import RequestStore
+from service.store.responses import ResponseStore
+from service.store.retention import Retention
+from service.store.working_keys import WorkingKeys
+
+MASTER_KEY = "master.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a core is given. `problem` says why a model can't answer now; `from_file` are the operator's own models."""
+
+    open_model: OpenModel
+    problem: Callable[[ModelConfig], str]
+    clock: Clock
+    new_id: NewId
+    from_file: Mapping[str, ModelConfig]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the doors of a core need, and what has to run beside them."""
+
+    administration: Administration
+    catalog: Catalog
+    conversations: Conversations
+    limiter: Limiter
+    runner: Runner
+    takeover: Takeover
+    upkeep: Upkeep
+    authenticator: Authenticator
+    calls: OpenCalls
+    keys: KeyMaker
+    admin: AdminServicer
+
+
+def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
+    """The parts on an open database. Raises ValueError for a broken master key."""
+    clock, new_id = outside.clock, outside.new_id
+    core_id = new_id("core")
+    store, administration = ResponseStore(database, owner=core_id), Administration(database)
+    keyring = load_keyring(settings.data / MASTER_KEY)
+    catalog = Catalog(administration, open_model=outside.open_model, from_file=outside.from_file)
+    kept = ConversationStore(database)
+    conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
+    limiter = Limiter(monotonic_ms)
+    runner = _runner(settings, outside, store, catalog, conversations, limiter, Seal(keyring), RequestStore(database))
+    takeover = Takeover(
+        ownership=Ownership(database, core_id),
+        store=store,
+        revive=runner.revive,
+        clock=clock,
+        new_id=new_id,
+        lease=settings.lease,
+    )
+    upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention)
+    authenticator = Authenticator(keyring, administration)
+    calls = OpenCalls(WorkingKeys(database).among, most=settings.max_calls)
+    keys = KeyMaker(administration, keyring, clock, new_id)
+    admin = AdminServicer(
+        store=administration,
+        catalog=catalog,
+        authenticator=authenticator,
+        keys=keys,
+        problem=outside.problem,
+        clock=clock,
+        new_id=new_id,
+        upkeep=upkeep,
+        audit=AuditLog(database),
+    )
+    return Parts(
+        administration, catalog, conversations, limiter, runner, takeover, upkeep, authenticator, calls, keys, admin
+    )
+
+
+def _runner(
+    settings: Settings,
+    outside: Outside,
+    store: ResponseStore,
+    catalog: Catalog,
+    conversations: Conversations,
+    limiter: Limiter,
+    seal: Seal,
+    requests: RequestStore,
+) -> Runner:
+    # What another core deletes must not be continued from this one's memory.
+    history = History(store, cache_bytes=0) if settings.shared else History(store)
+    admission = Admission(
+        store=store,
+        catalog=catalog,
+        history=history,
+        conversations=conversations,
+        references=conversations.references,
+        seal=seal,
+        clock=outside.clock,
+        new_id=outside.new_id,
+        grace=settings.grace,
+        retention=settings.retention,
+    )
+    return Runner(
+        store=store,
+        requests=requests,
+        admission=admission,
+        history=history,
+        limiter=limiter,
+        drain=settings.drain,
+    )
