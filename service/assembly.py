@@ -75,7 +75,16 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     kept = ConversationStore(database)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
     limiter = Limiter(monotonic_ms)
-    runner = _runner(settings, outside, store, catalog, conversations, limiter, Seal(keyring), RequestStore(database))
+    runner = _runner(
+        settings,
+        outside,
+        store=store,
+        catalog=catalog,
+        conversations=conversations,
+        limiter=limiter,
+        seal=Seal(keyring),
+        requests=RequestStore(database),
+    )
     takeover = Takeover(
         ownership=Ownership(database, core_id),
         store=store,
@@ -107,6 +116,7 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
 def _runner(
     settings: Settings,
     outside: Outside,
+    *,
     store: ResponseStore,
     catalog: Catalog,
     conversations: Conversations,
