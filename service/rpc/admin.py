@@ -67,7 +67,7 @@ class AdminServicer(AdminServiceServicer):
         event = self._event("organization.create", organization.id, after=organization)
         await self._store.noting(event).add_organization(organization, now=self._clock())
         key, secret = self._keys.mint(organization.id, "first", [ApiKey.SCOPE_FULL_ACCESS])
-        await self._keys.keep(organization.id, key, secret)
+        await self._keys.noting(self._event("api_key.create", key.id, after=key)).keep(organization.id, key, secret)
         made = await self._organization(organization.id)
         return pb.CreateOrganizationResponse(organization=made, api_key=key, secret=secret)
 
