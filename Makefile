@@ -30,7 +30,7 @@ export PIP_USER := 0
 unexport PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup proto run test test-clients lint $(CHECKED) format bench dist lock clean node-modules node-version
+.PHONY: help setup proto run test test-clients lint $(CHECKED) format bench bench-peers dist lock clean node-modules node-version
 
 help: ## print this list
 	@echo "make …"
@@ -60,8 +60,11 @@ format: setup ## mend style where that can be done by machine
 	@$(BIN)/ruff check --fix --exit-zero --quiet
 	@$(BIN)/ruff format
 
-bench: setup ## measure
+bench: setup ## measure requests, events, latency, CPU and memory (ARGS=--quick: a few loads)
 	@$(PY) -m bench $(ARGS)
+
+bench-peers: setup ## the same at other servers from PyPI, side by side
+	@$(PY) -m bench.compare $(ARGS)
 
 dist: setup ## build the sdist and the wheel into dist/
 	@rm -rf dist
@@ -76,7 +79,7 @@ lock: ## pin what pyproject.toml asks for (ARGS=--upgrade: the newest of everyth
 	@rm -rf .lock
 
 clean: ## remove all that is made, but not the data in var/
-	@rm -rf .venv .lock .clients gen dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(NODE)/node_modules $(CLIENTS)/node/node_modules
+	@rm -rf .venv .lock .clients .peers gen dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(NODE)/node_modules $(CLIENTS)/node/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The steps of setting up.

@@ -1,0 +1,100 @@
+"""What is shown and kept of a run: a table, `results.md`, the raw rows, and whether something got slower."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bench.loads import Row
+
+SLOWER: Final = 1.2
+HERE: Final = Path(__file__).parent
+_Column = tuple[str, Callable[[Row], float | str | None], int]
+COLUMNS: Final[Sequence[_Column]] = (
+    ("load", lambda row: row.load, 0),
+    ("connections", lambda row: f"{row.connections:,}", 0),
+    ("requests/s", lambda row: row.requests_a_second, 0),
+    ("events/s", lambda row: row.events_a_second or None, 0),
+    ("answer p50 ms", lambda row: row.latency_p50, 1),
+    ("p99", lambda row: row.latency_p99, 1),
+    ("first token p50 ms", lambda row: row.first_p50, 1),
+    ("p99", lambda row: row.first_p99, 1),
+    ("added a token p50 ms", lambda row: row.added_p50, 2),
+    ("p99", lambda row: row.added_p99, 2),
+    ("CPU µs a request", lambda row: row.cpu_request, 0),
+    ("CPU µs an event", lambda row: row.cpu_event, 1),
+    ("memory MB before", lambda row: row.memory_before or None, 0),
+    ("peak", lambda row: row.memory_peak or None, 0),
+    ("errors", lambda row: row.errors, 0),
+)
+
+
+def show_heads() -> None:
+    """The head of the table that `show` adds to."""
+    print(" ".join(name.rjust(max(9, len(name))) for name, _, _ in COLUMNS), flush=True)
+
+
+def show(row: Row) -> Row:
+    """Prints a row as soon as it is known."""
+    text = zip(cells(row), COLUMNS, strict=True)
+    print(" ".join(cell.rjust(max(9, len(name))) for cell, (name, _, _) in text), row.error[:200], flush=True)
+    return row
+
+
+def cells(row: Row) -> list[str]:
+    """A row as text."""
+    return [_text(value(row), digits) for _, value, digits in COLUMNS]
+
+
+def _text(value: float | str | None, digits: int) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else f"{value:,.{digits}f}"
+
+
+def markdown(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table, its columns of one width so that it reads as text too."""
+    rows = [list(heads), *map(list, lines)]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(heads))]
+
+    def line(row: Sequence[str]) -> str:
+        padded = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = f"|{'-' * (widths[0] + 2)}|{'|'.join('-' * (width + 1) + ':' for width in widths[1:])}|"
+    return "\n".join([line(rows[0]), rule, *map(line, rows[1:])])
+
+
+def table(rows: Iterable[Row]) -> str:
+    """What one server did."""
+    return markdown([name for name, _, _ in COLUMNS], map(cells, rows))
+
+
+def keep(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Writes the raw rows, one JSON object a line."""
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def kept(path: Path) -> list[dict[str, Any]]:
+    """The raw rows of an earlier run; none if there was none."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def slower(rows: Iterable[Row], before: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What costs a fifth more CPU than it did, in words."""
+    earlier = {(old.get("server"), old.get("load"), old.get("connections")): old for old in before}
+    found = []
+    for row in rows:
+        old = earlier.get((row.server, row.load, row.connections), {})
+        for field, words in (("cpu_event", "an event"), ("cpu_request", "a request")):
+            was, now = old.get(field), getattr(row, field)
+            if was and now and now > was * SLOWER:
+                where = f"{row.load} at {row.connections:,} connections"
+                found.append(f"{where}: {now:,.1f} µs of CPU {words}, {now / was:.2f} times the committed {was:,.1f}")
+                break
+    return found
