@@ -29,6 +29,8 @@ FIRST_READER_SECONDS: Final = 1.0
 """How long a new run waits for its first reader, however impatient it is."""
 RETRY_SECONDS: Final = 0.5
 """How long the end of a response waits before it tries the disk again."""
+HELD_BYTES: Final = 64 * 1024
+"""So much of an answer that nobody reads before its end goes to disk together with that."""
 
 log = logging.getLogger(__name__)
 
@@ -191,12 +193,24 @@ class Run:
     async def _append(self, batch: EventBatch) -> None:
         if not batch.events:
             return
+        batch = self._with_unwritten(batch)
+        if not self._turn.prompt.streaming and batch.ByteSize() <= HELD_BYTES:
+            self._unwritten = batch
+            return
         segment = segment_of(batch)
         try:
             await self.log.append(segment, self._store.append(self.row.id, segment) if self._store else None)
         except NodexaError:
             self._unwritten = batch
             raise
+
+    def _with_unwritten(self, batch: EventBatch) -> EventBatch:
+        """The batch behind what was held back or could not be written."""
+        before, self._unwritten = self._unwritten, EventBatch()
+        if not before.events:
+            return batch
+        before.MergeFrom(batch)
+        return before
 
     def _conclude(self) -> EventBatch:
         if self._turn.reason is FinishReason.LENGTH:
@@ -223,7 +237,7 @@ class Run:
 
     async def _end(self, batch: EventBatch) -> None:
         """Writes the end, however long the disk takes: readers wait for it, since a stream may not end without one."""
-        segment = segment_of(EventBatch(events=[*self._unwritten.events, *batch.events]))
+        segment = segment_of(self._with_unwritten(batch))
         while True:
             try:
                 await self.log.append(
@@ -251,8 +265,8 @@ class Run:
         self.lost = True
         self.log.abandon()
 
-    async def _write_end(self, store: ResponseStore, segment: Segment) -> None:
-        await store.finish(
+    def _write_end(self, store: ResponseStore, segment: Segment) -> asyncio.Future[None]:
+        return store.finish(
             self.row.id,
             segment,
             status=word(self.response.status),

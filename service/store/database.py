@@ -74,7 +74,7 @@ class Database:
         self._loop = loop
         self._lock = lock
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._room = asyncio.Semaphore(QUEUE_LIMIT)
+        self._waiting = 0
         self._readers = ThreadPoolExecutor(READERS, "nodexa-read")
         self._local = threading.local()
         self._opened: list[Tables] = []
@@ -105,18 +105,21 @@ class Database:
         return database
 
     async def write(self, job: Job[T], *, new_work: bool = False) -> T:
-        """Runs `job` in the writer's next transaction; returns when it is on disk.
+        """Runs `job` in the writer's next transaction; returns when it is on disk. Raises as `submit`."""
+        return await self.submit(job, new_work=new_work)
 
-        A job that raises is rolled back alone. Work that is not `new_work` waits while the queue is full.
-        Raises NodexaError `storage_unavailable` when SQLite can't write, or when new work meets a full queue.
+    def submit(self, job: Job[T], *, new_work: bool = False) -> asyncio.Future[T]:
+        """Hands `job` to the writer's next transaction; it may run twice. What is returned is done when it is on disk.
+
+        A job that raises is rolled back alone. A full queue takes no `new_work`; of what is under way there is one
+        write a run at most. Raises NodexaError `storage_unavailable` when SQLite can't write, and for a full queue.
         """
-        if new_work and self._room.locked():
+        if new_work and self._waiting >= QUEUE_LIMIT:
             raise NodexaError("storage_unavailable", "Too many writes are waiting; try again.", retry_after=1)
-        async with self._room:
-            done: asyncio.Future[T] = self._loop.create_future()
-            self._requests.put(_Request(job, done))
-            # A caller that is cancelled must not leave the writer's answer without a taker.
-            return await asyncio.shield(done)
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._waiting += 1
+        self._requests.put(_Request(job, done))
+        return done
 
     async def read(self, job: Job[T]) -> T:
         """Runs `job` on a read-only connection in a thread."""
@@ -130,6 +133,17 @@ class Database:
         self._requests.put(None)
         await asyncio.to_thread(self._writer.join)
         os.close(self._lock)
+
+    def _settle(self, group: list[_Request], outcomes: list[Any]) -> None:
+        self._waiting -= len(group)
+        for request, outcome in zip(group, outcomes, strict=True):
+            # A caller that was cancelled wants no answer.
+            if request.done.done():
+                continue
+            if isinstance(outcome, Exception):
+                request.done.set_exception(outcome)
+            else:
+                request.done.set_result(outcome)
 
     def _read(self, job: Job[T]) -> T:
         tables = getattr(self._local, "tables", None)
@@ -157,26 +171,31 @@ class Database:
                     break
                 group.append(more)
             outcomes = _commit(tables, group)
-            self._loop.call_soon_threadsafe(_settle, group, outcomes)
+            self._loop.call_soon_threadsafe(self._settle, group, outcomes)
             checkpoints.after_commit(tables.conn, now=time.monotonic())
             if stop:
                 break
         tables.conn.close()
 
 
-def _commit(tables: Tables, group: list[_Request]) -> list[Any]:
+def _commit(tables: Tables, group: list[_Request], *, guarded: bool = False) -> list[Any]:
     """Runs the group in one transaction; an outcome is a result, or the exception in its place.
 
-    What the disk refuses to a group it may grant to some of it: each job is then tried by itself.
+    Hardly a job ever raises: where one does, the group is run again, with each job `guarded` from the others by a
+    savepoint of its own. What the disk refuses to a group it may grant to some of it: each is then tried by itself.
     """
     conn = tables.conn
     try:
         conn.execute("begin immediate")
-        outcomes = [_attempt(tables, request) for request in group]
+        outcomes = [_attempt(tables, request) if guarded else request.job(tables) for request in group]
         conn.execute("commit")
-    except sqlite3.Error as error:
+    except Exception as error:
         if conn.in_transaction:
             conn.execute("rollback")
+        if not _is_outage(error):
+            if guarded:
+                raise
+            return _commit(tables, group, guarded=True)
         if len(group) > 1:
             return [outcome for request in group for outcome in _commit(tables, [request])]
         log.error("the database refused a transaction: %s", error)
@@ -190,22 +209,12 @@ def _attempt(tables: Tables, request: _Request) -> Any:
     try:
         outcome = request.job(tables)
     except Exception as error:
-        if isinstance(error, sqlite3.Error) and _is_outage(error):
+        if _is_outage(error):
             raise
         conn.execute("rollback to job")
         outcome = error
     conn.execute("release job")
     return outcome
-
-
-def _settle(group: list[_Request], outcomes: list[Any]) -> None:
-    for request, outcome in zip(group, outcomes, strict=True):
-        if request.done.done():
-            continue
-        if isinstance(outcome, Exception):
-            request.done.set_exception(outcome)
-        else:
-            request.done.set_result(outcome)
 
 
 def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -254,9 +263,9 @@ def _lock(path: Path, *, shared: bool) -> int:
     return lock
 
 
-def _is_outage(error: sqlite3.Error) -> bool:
+def _is_outage(error: Exception) -> bool:
     """Whether it is the disk or a lock that failed, and not our SQL."""
-    # Errors of the Python module itself have no code.
+    # Our own errors and those of the Python module itself have no code.
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in OUTAGES
 
 

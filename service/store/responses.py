@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from asyncio import Future
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -89,7 +90,7 @@ class ResponseStore:
         """The same store for the writer of a run that was taken under this epoch."""
         return ResponseStore(self._database, owner=self._owner, epoch=epoch)
 
-    async def create(
+    def create(
         self,
         row: ResponseRow,
         settings: bytes,
@@ -98,7 +99,7 @@ class ResponseStore:
         *,
         conversation: Seen | None = None,
         named: Named | None = None,
-    ) -> None:
+    ) -> Future[None]:
         """Writes a new response with the first segment of its log.
 
         Raises NodexaError `conversation_locked` or `conversation_not_found` where the conversation isn't as seen, and
@@ -123,9 +124,9 @@ class ResponseStore:
             db.conn.execute("insert into response_requests values(?, ?, ?)", (row.id, settings, input_items))
             _insert_segment(db, row.id, segment)
 
-        await self._database.write(job, new_work=True)
+        return self._database.submit(job, new_work=True)
 
-    async def append(self, response_id: str, segment: Segment) -> None:
+    def append(self, response_id: str, segment: Segment) -> Future[None]:
         """Adds a segment to the log of a running response.
 
         Raises LostRunError when the run is another's now, or its log doesn't end right before the segment: somebody
@@ -142,9 +143,9 @@ class ResponseStore:
             _expect_owner(response_id, changed)
             _insert_segment(db, response_id, segment)
 
-        await self._database.write(job)
+        return self._database.submit(job)
 
-    async def finish(
+    def finish(
         self,
         response_id: str,
         segment: Segment,
@@ -154,7 +155,7 @@ class ResponseStore:
         finished_at: int,
         item_ids: Iterable[str] = (),
         said: Said | None = None,
-    ) -> None:
+    ) -> Future[None]:
         """Adds the last segment and the result, whose items are those of `item_ids`, and what was `said`.
 
         Raises as `append` does.
@@ -174,7 +175,7 @@ class ResponseStore:
             if said:
                 conclude(db, said)
 
-        await self._database.write(job)
+        return self._database.submit(job)
 
     async def holding(self, org_id: str, item_ids: Collection[str]) -> Sequence[StoredResponse]:
         """The final responses in whose output these items are."""
