@@ -37,8 +37,8 @@ async def create(call: Call) -> Answer | None:
     reading = parse_create(json.parse_object(body), user_tokens=tokens, ignored=[])
     reading.request.request_id = key
     core = call.bridge.core
-    # Once a request went out, the loss of its answer does not mean that nothing was done.
-    repeatable = not core.connected()
+    # Once a request went out, the loss of its answer does not mean that nothing was done; its key makes that harmless.
+    repeatable = bool(key) or not core.connected()
     if reading.stream:
         opened = core.responses.StreamResponse(reading.request, metadata=metadata)
         await play(call, opened, Position(), repeatable=repeatable)
