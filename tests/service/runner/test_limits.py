@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nodexa.v1.admin_pb2 import Limits
 from nodexa.v1.response_pb2 import Usage
 
 from service.runner.caller import Caller
-from service.runner.limits import FREE, Limiter, LimitError, Rate
+from service.runner.limits import FREE, Limiter, LimitError, Permit, Rate
 
 
 class Hand:
@@ -167,3 +169,40 @@ def test_a_changed_limit_holds_from_the_next_request_on() -> None:
     limiter.enter(caller(Limits(requests_per_minute=9)))
 
     assert limiter.standing(caller(Limits(requests_per_minute=9))) == {"requests": Rate(9, 8, 6_667)}
+
+
+def tried(limiter: Limiter, caller: Caller) -> Permit | LimitError:
+    try:
+        return limiter.enter(caller)
+    except LimitError as refusal:
+        return refusal
+
+
+@given(st.integers(1, 600), st.integers(1, 5), st.lists(st.tuples(st.integers(0, 5_000), st.booleans()), max_size=200))
+def test_in_any_time_no_more_is_let_in_than_the_limits_allow(
+    limit: int, most: int, steps: list[tuple[int, bool]]
+) -> None:
+    hand = Hand()
+    limiter, who = Limiter(hand), caller(Limits(requests_per_minute=limit), Limits(concurrent_runs=most))
+    entered, running = 0, []
+    for wait, ends in steps:
+        hand.time += wait
+        answer = tried(limiter, who)
+        if isinstance(answer, Permit):
+            running.append(answer)
+            entered += 1
+        if ends and running:
+            running.pop().leave()
+        assert len(running) <= most
+        assert entered <= limit + hand.time * limit / 60_000
+
+
+@given(st.integers(1, 600), st.integers(0, 60_000))
+def test_who_waits_as_long_as_it_was_told_is_let_in(limit: int, spread: int) -> None:
+    hand = Hand()
+    limiter, who = Limiter(hand), caller(Limits(requests_per_minute=limit))
+    while isinstance(answer := tried(limiter, who), Permit):
+        hand.time += spread // limit // 2
+
+    hand.time += round((answer.retry_after or 0) * 1000)
+    limiter.enter(who)
