@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import socket
 import sys
 from collections.abc import Sequence
@@ -18,21 +19,22 @@ from rest_bridge.settings import settings_from
 from rest_bridge.tls import core_tls, https_files
 
 _EXTRA: Final = ("request_id", "milliseconds", "retry")
+_SECRET: Final = re.compile(r"nxk_[A-Za-z0-9_-]+|(?i:bearer)\s+\S+")
 
 
 class _LineFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object a line; keys and tokens are masked wherever they stand."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _SECRET.sub("[secret]", record.getMessage()),
         }
         line |= {name: getattr(record, name) for name in _EXTRA if hasattr(record, name)}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = _SECRET.sub("[secret]", self.formatException(record.exc_info))
         return json.dumps(line)
 
 

@@ -27,6 +27,7 @@ from service.runner.history import History
 from service.runner.input_check import check_user_tokens, with_ids
 from service.runner.lifecycle import word
 from service.runner.reading import Reading
+from service.runner.redaction import lacks_secrets, shown
 from service.runner.references import References
 from service.runner.run import Run
 from service.runner.sealed import WANTED, Sealed, asks_to_compact
@@ -111,6 +112,10 @@ class Admission:
 
         Raises NodexaError where it can't be answered any more.
         """
+        if lacks_secrets(left.settings):
+            raise NodexaError(
+                "server_error", "The response was interrupted, and what its tools log in with isn't kept."
+            )
         request = CreateResponseRequest(
             assistant_id=left.row.assistant_id,
             input=left.input,
@@ -206,7 +211,7 @@ class Admission:
         settings = turn.prompt.settings
         return Run(
             row=row,
-            settings=settings.SerializeToString(),
+            settings=shown(settings).SerializeToString(),
             turn=turn,
             emitter=emitter,
             store=store,

@@ -43,3 +43,10 @@ async def disable(core: CoreUnderTest, org_id: str) -> None:
     organization = Organization(id=org_id, disabled=True)
     request = UpdateOrganizationRequest(organization=organization, update_mask=FieldMask(paths=["disabled"]))
     await core.admin.UpdateOrganization(request, metadata=core.metadata())
+
+
+async def with_another_assistant(core: CoreUnderTest) -> CoreUnderTest:
+    """The core with a new assistant in the place of the first."""
+    assistant = Assistant(name="Second", model="smollm2-135m")
+    made = await core.admin.CreateAssistant(CreateAssistantRequest(assistant=assistant), metadata=core.metadata())
+    return replace(core, quickstart={**core.quickstart, "NODEXA_ASSISTANT_ID": made.id})

@@ -37,6 +37,7 @@ from service.model.model import TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
 from tests.service.conversations import converse, items_in
+from tests.service.keys import revoke, with_another_key
 from tests.service.refusals import Refusal, refusal
 from tests.service.requests import create, get, said, user, watch, words_of
 from tests.service.rpc.rpcs import METHODS, request_of, rpc
@@ -361,3 +362,18 @@ async def test_watching_nothing_is_unknown_too(core: CoreUnderTest) -> None:
     answer = await refusal(core.responses.WatchResponse(WatchResponseRequest(), metadata=core.metadata()))
 
     assert answer.reason == "response_not_found"
+
+
+@pytest.mark.parametrize("method", METHODS, ids=name_of)
+async def test_a_revoked_key_is_told_what_any_wrong_key_is(core: CoreUnderTest, method: str) -> None:
+    theirs, key_id = await with_another_key(core)
+    await revoke(core, key_id)
+
+    async def told(key: str) -> Refusal:
+        metadata = [("x-api-key", key), ("x-request-id", "same")]
+        return await refusal(rpc(core.channel, method, request_of(method), metadata))
+
+    answer = await told(theirs.key)
+
+    assert answer == await told("nxk_never_aaaaaa")
+    assert answer.reason == "invalid_api_key"

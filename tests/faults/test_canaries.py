@@ -1,0 +1,180 @@
+"""S3: secrets and prompts that went through every kind of traffic are found nowhere that they should not be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import connect
+
+from service.store.sqlite import sqlite3
+from tests.fakes.chat_server import Raw
+from tests.fakes.responses_server import ResponsesServer
+from tests.faults.counts import count
+from tests.service.cli.served import SECONDS, Served, nodexa
+
+USER_TOKEN, TOOL_TOKEN, TOOL_HEADER = "canary-user-token", "canary-tool-token", "canary-tool-header"
+UPSTREAM_KEY, WRONG_KEY = "sk-canary-upstream-key", "nxk_canaryWrongKeyAAAAAAAAAAAA_aaaaaa"
+PROMPT = "canary prompt words"
+SECRETS = (USER_TOKEN, TOOL_TOKEN, TOOL_HEADER, UPSTREAM_KEY, WRONG_KEY)
+ENVIRONMENT = {"UPSTREAM_KEY": UPSTREAM_KEY, "NODEXA_BRIDGE_ACCESS_LOG": "true"}
+MCP = {
+    "type": "mcp",
+    "server_label": "files",
+    "server_url": "https://mcp.example",
+    "authorization": TOOL_TOKEN,
+    "headers": {"X-Key": TOOL_HEADER},
+    "require_approval": "never",
+}
+
+
+@dataclass(slots=True)
+class Traffic:
+    """A Nodexa in use: `told` is every answer that it gave, `errors` those that were refusals."""
+
+    served: Served
+    upstream: ResponsesServer
+    model: str
+    key: str
+    told: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}", "x-user-tokens": json.dumps({"provider": USER_TOKEN})}
+
+    def body(self, **more: Any) -> dict[str, Any]:
+        return {"model": self.model, "input": PROMPT, "instructions": PROMPT, "tools": [MCP], **more}
+
+    async def send(self, path: str, status: int, *, headers: dict[str, str] | None = None, **sent: Any) -> str:
+        """Sends a POST, whose answer must have that status."""
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=SECONDS) as http:
+            got = await http.post(path, headers=self.headers | (headers or {}), **sent)
+        assert (got.status_code, got.text) == (status, got.text)
+        self.told.append(got.text)
+        if status >= 400:
+            self.errors.append(got.text)
+        return got.text
+
+    @property
+    def url(self) -> str:
+        return self.served.quickstart["NODEXA_BASE_URL"]
+
+
+@contextlib.asynccontextmanager
+async def in_use(folder: Path) -> AsyncIterator[Traffic]:
+    """A Nodexa whose model server runs tools of its own, and wants a key."""
+    async with ResponsesServer() as upstream:
+        served = await asyncio.to_thread(lambda: Served(folder / "var", env=ENVIRONMENT).ready())
+        try:
+            where = ("--data", str(served.data), "--json")
+            server = ("--kind", "openai_responses", "--base-url", upstream.url, "--api-key-env", "UPSTREAM_KEY")
+            made = {}
+            for command in (
+                ("models", "add", "upstream", *server),
+                ("assistants", "create", "--name", "tested", "--model", "upstream"),
+            ):
+                ended = await asyncio.to_thread(nodexa, *command, *where, cwd=folder)
+                assert ended.code == 0, ended.err
+                made = ended.json
+            yield Traffic(served, upstream, made["id"], served.quickstart["NODEXA_API_KEY"])
+        finally:
+            served.stop()
+
+
+async def good(traffic: Traffic) -> None:
+    await traffic.send("/v1/responses", 200, json=traffic.body())
+    await traffic.send("/v1/responses", 200, json=traffic.body(stream=True))
+    await traffic.send("/v1/responses", 200, json=traffic.body(background=True))
+    await traffic.send("/v1/responses", 200, json=traffic.body(store=False))
+    asked = traffic.upstream.requests[0]
+    # They do reach those whom they are for.
+    assert asked.headers["authorization"] == f"Bearer {UPSTREAM_KEY}"
+    assert {TOOL_TOKEN, TOOL_HEADER} <= {
+        asked.body["tools"][0]["authorization"],
+        *asked.body["tools"][0]["headers"].values(),
+    }
+    url = f"ws{traffic.url.removeprefix('http')}/v1/responses"
+    async with connect(url, additional_headers=traffic.headers, proxy=None) as socket, asyncio.timeout(SECONDS):
+        await socket.send(json.dumps({"type": "response.create", **traffic.body()}))
+        while "response.completed" not in (message := str(await socket.recv())):
+            traffic.told.append(message)
+
+
+async def bad(traffic: Traffic) -> None:
+    responses = "/v1/responses"
+    await traffic.send(responses, 400, content=f'{{"input": "{PROMPT}", ', headers={"content-type": "application/json"})
+    await traffic.send(responses, 400, json=traffic.body(temperature=PROMPT))
+    await traffic.send(responses, 400, json=traffic.body(previous_response_id="resp_none"))
+    await traffic.send(responses, 400, json=traffic.body(), headers={"x-user-tokens": f'{{"p": "{USER_TOKEN}'})
+    await traffic.send(responses, 400, json=traffic.body(), headers={"x-user-tokens": json.dumps([USER_TOKEN])})
+    await traffic.send(responses, 401, json=traffic.body(), headers={"authorization": f"Bearer {WRONG_KEY}"})
+    await traffic.send(responses, 401, json=traffic.body(), headers={"x-api-key": WRONG_KEY})
+    await traffic.send(responses, 401, json=traffic.body(), headers={"authorization": f"Basic {WRONG_KEY}"})
+    await traffic.send(f"{responses}?api_key={WRONG_KEY}", 400, json=traffic.body(input=7))
+    await traffic.send("/v1/conversations", 400, json={"items": PROMPT})
+
+
+def http(status: str, body: str, *, kind: str = "application/json") -> Raw:
+    head = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    return Raw((f"{head}{body}".encode(),))
+
+
+async def broken_upstream(traffic: Traffic) -> None:
+    """Answers of a model server that repeats all that it was sent."""
+    echo = f"{UPSTREAM_KEY} {TOOL_TOKEN} {TOOL_HEADER} {PROMPT}"
+    error = json.dumps({"error": {"message": f"Wrong: {echo}", "type": "x", "code": "y", "param": None}})
+    for status in ("401 Unauthorized", "403 Forbidden", "500 Internal Server Error"):
+        # A stream has begun before the model server is asked.
+        for stream, answered in ((False, 502), (True, 200)):
+            traffic.upstream.replies.extend([http(status, error)] * 5)
+            await traffic.send("/v1/responses", answered, json=traffic.body(stream=stream))
+            traffic.upstream.replies.clear()
+    for text in (echo, "{", '{"type": "nonsense"}'):
+        traffic.upstream.replies.extend(
+            [http("200 OK", text), http("200 OK", f"data: {text}\n\n", kind="text/event-stream")]
+        )
+        assert "upstream_protocol_error" in await traffic.send("/v1/responses", 200, json=traffic.body())
+        traffic.upstream.replies.clear()
+
+
+async def crash(traffic: Traffic) -> None:
+    """A bug of ours: a table is gone."""
+    with contextlib.closing(sqlite3.connect(traffic.served.data / "nodexa.db")) as conn:
+        conn.execute("alter table conversations rename to mislaid")
+    items = [{"type": "message", "role": "user", "content": PROMPT}]
+    await traffic.send("/v1/conversations", 500, json={"items": items, "metadata": {"note": PROMPT}})
+
+
+def found(text: str | bytes, words: Sequence[str]) -> list[str]:
+    data = text if isinstance(text, bytes) else text.encode()
+    return [word for word in words if word.encode() in data]
+
+
+async def test_no_secret_is_found_where_it_should_not_be(tmp_path: Path) -> None:
+    async with in_use(tmp_path) as traffic:
+        for _ in range(count(1, soak=20)):
+            await good(traffic)
+            await bad(traffic)
+            await broken_upstream(traffic)
+        await crash(traffic)
+        files = [path for path in traffic.served.data.iterdir() if path.name.startswith("nodexa.db")]
+        kept = b"".join(path.read_bytes() for path in files)
+        code, log = await asyncio.to_thread(traffic.served.end)
+        kept += b"".join(path.read_bytes() for path in files if path.exists())
+
+    key = (traffic.key, traffic.key[4:40])
+    assert code == 0
+    assert PROMPT.encode() in kept
+    assert found(kept, (*SECRETS, *key)) == []
+    assert "Traceback" in log
+    assert "POST /v1/responses 502" in log
+    assert found(log, (*SECRETS, *key, PROMPT)) == []
+    assert found("".join(traffic.told), (*SECRETS, *key)) == []
+    assert found("".join(traffic.errors), (PROMPT,)) == []

@@ -1,0 +1,238 @@
+"""Over HTTP too, what is another's or was deleted is exactly as unknown as what never was; and a revoked key as any."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+from nodexa.v1.admin_service_pb2 import DeleteAssistantRequest
+from nodexa.v1.conversation_service_pb2 import DeleteConversationRequest
+from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceStub
+from nodexa.v1.response_service_pb2 import DeleteResponseRequest
+
+from rest_bridge.routes import ROUTES, SOCKETS
+from rest_bridge.settings import Settings
+from service.ids import new_id
+from service.model.scripted import says
+from tests.conftest import CoreUnderTest
+from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge
+from tests.rest_bridge.socket_client import opened
+from tests.service.conversations import converse
+from tests.service.keys import as_another_organization, revoke, with_another_assistant, with_another_key
+from tests.service.requests import create, user
+
+SOCKET = "WEBSOCKET"
+RESPONSE, CONVERSATION, ASSISTANT = "resp", "conv", "asst"
+"""What there is to hide: each word is the prefix of its ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request about a thing: where its id stands in the path or the body."""
+
+    path: str
+    method: str
+    kind: str
+    body: Mapping[str, Any] | None = None
+    query: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}{self.query} {self.kind} {'' if self.body is None else sorted(self.body)}"
+
+
+def posts(path: str, *kinds: str, method: str = "POST", **more: Any) -> list[Ask]:
+    """Requests for an answer, which may name a thing of each of these kinds."""
+    names = {RESPONSE: "previous_response_id", CONVERSATION: "conversation", ASSISTANT: "model"}
+    return [Ask(path, method, kind, {"input": "Hi", **more, names[kind]: "{id}"}) for kind in kinds]
+
+
+ALL = (RESPONSE, CONVERSATION, ASSISTANT)
+ITEM = {"type": "message", "role": "user", "content": "Hi"}
+OF_A_RESPONSE, OF_A_CONVERSATION = "/v1/responses/{id}", "/v1/conversations/{id}"
+ASKS = [
+    *posts("/v1/responses", *ALL),
+    *posts("/v1/responses", *ALL, stream=True),
+    *posts("/v1/responses", *ALL, method=SOCKET),
+    *posts("/v1/responses/input_tokens", *ALL),
+    *posts("/v1/responses/compact", RESPONSE, ASSISTANT),
+    Ask(OF_A_RESPONSE, "GET", RESPONSE),
+    Ask(OF_A_RESPONSE, "GET", RESPONSE, query="?stream=true"),
+    Ask(OF_A_RESPONSE, "GET", RESPONSE, query="?stream=true&starting_after=1"),
+    Ask(OF_A_RESPONSE, "DELETE", RESPONSE),
+    Ask(f"{OF_A_RESPONSE}/cancel", "POST", RESPONSE),
+    Ask(f"{OF_A_RESPONSE}/input_items", "GET", RESPONSE),
+    Ask(OF_A_CONVERSATION, "GET", CONVERSATION),
+    Ask(OF_A_CONVERSATION, "POST", CONVERSATION, {"metadata": {"mine": "now"}}),
+    Ask(OF_A_CONVERSATION, "DELETE", CONVERSATION),
+    Ask(f"{OF_A_CONVERSATION}/items", "POST", CONVERSATION, {"items": [ITEM]}),
+    Ask(f"{OF_A_CONVERSATION}/items", "GET", CONVERSATION),
+    Ask(f"{OF_A_CONVERSATION}/items/{{item_id}}", "GET", CONVERSATION),
+    Ask(f"{OF_A_CONVERSATION}/items/{{item_id}}", "DELETE", CONVERSATION),
+    Ask("/v1/models/{id}", "GET", ASSISTANT),
+]
+# They name nothing that could be another's. The lists have a test of their own.
+LISTS = {("/v1/responses", "GET"), ("/v1/models", "GET")}
+WITHOUT = {("/v1/conversations", "POST")}
+NEED_NO_KEY = {(path, "GET") for path in ("/healthz", "/readyz", "/openapi.json", "/docs", "/")}
+
+ADDRESSES = {(path, method) for path, methods in ROUTES.items() for method in methods} | {
+    (path, SOCKET) for path in SOCKETS
+}
+
+Told = tuple[str, int, list[tuple[str, str]], str]
+
+
+def test_every_route_is_in_a_table() -> None:
+    assert {(ask.path, ask.method) for ask in ASKS} | LISTS | WITHOUT | NEED_NO_KEY == ADDRESSES
+
+
+@dataclass(frozen=True, slots=True)
+class Things:
+    """The ids of one thing of each kind."""
+
+    ids: Mapping[str, str]
+
+    async def told(self, asks: list[Ask], bridge: BridgeUnderTest, **headers: str) -> list[Told]:
+        """What each request is told about them, the ids themselves and the request id aside."""
+        return [await answer(ask, self.ids[ask.kind], bridge, headers) for ask in asks]
+
+
+NEVER = Things({kind: new_id(kind) for kind in ALL})
+
+
+async def things(core: CoreUnderTest, *, user_id: str = "") -> Things:
+    """A new response, conversation and assistant."""
+    core.model.add(says("Mine"))
+    response = await create(core, user_id=user_id)
+    first = user("Mine")
+    first.id = "msg_first"
+    return Things(
+        {
+            RESPONSE: response.id,
+            CONVERSATION: await converse(core, first, user_id=user_id),
+            ASSISTANT: core.assistant_id,
+        }
+    )
+
+
+async def answer(ask: Ask, name: str, bridge: BridgeUnderTest, headers: Mapping[str, str]) -> Told:
+    body: Any = None
+    if ask.body is not None:
+        own = {"model": bridge.assistant_id} if ask.path.startswith("/v1/responses") else {}
+        body = json.loads(json.dumps({**own, **ask.body}).replace("{id}", name))
+    if ask.method == SOCKET:
+        return await over_socket(ask, name, bridge, {**body, "type": "response.create"}, headers)
+    path = ask.path.replace("{id}", name).replace("{item_id}", "msg_first") + ask.query
+    sent = {"x-request-id": "same", **headers}
+    async with bridge.http() as http:
+        got = await http.request(ask.method, path, json=body, headers=sent)
+    text = got.text.replace(name, "ID")
+    kept = [(key, value) for key, value in got.headers.items() if key != "date"]
+    return str(ask), got.status_code, sorted(kept), text
+
+
+async def over_socket(ask: Ask, name: str, bridge: BridgeUnderTest, body: Any, headers: Mapping[str, str]) -> Told:
+    named = {key.replace("-", "_"): value for key, value in headers.items()}
+    async with opened(bridge, **named) as socket, asyncio.timeout(10):
+        await socket.send(json.dumps(body))
+        text = str(await socket.recv()).replace(name, "ID")
+    return str(ask), json.loads(text).get("status", 200), [], text
+
+
+def expect_unknown(told: list[Told], never: list[Told]) -> None:
+    """All of it is told to be unknown, in the very bytes that are told of what never was."""
+    for got, wanted in zip(told, never, strict=True):
+        assert got == wanted
+        code = json.loads(got[3])["error"]["code"]
+        assert (got[0], code.endswith("_not_found"), got[1]) == (got[0], True, 400 if "previous" in code else 404)
+
+
+@asynccontextmanager
+async def seen_by(core: CoreUnderTest, settings: Settings) -> AsyncIterator[BridgeUnderTest]:
+    async with running_bridge(core.address, settings, key=core.key, assistant_id=core.assistant_id) as bridge:
+        yield bridge
+
+
+@pytest.fixture
+def never_of_users() -> list[Ask]:
+    return [ask for ask in ASKS if ask.kind != ASSISTANT]
+
+
+async def test_another_organization_s_things_are_unknown(core: CoreUnderTest, bridge_settings: Settings) -> None:
+    mine = await things(core)
+    other, _ = await as_another_organization(core)
+
+    async with seen_by(other, bridge_settings) as bridge:
+        expect_unknown(await mine.told(ASKS, bridge), await NEVER.told(ASKS, bridge))
+
+
+async def test_another_user_s_things_are_unknown(
+    core: CoreUnderTest, bridge: BridgeUnderTest, never_of_users: list[Ask]
+) -> None:
+    hers = await things(core, user_id="alice")
+    bob = {"x-user-id": "bob"}
+
+    expect_unknown(await hers.told(never_of_users, bridge, **bob), await NEVER.told(never_of_users, bridge, **bob))
+
+
+async def test_deleted_things_are_unknown(core: CoreUnderTest, bridge_settings: Settings) -> None:
+    gone = await things(core)
+    own = await with_another_assistant(core)
+    metadata = core.metadata()
+    await core.responses.DeleteResponse(DeleteResponseRequest(id=gone.ids[RESPONSE]), metadata=metadata)
+    stub: Any = ConversationServiceStub(core.channel)
+    await stub.DeleteConversation(DeleteConversationRequest(id=gone.ids[CONVERSATION]), metadata=metadata)
+    await core.admin.DeleteAssistant(DeleteAssistantRequest(id=gone.ids[ASSISTANT]), metadata=metadata)
+
+    async with seen_by(own, bridge_settings) as bridge:
+        expect_unknown(await gone.told(ASKS, bridge), await NEVER.told(ASKS, bridge))
+
+
+async def test_one_s_own_things_are_known(core: CoreUnderTest, bridge: BridgeUnderTest) -> None:
+    mine = await things(core)
+    reading = [ask for ask in ASKS if ask.method == "GET"]
+    assert {told[1] for told in await mine.told(reading, bridge)} == {200}
+
+
+async def test_a_revoked_key_is_told_what_any_wrong_key_is(core: CoreUnderTest, bridge_settings: Settings) -> None:
+    mine = await things(core)
+    theirs, key_id = await with_another_key(core)
+    nobody = replace(core, quickstart={**core.quickstart, "NODEXA_API_KEY": "nxk_never_aaaaaa"})
+    await revoke(core, key_id)
+
+    async with seen_by(theirs, bridge_settings) as revoked, seen_by(nobody, bridge_settings) as wrong:
+        for path, method in ADDRESSES - NEED_NO_KEY:
+            told = [await turned_away(path, method, mine, bridge) for bridge in (revoked, wrong)]
+            assert told[0] == told[1]
+            assert (path, told[0][0], json.loads(told[0][1])["error"]["code"]) == (path, 401, "invalid_api_key")
+
+
+async def turned_away(path: str, method: str, mine: Things, bridge: BridgeUnderTest) -> tuple[int, str]:
+    kind = CONVERSATION if "conversations" in path else ASSISTANT if "models" in path else RESPONSE
+    where = path.replace("{id}", mine.ids[kind]).replace("{item_id}", "msg_first")
+    upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    headers = {**upgrade, "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="} if method == SOCKET else {}
+    body = bridge.body() if "responses" in path else {"items": [ITEM], "metadata": {}}
+    async with httpx.AsyncClient(base_url=bridge.url, trust_env=False, timeout=30) as http:
+        got = await http.request(
+            "GET" if method == SOCKET else method,
+            where,
+            json=body if method == "POST" else None,
+            headers={"x-request-id": "same", "authorization": f"Bearer {bridge.key}", **headers},
+        )
+    return got.status_code, got.text
+
+
+async def test_lists_hold_nothing_of_others(core: CoreUnderTest, bridge_settings: Settings) -> None:
+    mine = await things(core)
+    other, _ = await as_another_organization(core)
+    async with seen_by(other, bridge_settings) as bridge, bridge.http() as http:
+        for path, _ in LISTS:
+            text = (await http.get(path)).text
+            assert not [name for name in mine.ids.values() if name in text]
