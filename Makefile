@@ -30,7 +30,7 @@ export PIP_USER := 0
 unexport PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup proto run test test-clients lint $(CHECKED) format bench bench-peers dist lock clean node-modules node-version
+.PHONY: help setup proto run test test-clients lint $(CHECKED) format bench bench-peers bench-micro dist lock clean node-modules node-version
 
 help: ## print this list
 	@echo "make …"
@@ -65,6 +65,9 @@ bench: setup ## measure requests, events, latency, CPU and memory (ARGS=--quick:
 
 bench-peers: setup ## the same at other servers from PyPI, side by side
 	@$(PY) -m bench.compare $(ARGS)
+
+bench-micro: setup ## measure the inner pieces, each alone
+	@$(PY) -m pytest bench/micro --benchmark-columns=median,ops --benchmark-sort=name $(ARGS)
 
 dist: setup ## build the sdist and the wheel into dist/
 	@rm -rf dist

@@ -12,6 +12,7 @@ import httptools
 
 from bench.shape import STAMP, shape_of
 
+PATIENCE: Final = 60.0
 _DELTA: Final = b"output_text.delta"
 _EVENT: Final = b"data: {"
 _END: Final = b'"response.completed"'
@@ -125,7 +126,11 @@ async def run(port: int, request: bytes, *, connections: int, seconds: float, ra
                 measured.errors += 1
                 measured.error = measured.error or str(error)
                 done.set_result(None)
-        await asyncio.gather(*waiting)
+        _, late = await asyncio.wait(waiting, timeout=seconds + PATIENCE)
+        for unanswered in late:
+            measured.errors += 1
+            measured.error = measured.error or f"not answered within {PATIENCE:.0f} seconds"
+            unanswered.cancel()
     finally:
         gc.enable()
     measured.seconds = time.perf_counter() - started
