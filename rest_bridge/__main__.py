@@ -18,8 +18,12 @@ from rest_bridge.server import BACKLOG, serve
 from rest_bridge.settings import settings_from
 from rest_bridge.tls import core_tls, https_files
 
+SPARE_FILES: Final = 200
+"""What a bridge opens beside its connections, and those that it refuses."""
 _EXTRA: Final = ("request_id", "milliseconds", "retry")
 _SECRET: Final = re.compile(r"nxk_[A-Za-z0-9_-]+|(?i:bearer)\s+\S+")
+
+log = logging.getLogger("rest_bridge")
 
 
 class _LineFormatter(logging.Formatter):
@@ -49,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, ValueError) as error:
         print(f"rest_bridge: {error}", file=sys.stderr)  # noqa: T201 - for the person who starts it
         return 2
+    _allow_files(settings.max_connections + SPARE_FILES)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(settings, core=options.core, listening=listening, tls=tls, https=https))
     return 0
@@ -77,8 +82,22 @@ def _listening(options: argparse.Namespace) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
     scheme = "https" if options.tls_cert else "http"
-    logging.getLogger("rest_bridge").info("listening on %s://%s:%d", scheme, *listening.getsockname()[:2])
+    log.info("listening on %s://%s:%d", scheme, *listening.getsockname()[:2])
     return listening
+
+
+def _allow_files(wanted: int) -> None:
+    """Each connection is a file to the system, which allows few of them unless it is asked."""
+    try:
+        import resource  # noqa: PLC0415 - there is none on Windows
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < wanted:
+        log.warning("the system allows %d open files: set NODEXA_BRIDGE_MAX_CONNECTIONS below that, or raise it", most)
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -17,6 +17,9 @@ from rest_bridge.settings import Settings
 
 CLOSE_SECONDS: Final = 2
 """How long a WebSocket's client may take to answer our goodbye."""
+SPARE_CONNECTIONS: Final = 100
+"""How many are heard out beyond the bound, for the sake of probes; the next are closed at once."""
+PROBES: Final = (b"/healthz", b"/readyz")
 _FIELD_OVERHEAD: Final = 4  # ": " and the line's end
 
 
@@ -32,12 +35,17 @@ class _LimitedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._begun = False
+        self._excess = False
         self._head_bytes = 0
         self._refusal: RequestError | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._excess = len(self.connections) > self.settings.max_connections
+        if len(self.connections) > self.settings.max_connections + SPARE_CONNECTIONS:
+            transport.abort()
+            return
         self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -75,6 +83,10 @@ class _LimitedProtocol(HttpToolsProtocol):
         size = sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in self.headers)
         if len(self.url) + size > self.settings.max_head_bytes:
             self._refuse(self._head_too_large())
+        self._excess = self._excess and len(self.connections) > self.settings.max_connections
+        if self._excess and self.url not in PROBES:
+            most = self.settings.max_connections
+            self._refuse(RequestError("service_unavailable", f"All {most} connections are in use; try again soon."))
         self._in_head = False
         self._stop_deadline()
         super().on_headers_complete()

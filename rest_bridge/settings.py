@@ -20,6 +20,8 @@ class Settings:
     """The longest URL; more gets a 414."""
     max_headers: int = 100
     """The most header fields; more get a 431."""
+    max_connections: int = 20_000
+    """The most open connections, WebSockets included; requests on more get a 503, those of probes excepted."""
     head_seconds: float = 10
     """How long a client may take to send a request's head."""
     body_seconds: float = 30
@@ -60,7 +62,7 @@ def _read(name: str, text: str, *, kind: type) -> int | float | bool:
     try:
         if kind is bool:
             return {"0": False, "1": True, "false": False, "true": True}[text.lower()]
-        number = int(text) if kind is int and name.endswith(("_BYTES", "_HEADERS")) else float(text)
+        number = int(text) if kind is int and name.endswith(("_BYTES", "_HEADERS", "_CONNECTIONS")) else float(text)
     except (KeyError, ValueError):
         raise ValueError(f"{name} must be {'true or false' if kind is bool else 'a number'}.") from None
     if not 0 < number < 1e9:

@@ -32,6 +32,8 @@ log = logging.getLogger("service")
 def main(arguments: Sequence[str]) -> int:
     """Runs the core until SIGTERM or SIGINT; the exit status is 0 then, and 1 when it can't start."""
     write_to_stderr()
+    # Whatever is made here is for its owner only, in whatever folder.
+    os.umask(0o077)
     try:
         uvloop.run(_run(read_settings(arguments)))
     except (AddressError, SettingsError, TlsError, OSError, ValueError) as error:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -83,8 +84,7 @@ async def start_core(
     network, InUseError for a data directory that another core uses, ValueError for a broken master key.
     """
     expect_private(settings.listen, encrypted=settings.tls is not None, insecure=settings.insecure)
-    settings.data.mkdir(parents=True, exist_ok=True)
-    settings.data.chmod(0o700)
+    _make_private(settings.data)
     database = await Database.open(settings.data / DATABASE, shared=settings.shared)
     try:
         outside = Outside(open_model, problem, clock, new_id, from_file)
@@ -92,6 +92,13 @@ async def start_core(
     except BaseException:
         await database.close()
         raise
+
+
+def _make_private(data: Path) -> None:
+    """Makes the data directory, for its owner only; one that was there before keeps the mode that somebody gave it."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if data.stat().st_mode & 0o077:
+        log.warning("%s can be read by other users of this machine; if that isn't meant: chmod 700 %s", data, data)
 
 
 async def _start(settings: Settings, database: Database, parts: Parts, new_id: NewId) -> Core:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 
 import pytest
 
+from rest_bridge.protocol import SPARE_CONNECTIONS
 from rest_bridge.settings import Settings
 from service.model.scripted import says
 from tests.conftest import CoreUnderTest
@@ -131,3 +134,44 @@ async def test_the_limits_are_those_of_the_settings(core: CoreUnderTest) -> None
         check_refused(await exchange(bridge.port, head("GET", "/" + "a" * 51)), 414, "url_too_long")
         many = head("GET", "/healthz", a="1", b="2", c="3", d="4", e="5")
         check_refused(await exchange(bridge.port, many), 431, "request_head_too_large")
+
+
+async def test_beyond_the_bound_only_probes_are_answered(core: CoreUnderTest, bridge_settings: Settings) -> None:
+    few = replace(bridge_settings, max_connections=2, keep_alive_seconds=30)
+    async with (
+        running_bridge(core.address, few, key=core.key, assistant_id=core.assistant_id) as bridge,
+        connected(bridge.port) as first,
+        connected(bridge.port) as second,
+        asyncio.timeout(10),
+    ):
+        for reader, writer in (first, second):
+            writer.write(head("GET", "/healthz"))
+            assert b"200 OK" in await reader.readuntil(b"}")
+
+        refused = await exchange(bridge.port, post(bridge, content_length="2") + b"{}")
+        check_refused(refused, 503, "service_unavailable")
+        assert b"retry-after: 1\r\n" in refused
+        for probe in ("/healthz", "/readyz"):
+            assert b"200 OK" in await exchange(bridge.port, head("GET", probe, connection="close"))
+
+        reader, writer = first
+        writer.write(head("GET", "/v1/models", x_api_key=bridge.key))
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+        second[1].close()
+        await second[1].wait_closed()
+        listed = head("GET", "/v1/models", x_api_key=bridge.key, connection="close")
+        while b"200 OK" not in await exchange(bridge.port, listed):  # noqa: ASYNC110 - until the bridge has seen it
+            await asyncio.sleep(0.01)
+
+
+async def test_far_beyond_the_bound_connections_are_closed_unheard(
+    core: CoreUnderTest, bridge_settings: Settings
+) -> None:
+    few = replace(bridge_settings, max_connections=1, head_seconds=10)
+    async with running_bridge(core.address, few) as bridge, AsyncExitStack() as stack:
+        for _ in range(1 + SPARE_CONNECTIONS):
+            await stack.enter_async_context(connected(bridge.port))
+        reader, _ = await stack.enter_async_context(connected(bridge.port))
+        async with asyncio.timeout(5):
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
