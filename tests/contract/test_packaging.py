@@ -22,6 +22,7 @@ NODE_LOCKS = [ROOT / "tests" / folder / "node" / "package-lock.json" for folder 
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(.*(?:\n    .*)*)", re.MULTILINE)
 OWN = {"service", "rest_bridge", "nodexa"}
 NOT_IMPORTED = {"pip"}  # run as a command
+DIRECT = re.compile(r"^([A-Za-z0-9._-]+)==(?:(?!^[A-Za-z]).*\n)*?\s+#.*nodexa \(pyproject\.toml\)$", re.MULTILINE)
 FLOOR = re.compile(r"([A-Za-z0-9._-]+)(>=|==)([^;\s]+)")
 
 
@@ -95,6 +96,35 @@ def test_every_dependency_has_a_floor_and_a_pin_at_or_above_it() -> None:
     asked, pinned = floors(declared), pins(LOCK)
     assert len(asked) == len(declared)
     assert {name for name, floor in asked.items() if parts(pinned[name]) < parts(floor)} == set()
+
+
+def test_what_the_lock_was_made_from_is_what_is_declared_today() -> None:
+    project = pyproject()["project"]
+    extras = project["optional-dependencies"].values()
+    declared = set(floors(project["dependencies"])).union(*map(floors, extras))
+    assert {match[1] for match in DIRECT.finditer(LOCK.read_text())} == declared
+
+
+def test_nothing_is_installed_but_by_its_hash() -> None:
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    installs = [line for line in lines if re.match(r"\t.*\$\((CLIENT_)?PIP\) |\t.*\bpip install\b", line)]
+    assert len(installs) >= 5
+    # This checkout itself has no hash, and the tool that writes the locks installs nothing for anybody.
+    own = ("--no-deps --no-build-isolation --editable .", "$(UV)")
+    assert [line for line in installs if "--require-hashes" not in line and not any(word in line for word in own)] == []
+    assert not [line for line in lines if re.search(r"\bnpm (install|i|add)\b", line)]
+
+
+def test_every_lock_file_is_looked_at_here() -> None:
+    listed = subprocess.run(["git", "ls-files", "*lock*"], cwd=ROOT, capture_output=True, text=True, check=False)
+    locks = {ROOT / line for line in listed.stdout.splitlines() if re.search(r"(\.lock|lock\.(json|yaml))$", line)}
+    assert locks <= {LOCK, WEIGHTS_LOCK, *CLIENT_LOCKS, *NODE_LOCKS}
+
+
+def test_what_is_checked_before_a_change_lands_is_installed_by_make() -> None:
+    steps = (ROOT / ".ci" / "run").read_text()
+    assert "make test" in steps
+    assert not re.search(r"\b(pip|npm|uv|curl|wget)\b", steps)
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
