@@ -90,6 +90,11 @@ class Run:
         return self._store is not None
 
     @property
+    def epoch(self) -> int:
+        """Under which it writes its log."""
+        return self._store.epoch if self._store else 0
+
+    @property
     def begun(self) -> bool:
         """Whether it is on its way, and will come to an end by itself."""
         return self._task is not None

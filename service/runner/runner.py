@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -194,6 +194,8 @@ class Runner:
         left = Left(row, stored.settings, turns[0].input.items, response, segments, epoch)
         caller = Caller(org_id=row.org_id, key_id=row.key_id, user_id=row.user_id)
         run = await self._admission.readmit(left, caller)
+        if row.id in self._live:
+            self.let_go([row.id])  # an earlier life of it, which another core had taken from here
         self._live[row.id] = run
         run.revive(segments)
         self._reap_later(run)
@@ -204,12 +206,12 @@ class Runner:
             if response_id in self._live:
                 self._live[response_id].stop(Stop.CANCELLED)
 
-    def live(self) -> Sequence[str]:
-        """The runs that are here."""
-        return list(self._live)
+    def live(self) -> Mapping[str, int]:
+        """The runs that are here, and the epoch under which each of them writes."""
+        return {response_id: run.epoch for response_id, run in self._live.items()}
 
     def let_go(self, response_ids: Sequence[str]) -> None:
-        """Ends runs that are another core's now: the log refuses their end, and their readers get the other's."""
+        """Ends runs that were taken from here: the log refuses their end, and their readers get the true one."""
         for response_id in response_ids:
             if response_id in self._live:
                 self._live[response_id].stop(Stop.INTERRUPTED)
@@ -281,7 +283,8 @@ class Runner:
 
     async def _reap(self, run: Run, permit: Permit) -> None:
         await run.wait()
-        del self._live[run.row.id]
+        if self._live.get(run.row.id) is run:
+            del self._live[run.row.id]
         permit.leave(run.response.usage)
 
     def _running(self, response_id: str, caller: Caller) -> Run | None:

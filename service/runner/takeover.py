@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from nodexa.v1.response_pb2 import Response
@@ -33,9 +33,9 @@ log = logging.getLogger(__name__)
 
 
 class Runs(Protocol):
-    """The runs of this core, by the ids of their responses."""
+    """The runs of this core, by the ids of their responses; `live` says the epoch of each."""
 
-    def live(self) -> Sequence[str]: ...
+    def live(self) -> Mapping[str, int]: ...
 
     def cancel_own(self, response_ids: Sequence[str]) -> None: ...
 
@@ -80,11 +80,12 @@ class Takeover:
         heard = self._clock()
         while True:
             try:
-                before, heard = heard, self._clock()
-                runs.cancel_own(await self._ownership.beat(heard))
+                now = self._clock()
+                runs.cancel_own(await self._ownership.beat(now))
                 # One that was frozen may hold runs that say nothing for long, and would not notice by themselves.
-                if self._clock() - before >= self._lease * 1000:
+                if self._clock() - heard >= self._lease * 1000:
                     runs.let_go(await self._ownership.lost(runs.live()))
+                heard = now
                 await self.sweep()
             except NodexaError as error:
                 log.error("this core can't say that it is here: %s", error.message)
@@ -101,8 +102,9 @@ class Takeover:
         """
         if self._retired:
             return
-        for orphan in await self._ownership.orphans(self._clock() - int(self._lease * 1000)):
-            epoch = await self._ownership.take(orphan)
+        heard_before = self._clock() - int(self._lease * 1000)
+        for orphan in await self._ownership.orphans(heard_before):
+            epoch = await self._ownership.take(orphan, heard_before)
             if epoch is not None:
                 await self._settle(orphan, epoch)
 

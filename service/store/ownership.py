@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,25 +72,30 @@ class Ownership:
 
         return await self._database.read(job)
 
-    async def lost(self, response_ids: Collection[str]) -> Sequence[str]:
-        """Those of the runs that are another core's now."""
+    async def lost(self, epochs: Mapping[str, int]) -> Sequence[str]:
+        """Those of the runs, each with the epoch of its writer, that somebody has taken since."""
 
         def job(db: Tables) -> list[str]:
-            query = "select id from responses where id in (select value from json_each(?)) and owner <> ?"
-            rows = db.conn.execute(query, (json.dumps(list(response_ids)), self._core_id))
+            query = """select responses.id from json_each(?) live join responses on responses.id = live.key
+                       where owner <> ? or lease_epoch <> live.value"""
+            rows = db.conn.execute(query, (json.dumps(dict(epochs)), self._core_id))
             return [response_id for (response_id,) in rows]
 
         return await self._database.read(job)
 
-    async def take(self, orphan: Orphan) -> int | None:
-        """Makes the run this core's own: the new epoch, which fences the old owner off; None if it's too late."""
+    async def take(self, orphan: Orphan, heard_before: int) -> int | None:
+        """Makes the run this core's own: the new epoch, which fences the old owner off; None if it's too late.
+
+        That is so when the owner was heard of since then, too: it must find every loss when it is late.
+        """
         epoch = orphan.epoch + 1
 
         def job(db: Tables) -> int | None:
             changed = db.conn.execute(
                 f"""update responses set owner = ?, lease_epoch = ?
-                    where id = ? and owner = ? and lease_epoch = ? and {_RUNNING}""",
-                (self._core_id, epoch, orphan.response_id, orphan.owner, orphan.epoch),
+                    where id = ? and owner = ? and lease_epoch = ? and {_RUNNING}
+                      and not exists (select 1 from cores where cores.id = owner and heard_at >= ?)""",
+                (self._core_id, epoch, orphan.response_id, orphan.owner, orphan.epoch, heard_before),
             ).rowcount
             return epoch if changed else None
 

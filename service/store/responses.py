@@ -84,7 +84,7 @@ class ResponseStore:
     def __init__(self, database: Database, *, owner: str = "", epoch: int = 0) -> None:
         self._database = database
         self._owner = owner
-        self._epoch = epoch
+        self.epoch = epoch
 
     def under(self, epoch: int) -> ResponseStore:
         """The same store for the writer of a run that was taken under this epoch."""
@@ -138,7 +138,7 @@ class ResponseStore:
                 """update responses set last_seq = ?, status = 'in_progress'
                    where id = ? and last_seq = ? and owner = ? and lease_epoch = ?
                      and status in ('queued', 'in_progress')""",
-                (segment.last, response_id, segment.first - 1, self._owner, self._epoch),
+                (segment.last, response_id, segment.first - 1, self._owner, self.epoch),
             ).rowcount
             _expect_owner(response_id, changed)
             _insert_segment(db, response_id, segment)
@@ -166,7 +166,7 @@ class ResponseStore:
             changed = db.conn.execute(
                 """update responses set last_seq = ?, status = ?, finished_at = ?
                    where id = ? and last_seq = ? and owner = ? and lease_epoch = ?""",
-                (segment.last, status, finished_at, response_id, segment.first - 1, self._owner, self._epoch),
+                (segment.last, status, finished_at, response_id, segment.first - 1, self._owner, self.epoch),
             ).rowcount
             _expect_owner(response_id, changed)
             _insert_segment(db, response_id, segment)

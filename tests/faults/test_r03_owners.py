@@ -91,7 +91,7 @@ async def hurt(core: CoreProcess, other: CoreProcess, clients: list[Client], num
     core.process.send_signal(number)
     while not await asyncio.to_thread(writable, core.data):
         core.process.send_signal(signal.SIGCONT)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
         core.process.send_signal(number)
     try:
         async with asyncio.timeout(SECONDS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,21 +55,32 @@ async def test_who_is_alone_knows_that_the_others_are_gone(database: Database) -
     assert await alone.orphans(heard_before=0) == [ORPHAN]
 
 
+async def test_a_core_that_is_heard_again_keeps_its_runs(database: Database) -> None:
+    other = Ownership(database, "core_2")
+    (orphan,) = await other.orphans(heard_before=101)
+    await Ownership(database, "core_1").beat(150)
+    assert await other.take(orphan, 101) is None
+
+
 async def test_a_core_can_ask_which_of_its_runs_it_has_lost(database: Database) -> None:
     owner, other = Ownership(database, "core_1"), Ownership(database, "core_2")
-    assert await owner.lost(["resp_1", "resp_that_is_not_written_yet"]) == []
-    assert await other.take(ORPHAN) == 1
-    assert await owner.lost(["resp_1", "resp_that_is_not_written_yet"]) == ["resp_1"]
+    live = {"resp_1": 0, "resp_that_is_not_written_yet": 0}
+    assert await owner.lost(live) == []
+    assert await other.take(ORPHAN, 101) == 1
+    assert await owner.lost(live) == ["resp_1"]
+    assert await owner.take(replace(ORPHAN, owner="core_2", epoch=1), 101) == 2
+    assert await owner.lost(live) == ["resp_1"]
+    assert await owner.lost({"resp_1": 2}) == []
 
 
 async def test_of_many_who_want_a_run_one_gets_it(database: Database) -> None:
-    taken = await asyncio.gather(*(Ownership(database, f"core_{n}").take(ORPHAN) for n in range(2, 12)))
+    taken = await asyncio.gather(*(Ownership(database, f"core_{n}").take(ORPHAN, 101) for n in range(2, 12)))
     assert sorted(taken, key=str) == [1, *[None] * 9]
 
 
 async def test_the_old_owner_can_not_write_any_more(database: Database) -> None:
     old, new = (ResponseStore(database, owner=owner) for owner in ("core_1", "core_2"))
-    epoch = await Ownership(database, "core_2").take(ORPHAN)
+    epoch = await Ownership(database, "core_2").take(ORPHAN, 101)
     assert epoch == 1
 
     with pytest.raises(LostRunError):
@@ -85,11 +97,11 @@ async def test_the_old_owner_can_not_write_any_more(database: Database) -> None:
 
 async def test_a_final_response_can_not_be_taken(database: Database) -> None:
     await ResponseStore(database, owner="core_1").finish("resp_1", Segment(1, 1, b""), **END)
-    assert await Ownership(database, "core_2").take(ORPHAN) is None
+    assert await Ownership(database, "core_2").take(ORPHAN, 101) is None
 
 
 async def test_an_epoch_never_falls(database: Database) -> None:
-    await Ownership(database, "core_2").take(ORPHAN)
+    await Ownership(database, "core_2").take(ORPHAN, 101)
     with pytest.raises(sqlite3.IntegrityError, match="an epoch never falls"):
         await database.write(lambda db: db.conn.execute("update responses set lease_epoch = 0"))
 
