@@ -36,6 +36,8 @@ def models() -> None:
 @click.option("--no-tools", is_flag=True, help="The model can't call tools.")
 @click.option("--no-images", is_flag=True, help="The model can't see images.")
 @click.option("--files", is_flag=True, help="The model can read files.")
+@click.option("--idle-seconds", type=float, help="How long the server may be silent.  [default: 120 or 300]")
+@click.option("--total-seconds", type=float, help="How long a whole answer may take.  [default: 3600]")
 @data_option
 @json_option
 def add(

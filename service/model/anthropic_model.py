@@ -14,7 +14,7 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
 from service.model.anthropic_request import HEEDS, count_body, message_body
-from service.model.chat_upstream import Deadlines
+from service.model.chat_upstream import Deadlines, deadlines_of
 from service.model.http_client import parse_address
 from service.model.model import Abilities, Chunk, Prompt
 
@@ -41,7 +41,7 @@ class AnthropicModel:
         self._abilities = Abilities(
             tools=not config.no_tools, images=not config.no_images, files=True, file_urls=True, heeds=HEEDS
         )
-        self._options = {"api_key": api_key, "deadlines": deadlines or Deadlines(), **options}
+        self._options = {"api_key": api_key, "deadlines": deadlines or deadlines_of(config, Deadlines()), **options}
         self._upstream: AnthropicUpstream | None = None
 
     @property

@@ -8,8 +8,10 @@ import logging
 import random
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
 from service.model.chat_errors import broken, garbled, log_words, refused, stalled
@@ -21,6 +23,7 @@ from service.model.http_connection import (
     HttpError,
     IdleTimeoutError,
     MalformedAnswerError,
+    TotalTimeoutError,
 )
 from service.model.model import Chunk
 
@@ -43,11 +46,21 @@ class Deadlines:
     idle: float = 120.0
     """Between two arrivals of bytes in a stream; the wait for the first token is one of them."""
 
+    total: float = 3600.0
+    """For a whole answer, tries included: a server that sends and sends, or a byte now and then, is stopped there."""
+
     reply: float = 600.0
     """For a whole answer that is not streamed: nothing comes before its end."""
 
     closing: float = 5.0
     """For the usage and the end mark, once the answer itself is whole; then they are missed without complaint."""
+
+
+def deadlines_of(config: ModelConfig, otherwise: Deadlines) -> Deadlines:
+    """What the administrator set for a model, and `otherwise` for the rest."""
+    idle, total = config.idle_seconds or otherwise.idle, config.total_seconds or otherwise.total
+    # An answer that is not streamed has one arrival, its end; who sets how long a silence may be means that one too.
+    return replace(otherwise, idle=idle, reply=config.idle_seconds or otherwise.reply, total=total)
 
 
 @functools.cache
@@ -88,7 +101,8 @@ class Upstream:
 
     async def stream(self, body: bytes, *, streaming: bool) -> AsyncGenerator[list[Chunk], None]:
         """Posts `body` and yields what each read brings; `streaming` is what the body asks for. Raises NodexaError."""
-        connection = await self._ask(body, streaming=streaming)
+        until = asyncio.get_running_loop().time() + self._deadlines.total
+        connection = await self._ask(body, streaming=streaming, until=until)
         give_back = self._http.release
         try:
             reader = self._reader(connection, streaming=streaming)
@@ -105,7 +119,8 @@ class Upstream:
 
     async def whole(self, body: bytes) -> bytes:
         """Posts `body` and returns the answer's, which must be a short one. Raises NodexaError."""
-        connection = await self._ask(body, streaming=False)
+        until = asyncio.get_running_loop().time() + self._deadlines.total
+        connection = await self._ask(body, streaming=False, until=until)
         text = b""
         try:
             while data := await connection.read():
@@ -122,22 +137,22 @@ class Upstream:
         """Closes every connection; what is under way fails."""
         self._http.close()
 
-    async def _ask(self, body: bytes, *, streaming: bool) -> Connection:
+    async def _ask(self, body: bytes, *, streaming: bool, until: float) -> Connection:
         """Returns the connection with the head of a successful answer."""
         headers = self._headers(streaming=streaming)
         for attempt in range(RETRIES + 1):
             try:
-                return await self._ask_once(body, headers, streaming=streaming)
+                return await self._ask_once(body, headers, streaming=streaming, until=until)
             except _UnavailableError as unavailable:
                 if attempt == RETRIES:
                     raise unavailable.error from None
                 await self._sleep(FIRST_BACKOFF * 2**attempt * (0.5 + self._chance()))
         raise AssertionError("unreachable")
 
-    async def _ask_once(self, body: bytes, headers: Mapping[str, str], *, streaming: bool) -> Connection:
+    async def _ask_once(self, body: bytes, headers: Mapping[str, str], *, streaming: bool, until: float) -> Connection:
         idle = self._deadlines.idle if streaming else self._deadlines.reply
         try:
-            connection = await self._http.post(body, headers, idle_timeout=idle)
+            connection = await self._http.post(body, headers, idle_timeout=idle, until=until)
         except (ConnectFailedError, ConnectionLostError) as failure:
             raise _UnavailableError(self._told(failure)) from None
         except HttpError as failure:
@@ -209,5 +224,6 @@ FAILURES: Mapping[type[HttpError], tuple[Callable[[str, str], NodexaError], str]
     ConnectTimeoutError: (stalled, "did not accept a connection in time"),
     ConnectionLostError: (broken, "closed the connection before its answer was whole. Try again; its log says why"),
     IdleTimeoutError: (stalled, "fell silent in the middle of the request"),
+    TotalTimeoutError: (stalled, "did not come to an end in time"),
     MalformedAnswerError: (garbled, "something that is not HTTP"),
 }

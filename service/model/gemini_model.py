@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
-from service.model.chat_upstream import FIRST_BACKOFF, RETRIES, Deadlines, default_tls
+from service.model.chat_upstream import FIRST_BACKOFF, RETRIES, Deadlines, deadlines_of, default_tls
 from service.model.gemini_errors import AskFailedError
 from service.model.gemini_reply import Reply
 from service.model.gemini_request import GeminiRequest, gemini_request
@@ -70,7 +70,7 @@ class GeminiModel:
             tools=not config.no_tools, images=not config.no_images, files=True, file_urls=True, heeds=HEEDS
         )
         self._api_key = api_key
-        self._deadlines = deadlines or Deadlines()
+        self._deadlines = deadlines or deadlines_of(config, Deadlines())
         self._tls_context = tls_context
         self._sleep = sleep
         self._chance = chance

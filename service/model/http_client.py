@@ -78,17 +78,18 @@ class HttpClient:
         self._draining: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def post(self, body: bytes, headers: Mapping[str, str], *, idle_timeout: float) -> Connection:
+    async def post(self, body: bytes, headers: Mapping[str, str], *, idle_timeout: float, until: float) -> Connection:
         """Sends `body`; returns the connection once the head of the answer is there. It must be given back: `release`.
 
-        Raises HttpError. `idle_timeout` is the most time between two arrivals of bytes, in seconds.
+        Raises HttpError. `idle_timeout` is the most time between two arrivals of bytes, in seconds; `until` is when, in
+        the loop's time, the answer must be over.
         """
         request = self._request(body, headers)
         while True:
             connection, used = await self._take()
             self._busy.add(connection)
             try:
-                await connection.send(request, idle_timeout=idle_timeout)
+                await connection.send(request, idle_timeout=idle_timeout, until=until)
                 return connection
             except ConnectionLostError:
                 self.release(connection)

@@ -24,6 +24,10 @@ class IdleTimeoutError(HttpError):
     """No byte came for too long."""
 
 
+class TotalTimeoutError(HttpError):
+    """The answer did not come to its end in time."""
+
+
 class MalformedAnswerError(HttpError):
     """What came is not HTTP."""
 
@@ -48,21 +52,22 @@ class Connection(asyncio.Protocol):
         self._failure: HttpError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._idle_timeout = 0.0
+        self._until = 0.0
         self._heard = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
 
     # What the client calls.
 
-    async def send(self, request: bytes, *, idle_timeout: float) -> None:
-        """Sends a request and waits for the head of the answer. Raises HttpError."""
+    async def send(self, request: bytes, *, idle_timeout: float, until: float) -> None:
+        """Sends a request and waits for the head of the answer. Raises HttpError, also later: once it is `until`."""
         if self._transport is None or self._transport.is_closing():
             raise self._failure or ConnectionLostError("closed")
         self.status, self.headers, self._head_size = 0, {}, 0
         self._parser = httptools.HttpResponseParser(self)
         self._asked = True
         self._head_done = self._complete = self._keep_alive = False
-        self._idle_timeout, self._heard = idle_timeout, self._loop.time()
-        self._watchdog = self._loop.call_later(idle_timeout, self._check_idle)
+        self._idle_timeout, self._until, self._heard = idle_timeout, until, self._loop.time()
+        self._watchdog = self._loop.call_at(min(self._heard + idle_timeout, until), self._check_time)
         self._transport.write(request)
         while not self._head_done:
             await self._wait()
@@ -176,14 +181,16 @@ class Connection(asyncio.Protocol):
         if self._waiter and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _check_idle(self) -> None:
+    def _check_time(self) -> None:
         # One timer an exchange, moved on when it fires: cheaper than one an arrival.
         now = self._loop.time()
         if self._paused:
             self._heard = now  # It is we who do not read.
-        left = self._heard + self._idle_timeout - now
-        if left > 0:
-            self._watchdog = self._loop.call_later(left, self._check_idle)
+        silent = self._heard + self._idle_timeout
+        if now < min(silent, self._until):
+            self._watchdog = self._loop.call_at(min(silent, self._until), self._check_time)
+        elif now >= self._until:
+            self._fail(TotalTimeoutError("not over in time"))
         else:
             self._fail(IdleTimeoutError(f"nothing for {self._idle_timeout} s"))
 

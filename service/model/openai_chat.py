@@ -8,7 +8,7 @@ from typing import Any
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.model.chat_request import OPENAI_ONLY, chat_body, is_openai
-from service.model.chat_upstream import Deadlines, Upstream
+from service.model.chat_upstream import Deadlines, Upstream, deadlines_of
 from service.model.http_client import parse_address
 from service.model.model import PASSED_ON, Abilities, Chunk, Prompt
 
@@ -36,7 +36,7 @@ class OpenAIChat:
             config.name,
             parse_address(config.base_url, "/chat/completions"),
             api_key=api_key,
-            deadlines=deadlines or Deadlines(),
+            deadlines=deadlines or deadlines_of(config, Deadlines()),
             **options,
         )
 

@@ -11,7 +11,7 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.model.chat_errors import RefusedError, garbled
 from service.model.chat_reply import json_object
-from service.model.chat_upstream import Deadlines, Upstream
+from service.model.chat_upstream import Deadlines, Upstream, deadlines_of
 from service.model.http_client import parse_address
 from service.model.model import PASSED_ON, Abilities, Chunk, Prompt
 from service.model.responses_reply import readers
@@ -45,7 +45,7 @@ class OpenAIResponses:
                 config.name,
                 parse_address(config.base_url, path),
                 api_key=api_key,
-                deadlines=deadlines or PATIENT,
+                deadlines=deadlines or deadlines_of(config, PATIENT),
                 readers=readers(self._said["server"]),
                 **options,
             )

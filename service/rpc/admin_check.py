@@ -31,6 +31,10 @@ _AT_HOME: Final[Mapping[int, str]] = MappingProxyType(
     }
 )
 """The kinds with a server, and who runs the one that is asked where no base_url is given; empty where one is needed."""
+LEAST_SECONDS: Final = 0.1
+MOST_SECONDS: Final = 86_400
+_SECONDS: Final = ("idle_seconds", "total_seconds")
+_TIMED: Final = frozenset({Model.KIND_OPENAI_CHAT, Model.KIND_OPENAI_RESPONSES})
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -85,6 +89,8 @@ def check_model(model: Model) -> None:
     if model.from_file or model.problem:
         raise _invalid("from_file and problem are output only.", "model")
     if model.kind == Model.KIND_EMBEDDED:
+        if model.HasField("idle_seconds") or model.HasField("total_seconds"):
+            raise _invalid("Only models behind a server have idle_seconds and total_seconds.", "model")
         if model.base_url or model.upstream_model or model.api_key_env:
             raise _invalid("An embedded model has no server: leave base_url, upstream_model, api_key_env out.", "model")
     elif model.kind in _AT_HOME:
@@ -146,6 +152,11 @@ def _check_server(model: Model) -> None:
         raise _invalid(f"{_AT_HOME[model.kind]} wants a key: name its variable in api_key_env.", "model.api_key_env")
     if model.api_key_env and not _VARIABLE.fullmatch(model.api_key_env):
         raise _invalid("api_key_env is the name of an environment variable, not the key itself.", "model.api_key_env")
+    for field in _SECONDS:
+        if model.HasField(field) and not LEAST_SECONDS <= getattr(model, field) <= MOST_SECONDS:
+            raise _invalid(f"{field} is from {LEAST_SECONDS} to {MOST_SECONDS:,} seconds.", f"model.{field}")
+    if model.HasField("total_seconds") and model.kind not in _TIMED:
+        raise _invalid("Only models of the kinds openai_chat and openai_responses have it.", "model.total_seconds")
     if model.gguf:
         raise _invalid("gguf is for embedded models.", "model.gguf")
 

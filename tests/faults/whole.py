@@ -19,6 +19,8 @@ from tests.faults.core_process import ROOT, SECONDS, CoreProcess, answering_core
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 SETTLE_SECONDS: Final = 0.1
+STILL: Final = 15
+"""Looks that must find the same."""
 
 
 @dataclass(slots=True)
@@ -124,11 +126,19 @@ def cpu_seconds(*pids: int) -> float:
     return sum(int(each[11]) + int(each[12]) for each in fields) / TICKS
 
 
-async def settled(baseline: Usage, *pids: int, seconds: float = SECONDS) -> Usage:
-    """What the processes hold once their sockets and files are back to `baseline`; fails when that takes too long."""
-    async with asyncio.timeout(seconds):
-        while (now := usage(*pids)).sockets > baseline.sockets or now.files > baseline.files:  # noqa: ASYNC110 - no event says so
+async def settled(*pids: int, most: Usage | None = None) -> Usage:
+    """What the processes hold once they open and close nothing any more, and with `most` no more than that.
+
+    Fails when that takes too long.
+    """
+    now = usage(*pids)
+    same = 0
+    async with asyncio.timeout(SECONDS):
+        while same < STILL or (most and (now.sockets > most.sockets or now.files > most.files)):
+            # No event tells what another process holds.
             await asyncio.sleep(SETTLE_SECONDS)
+            before, now = now, usage(*pids)
+            same = same + 1 if (before.sockets, before.files) == (now.sockets, now.files) else 0
     return now
 
 

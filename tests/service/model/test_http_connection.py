@@ -38,7 +38,9 @@ async def asked(answer: bytes) -> tuple[Connection, Wire]:
     """Returns a connection that got `answer` to a request."""
     connection, wire = Connection(asyncio.get_running_loop()), Wire()
     connection.connection_made(wire)
-    sending = asyncio.ensure_future(connection.send(b"request", idle_timeout=5.0))
+    sending = asyncio.ensure_future(
+        connection.send(b"request", idle_timeout=5.0, until=asyncio.get_running_loop().time() + 5.0)
+    )
     await asyncio.sleep(0)
     connection.data_received(answer)
     await sending

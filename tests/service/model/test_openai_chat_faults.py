@@ -14,8 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
+from service.model.chat_upstream import Deadlines, deadlines_of
 from service.model.model import TextDelta
 from service.model.openai_chat import OpenAIChat
 from tests.fakes.chat_server import ChatServer, Raw
@@ -168,3 +170,16 @@ async def test_tls_works_with_a_certificate_that_is_trusted_and_only_then(tmp_pa
         trusting = model_on(server.url, tls_context=lambda: ssl.create_default_context(cafile=str(path)))
         assert text_of(await answer(trusting, asking("Hello world"))) == "Hello world"
         assert (await failure(model_on(server.url))).code == "upstream_error"
+
+
+async def test_an_answer_may_not_take_for_ever(server: ChatServer) -> None:
+    hasty = Deadlines(idle=10.0, total=0.3)
+    assert (await failure(model_on(server.url, deadlines=hasty), "slow " + "word " * 100)).code == "upstream_timeout"
+    assert (await failure(model_on(server.url, deadlines=hasty), "stall")).code == "upstream_timeout"
+
+
+async def test_an_administrator_says_how_long() -> None:
+    config = ModelConfig(idle_seconds=7.0)
+    assert deadlines_of(config, Deadlines()) == Deadlines(idle=7.0, reply=7.0)
+    assert deadlines_of(ModelConfig(total_seconds=9.0), Deadlines()) == Deadlines(total=9.0)
+    assert deadlines_of(ModelConfig(), Deadlines()) == Deadlines()

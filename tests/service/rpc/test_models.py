@@ -81,6 +81,12 @@ BAD_MODELS: dict[str, tuple[dict[str, Any], str]] = {
     "Google without a key": ({"kind": Model.KIND_GEMINI, "base_url": ""}, "model.api_key_env"),
     "a made-up address": ({"kind": Model.KIND_GEMINI, "base_url": "nowhere"}, "model.base_url"),
     "weights on a server": ({"gguf": "/w.gguf"}, "model.gguf"),
+    "no patience at all": ({"idle_seconds": 0.0}, "model.idle_seconds"),
+    "endless patience": ({"total_seconds": float("inf")}, "model.total_seconds"),
+    "a whole answer's time where there is none": (
+        {"kind": Model.KIND_GEMINI, "base_url": "http://h/v1", "total_seconds": 60.0},
+        "model.total_seconds",
+    ),
     "a server for weights": ({"kind": Model.KIND_EMBEDDED}, "model"),
     "output only": ({"from_file": True}, "model"),
     "output only, too": ({"problem": "none"}, "model"),
