@@ -30,7 +30,7 @@ export PIP_USER := 0
 unexport PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup proto run test test-clients lint $(CHECKED) format bench bench-peers bench-micro dist lock clean node-modules node-version
+.PHONY: help setup proto run test test-clients lint $(CHECKED) format bench bench-peers bench-micro bench-growth dist lock clean node-modules node-version
 
 help: ## print this list
 	@echo "make …"
@@ -68,6 +68,9 @@ bench-peers: setup ## the same at other servers from PyPI, side by side
 
 bench-micro: setup ## measure the inner pieces, each alone
 	@$(PY) -m pytest bench/micro --benchmark-columns=median,ops --benchmark-sort=name $(ARGS)
+
+bench-growth: setup ## measure what grows with what, and draw it: docs/growth.svg
+	@$(PY) -m bench.growth $(ARGS)
 
 dist: setup ## build the sdist and the wheel into dist/
 	@rm -rf dist
