@@ -59,14 +59,15 @@ class _Client(asyncio.Protocol):
             self._done.set_result(None)
 
     def on_body(self, body: bytes) -> None:
-        self._last = body[-2000:]
+        if not self._streaming:
+            self._last = body[-300:]
 
     def on_message_complete(self) -> None:
         self._measured.latencies.append(time.perf_counter() - self._started)
         if self._parser.get_status_code() != 200:
             self._fail(f"{self._parser.get_status_code()}: {self._last[:300]!r}")
         elif self._streaming and not self._ended:
-            self._fail("a stream without its end")
+            self._fail(f"a stream without its end: {self._last.decode(errors='replace')}")
         self._finished = time.perf_counter() >= self._until
         if self._finished:
             self._transport.close()
@@ -82,6 +83,8 @@ class _Client(asyncio.Protocol):
         lines, self._rest = whole[:cut], whole[cut:]
         seen.events += lines.count(_EVENT)
         self._ended = self._ended or _END in lines
+        if (start := lines.rfind(b'"error":{')) >= 0:
+            self._last = lines[start : start + 300]
         if _DELTA in lines:
             if not self._spoke:
                 self._spoke = True

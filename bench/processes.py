@@ -80,8 +80,21 @@ def wait_until_it_answers(url: str, pid: int, *, log: Path, headers: Mapping[str
         except (URLError, OSError):
             pass
         time.sleep(0.05)
+    raise NotStartedError(_last_words(log))
+
+
+def wait_for(path: Path, *, log: Path) -> None:
+    """Returns as soon as a file is there; `NotStartedError` if the time is up."""
+    deadline = time.monotonic() + START_SECONDS
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise NotStartedError(_last_words(log))
+        time.sleep(0.05)
+
+
+def _last_words(log: Path) -> str:
     last = log.read_text(errors="replace").strip().splitlines()[-3:]
-    raise NotStartedError(" / ".join(last)[-400:] or "it said nothing")
+    return " / ".join(last)[-400:] or "it said nothing"
 
 
 def _lives(pid: int) -> bool:

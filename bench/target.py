@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.processes import family, free_port, process, wait_until_it_answers
+from bench.processes import family, free_port, process, wait_for, wait_until_it_answers
 from service.settings import EMBEDDED_MODEL
 
 
@@ -50,6 +50,7 @@ def serving(data: Path, model_port: int) -> Iterator[Target]:
     log = data.parent / "nodexa.log"
     with process([sys.executable, "-m", "service.cli", *serve], log=log) as pid:
         wait_until_it_answers(f"http://127.0.0.1:{http}/readyz", pid, log=log)
+        wait_for(data / "quickstart.env", log=log)
         values = dict(line.split("=", 1) for line in (data / "quickstart.env").read_text().splitlines())
         headers = {"x-api-key": values["NODEXA_API_KEY"]}
         yield Target("nodexa", http, values["NODEXA_ASSISTANT_ID"], pid, headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -38,15 +38,19 @@ class Talk:
         self._connection = HTTPConnection("127.0.0.1", target.port, timeout=120)
 
     def ask(self, text: str = _TEXT, **fields: Any) -> dict[str, Any]:
-        """Sends one request and returns its response; anything but a 200 is an error."""
-        body = json.dumps({"model": self._target.model, "input": text} | fields)
+        """Sends one request and returns its response."""
+        return dict(json.loads(self.send("POST", self._target.path, {"input": text} | fields)))
+
+    def send(self, method: str, path: str, fields: Mapping[str, Any] | None = None) -> bytes:
+        """Any request and the body of its answer; anything but a 200 is an error."""
+        body = None if fields is None else json.dumps({"model": self._target.model, **fields})
         headers = {"content-type": "application/json"} | dict(self._target.headers)
-        self._connection.request("POST", self._target.path, body, headers)
+        self._connection.request(method, path, body, headers)
         answer = self._connection.getresponse()
         data = answer.read()
         if answer.status != 200:
             raise RuntimeError(f"{answer.status}: {data[:300]!r}")
-        return dict(json.loads(data))
+        return data
 
 
 def cost(target: Target, ask: Callable[[], object], *, repeats: int) -> tuple[float, float]:
