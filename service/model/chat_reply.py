@@ -6,7 +6,7 @@ stands behind the usage. What is nonsense raises NodexaError("upstream_protocol_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from service.errors import NodexaError
 from service.model.chat_answer import Answer
 from service.model.chat_errors import garbled
 from service.model.chat_template import TextTemplate
-from service.model.model import Chunk, TextDelta
+from service.model.model import Chunk, TextDelta, TextRun
 from service.model.sse import SseParser
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -78,17 +78,21 @@ class StreamReader:
             self._take(self._parser.end(), chunks)
         return chunks + self._answer.end()
 
-    def _take(self, events: Iterable[bytes], chunks: list[Chunk]) -> None:
-        for event in events:
-            if text := self._template.read(event):
-                chunks.append(TextDelta(text))
-            elif event.strip() == b"[DONE]":
+    def _take(self, events: Sequence[bytes], chunks: list[Chunk]) -> None:
+        position = 0
+        while position < len(events):
+            if texts := self._template.run(events, position):
+                chunks.append(TextRun(texts) if len(texts) > 1 else TextDelta(texts[0]))
+                position += len(texts)
+                continue
+            event = events[position]
+            position += 1
+            if event.strip() == b"[DONE]":
                 self.done = True
                 return
-            else:
-                known = len(chunks)
-                self._answer.add(json_object(event, self._model), "delta", chunks)
-                self._learn(event, chunks[known:])
+            known = len(chunks)
+            self._answer.add(json_object(event, self._model), "delta", chunks)
+            self._learn(event, chunks[known:])
 
     def _learn(self, event: bytes, chunks: list[Chunk]) -> None:
         """Learns from an event that is nothing but text: no log probabilities, no end, no usage that goes with it."""

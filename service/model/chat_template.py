@@ -7,6 +7,9 @@ was in an event that was parsed in full.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice, takewhile
+
 import orjson
 
 KEY = b'"content":'
@@ -41,3 +44,22 @@ class TextTemplate:
         except ValueError:
             return ""
         return text if isinstance(text, str) else ""
+
+    def run(self, events: Sequence[bytes], start: int) -> list[str]:
+        """Returns the texts of the events from `start` on that are like the one learned, to the first that isn't."""
+        if not self._head:
+            return []
+        head, tail = self._head + b'"', b'"' + self._tail
+        shortest, begin, end = len(head) + len(tail), len(head) - 1, 1 - len(tail)
+        literals = list[bytes]()
+        for event in islice(events, start, None):
+            # An empty text is no event of its own.
+            if len(event) == shortest or not (event.startswith(head) and event.endswith(tail)):
+                break
+            literals.append(event[begin : end or None])
+        try:
+            # No string goes on behind a line's end: as many texts as literals are one of each.
+            texts: list[str] = orjson.loads(b"[%b]" % b",\n".join(literals))
+        except ValueError:
+            texts = []
+        return texts if len(texts) == len(literals) else list(takewhile(bool, map(self.read, events[start:])))

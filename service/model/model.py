@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncGenerator, Sequence, Set
+from collections.abc import AsyncGenerator, Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +40,13 @@ class TextDelta:
 
     text: str
     logprobs: Sequence[TokenLogprob] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextRun:
+    """More of the answer in several pieces, each an event of its own: TextDeltas without log probabilities, in one."""
+
+    texts: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +153,7 @@ class Finish:
 
 Chunk = (
     TextDelta
+    | TextRun
     | ReasoningDelta
     | SummaryDelta
     | ReasoningEnd
@@ -158,6 +166,17 @@ Chunk = (
     | TokenUsage
     | Finish
 )
+
+
+def text_of(chunks: Iterable[Chunk]) -> str:
+    """The text of the answer in `chunks`."""
+    pieces: list[str] = []
+    for chunk in chunks:
+        if isinstance(chunk, TextRun):
+            pieces += chunk.texts
+        elif isinstance(chunk, TextDelta):
+            pieces.append(chunk.text)
+    return "".join(pieces)
 
 
 PASSED_ON = frozenset(

@@ -35,7 +35,8 @@ class SseParser:
             # Nearly all events are one line of data.
             if event.startswith(b"data: ") and b"\n" not in event and not self._data:
                 events.append(event[6:])
-                self._check(len(event))
+                if len(event) > self._limit:
+                    self._check(len(event))
             else:
                 self._take_lines((*event.split(b"\n"), b""), events)
         *lines, line = rest.split(b"\n")

@@ -12,7 +12,7 @@ from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
-from service.model.model import Chunk, FinishReason, Model, OutputItem, Prompt, Status, TextDelta
+from service.model.model import Chunk, FinishReason, Model, OutputItem, Prompt, Status, text_of
 from service.runner.calls import answers, call_of
 from service.runner.sealed import Sealed
 from service.runner.summary_words import ASK, FRAME, SUMMARY
@@ -138,11 +138,8 @@ class Shortening:
 
 
 async def _summary(turn: Turn) -> str:
-    pieces: list[str] = []
     async with aclosing(turn.chunks()) as batches:
-        async for batch in batches:
-            pieces += [chunk.text for chunk in batch if isinstance(chunk, TextDelta)]
-    summary = "".join(pieces).strip()
+        summary = "".join([text_of(batch) async for batch in batches]).strip()
     if turn.reason is not FinishReason.STOP:
         raise _no_summary("The model's summary of the conversation was cut")
     if not summary:

@@ -25,6 +25,7 @@ from service.model.model import (
     Status,
     SummaryDelta,
     TextDelta,
+    TextRun,
     ToolCallDelta,
 )
 from service.model.offers import Offer
@@ -70,6 +71,7 @@ class Emitter:
         )
         self._ways: Mapping[type, Callable[[Any], None]] = {
             TextDelta: self._writing.text,
+            TextRun: self._writing.run,
             RefusalDelta: self._writing.refusal,
             MessageEnd: self._writing.end_message,
             ReasoningDelta: self._writing.reasoning,

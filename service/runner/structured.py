@@ -16,7 +16,7 @@ from nodexa.v1.item_pb2 import ContentPart, InputText, Item, Message, OutputText
 from nodexa.v1.response_pb2 import JsonSchema
 
 from service.errors import NodexaError
-from service.model.model import Chunk, FinishReason, Prompt, RefusalDelta, TextDelta
+from service.model.model import Chunk, FinishReason, Prompt, RefusalDelta, text_of
 from service.runner.schema_rules import TooMuchError
 from service.runner.schema_value import form_of
 from service.runner.turn import Turn
@@ -80,7 +80,7 @@ class _Answer:
 
     @property
     def text(self) -> str:
-        return "".join(chunk.text for chunk in self.chunks if isinstance(chunk, TextDelta))
+        return text_of(self.chunks)
 
 
 async def _heard(turn: Turn, form: JsonSchema) -> _Answer:

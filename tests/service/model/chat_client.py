@@ -11,8 +11,9 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 from nodexa.v1.item_pb2 import ContentPart, InputText, Item, Message
 from nodexa.v1.response_pb2 import ResponseSettings
 
+from service.model import model
 from service.model.chat_upstream import Deadlines
-from service.model.model import Chunk, Model, Prompt, TextDelta
+from service.model.model import Chunk, Model, Prompt
 from service.model.openai_chat import OpenAIChat
 
 QUICK = Deadlines(connect=2.0, idle=0.3, reply=0.3)
@@ -55,4 +56,4 @@ async def answer(model: Model, prompt: Prompt) -> list[Chunk]:
 
 def text_of(chunks: Sequence[Chunk]) -> str:
     """Returns the text of an answer."""
-    return "".join(chunk.text for chunk in chunks if isinstance(chunk, TextDelta))
+    return model.text_of(chunks)

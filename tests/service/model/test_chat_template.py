@@ -51,3 +51,38 @@ def test_an_event_with_the_key_twice_teaches_nothing() -> None:
     template = TextTemplate()
     template.learn(twice, "Hello")
     assert template.read(twice) == ""
+
+
+def learned() -> TextTemplate:
+    template = TextTemplate()
+    template.learn(event("Hello"), "Hello")
+    return template
+
+
+def test_events_in_a_row_that_differ_in_their_text_only_are_read_together() -> None:
+    texts = ["a", "wörld", 'a "quoted" \\ word', "\n", "x"]
+    events = [event("before"), *map(event, texts), event("end", finish="stop"), event("behind")]
+
+    assert learned().run(events, 1) == texts
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        event(""),
+        event(None),
+        event(7),
+        event("x").replace(b'"x"', b'"x","y"'),
+        event("x").replace(b'"x"', b'"x","content":"y"'),
+        event("x").replace(b'"x"', b'"x\\"'),
+        event("x").replace(b'"x"', b'"'),
+        event("x").replace(b"x", b"\xff"),
+    ],
+)
+def test_a_run_ends_before_any_other_event(other: bytes) -> None:
+    assert learned().run([event("a"), event("b"), other, event("c"), other], 0) == ["a", "b"]
+    assert learned().run([other, event("a")], 0) == []
+
+
+def test_nothing_is_a_run_before_an_event_was_learned() -> None:
+    assert TextTemplate().run([event("a")], 0) == []

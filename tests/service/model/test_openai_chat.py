@@ -15,6 +15,7 @@ from service.model.model import (
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
+    TextRun,
     TokenUsage,
 )
 from tests.fakes.chat_server import ChatServer, Raw
@@ -67,7 +68,7 @@ async def test_what_comes_in_one_read_is_one_batch(server: ChatServer) -> None:
     body = delta(content="a") + delta(content="b") + delta(content="c")
     server.replies.append(Raw((HEAD + body + delta("stop") + DONE,)))
     assert await batches(model_on(server.url), asking("Hi")) == [
-        [TextDelta("a"), TextDelta("b"), TextDelta("c")],
+        [TextDelta("a"), TextRun(["b", "c"])],
         [STOP],
     ]
 
