@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
+import sys
 from collections.abc import Generator
 from types import FrameType
 from typing import Final
@@ -87,10 +89,18 @@ class Server(uvicorn.Server):
                 with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
                     loop.add_signal_handler(number, self.stop)
                     stack.callback(loop.remove_signal_handler, number)
+            if os.environ.get("NODEXA_ENDS_WITH_STDIN"):
+                loop.add_reader(sys.stdin.fileno(), self._orphaned)
+                stack.callback(loop.remove_reader, sys.stdin.fileno())
             yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Not used: the loop's own handlers call `stop`."""
+        self.stop()
+
+    def _orphaned(self) -> None:
+        """What `nodexa serve` holds the other end of has ended, and so has that."""
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
         self.stop()
 
     def _end_streams(self) -> None:

@@ -81,6 +81,12 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     )
 
 
+def _orphaned(stopped: asyncio.Event) -> None:
+    """What `nodexa serve` holds the other end of has ended, and so has that."""
+    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    stopped.set()
+
+
 def way_in(addresses: Sequence[str], *, encrypted: bool) -> str:
     """The address for the programs of this machine: where TCP is encrypted, a unix socket if there is one."""
     sockets = [address for address in addresses if encrypted and address.startswith("unix:")]
@@ -92,6 +98,8 @@ async def _run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    if os.environ.get("NODEXA_ENDS_WITH_STDIN"):
+        loop.add_reader(sys.stdin.fileno(), _orphaned, stopped)
     core = await start_core(
         settings,
         open_model=partial(open_model, environment=os.environ),

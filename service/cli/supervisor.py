@@ -19,6 +19,8 @@ from service.cli.processes import die_with_parent, import_environment
 
 Say = Callable[[str], None]
 
+ENDS_WITH_STDIN: Final = "NODEXA_ENDS_WITH_STDIN"
+"""Tells a core or a bridge to stop when its standard input ends."""
 FIRST_DELAY: Final = 0.2
 LONGEST_DELAY: Final = 5.0
 # A child that lived this long has started well: what ends it then is a new failure.
@@ -72,7 +74,7 @@ class Keeper:
         failures = 0
         while not self._stopping.is_set():
             started = time.monotonic()
-            self._process = await start(self._child.argv, fds=self._child.fds)
+            self._process = await start(self._child.argv, fds=self._child.fds, ends_with_this=True)
             if self._stopping.is_set():
                 self._signal(signal.SIGTERM)
             code = await self._process.wait()
@@ -93,13 +95,16 @@ class Keeper:
                 self._process.send_signal(number)
 
 
-async def start(argv: Sequence[str], *, fds: Sequence[int] = ()) -> asyncio.subprocess.Process:
+async def start(
+    argv: Sequence[str], *, fds: Sequence[int] = (), ends_with_this: bool = False
+) -> asyncio.subprocess.Process:
     """Starts a process that ends with this one; Ctrl-C in the terminal reaches only this one, which passes it on."""
     return await asyncio.create_subprocess_exec(
         *argv,
-        stdin=asyncio.subprocess.DEVNULL,
+        # Nobody writes to it: its end is how a child learns that this process is gone, on any system.
+        stdin=asyncio.subprocess.PIPE if ends_with_this else asyncio.subprocess.DEVNULL,
         pass_fds=tuple(fds),
-        env=import_environment(os.environ, sys.path),
+        env={**import_environment(os.environ, sys.path), **({ENDS_WITH_STDIN: "1"} if ends_with_this else {})},
         process_group=0,
         preexec_fn=die_with_parent(os.getpid()),
     )
