@@ -24,6 +24,8 @@ from rest_bridge.tls import CoreTls, HttpsFiles
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 BACKLOG: Final = 2048
+UNSENT_BYTES: Final = 32 * 1024
+"""What the kernel keeps for a client beyond what is on its way; by itself it takes megabytes for who never reads."""
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +114,15 @@ async def serve(
     settings: Settings, *, core: str, listening: socket.socket, tls: CoreTls | None, https: HttpsFiles | None
 ) -> None:
     """Serves on `listening` until a signal comes, with the core at `core` (`host:port` or `unix:PATH`)."""
+    _hold_little(listening)
     channel = Core(core, tls=tls)
     try:
         await Server(Bridge(channel, settings), https=https).serve(sockets=[listening])
     finally:
         await channel.close()
+
+
+def _hold_little(listening: socket.socket) -> None:
+    # Every connection inherits it; not every system has it.
+    if listening.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)

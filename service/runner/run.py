@@ -27,6 +27,8 @@ from service.store.responses import LostRunError, ResponseRow, ResponseStore, Se
 
 FIRST_READER_SECONDS: Final = 1.0
 """How long a new run waits for its first reader, however impatient it is."""
+MOST_AT_ONCE: Final = 128
+"""Chunks that become one batch, which every reader holds as a whole, however many a hasty model sends at once."""
 RETRY_SECONDS: Final = 0.5
 """How long the end of a response waits before it tries the disk again."""
 HELD_BYTES: Final = 64 * 1024
@@ -193,7 +195,8 @@ class Run:
     async def _show(self, written: AsyncGenerator[Sequence[Chunk], None]) -> None:
         async with aclosing(written) as batches:
             async for chunks in batches:
-                await self._append(self._emitter.feed(chunks))
+                for start in range(0, len(chunks), MOST_AT_ONCE):
+                    await self._append(self._emitter.feed(chunks[start : start + MOST_AT_ONCE]))
 
     async def _append(self, batch: EventBatch) -> None:
         if not batch.events:

@@ -113,7 +113,7 @@ class Runner:
                 async for message in followed:
                     yield message
             return
-        stored = await self._stored(response_id, caller)
+        stored = await self._stored(response_id, caller, with_result=False)
         if not caller.may_resume(stored.row.key_id):
             raise _not_found(response_id)
         prefix = EventBatch(settings=stored.settings).SerializeToString()
@@ -293,8 +293,8 @@ class Runner:
             return None
         return run
 
-    async def _stored(self, response_id: str, caller: Caller) -> StoredResponse:
-        stored = await self._store.get(caller.org_id, response_id)
+    async def _stored(self, response_id: str, caller: Caller, *, with_result: bool = True) -> StoredResponse:
+        stored = await self._store.get(caller.org_id, response_id, with_result=with_result)
         if stored is None or not caller.may_see(stored.row.user_id):
             raise _not_found(response_id)
         return stored

@@ -7,9 +7,11 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from service.errors import NodexaError
-from service.runner.log import messages
+from service.runner.log import MESSAGE_BYTES, messages
 from service.store.responses import ResponseStore
 
+ENOUGH: Final = 2 * MESSAGE_BYTES
+"""Bytes of the log that a reader has in hand: one that doesn't read on holds no more."""
 PAUSE: Final = 0.05
 """Seconds between two looks: another process can't wake this one."""
 
@@ -31,12 +33,12 @@ async def tail(store: ResponseStore, org_id: str, response_id: str, after: int) 
                 f"The events of {response_id!r} are not kept any more; the response itself is: get it without stream.",
                 param="id",
             )
-        segments = await store.segments(org_id, response_id, after)
+        segments = await store.segments(org_id, response_id, after, enough=ENOUGH)
         for message in messages(segments, after):
             yield message
         if segments:
             after = max(after, segments[-1].last)
-        if state.final:
+        if state.final and sum(len(segment.data) for segment in segments) < ENOUGH:
             return
         if not segments:
             await asyncio.sleep(PAUSE)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from asyncio import Future
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -192,15 +193,14 @@ class ResponseStore:
 
         return await self._database.read(job)
 
-    async def get(self, org_id: str, response_id: str) -> StoredResponse | None:
-        """The response, or None."""
+    async def get(self, org_id: str, response_id: str, *, with_result: bool = True) -> StoredResponse | None:
+        """The response, or None; without its result, which may be large, it looks like one that goes on."""
 
         def job(db: Tables) -> StoredResponse | None:
             found = db.conn.execute(
-                f"""select {_ROW}, q.settings, s.response from responses
-                    join response_requests q on q.response_id = id left join response_results s on s.response_id = id
-                    where org_id = ? and id = ?""",
-                (org_id, response_id),
+                f"""select {_ROW}, q.settings, s.response from responses join response_requests q on q.response_id = id
+                    left join response_results s on s.response_id = id and ? where org_id = ? and id = ?""",
+                (with_result, org_id, response_id),
             ).fetchone()
             return _stored(found) if found else None
 
@@ -225,18 +225,25 @@ class ResponseStore:
 
         return await self._database.read(job)
 
-    async def segments(self, org_id: str, response_id: str, after: int) -> Sequence[Segment]:
-        """The log from the segment that holds the event after `after` on."""
+    async def segments(
+        self, org_id: str, response_id: str, after: int, *, enough: int | None = None
+    ) -> Sequence[Segment]:
+        """The log from the segment that holds the event after `after` on; with `enough`, until it has so many bytes."""
 
         def job(db: Tables) -> list[Segment]:
             rows = db.conn.execute(
+                # Nothing is read but what is asked for: the first segment is found by its number, and where the
+                # organization stands in an `exists`, newer SQLites read and sort the whole log.
                 """select first_seq, last_seq, batch from response_segments
-                   where response_id = ? and last_seq > ?
-                     and exists (select 1 from responses where id = response_id and org_id = ?)
+                   where response_id = :id and last_seq > :after
+                     and first_seq >= (select max(first_seq) from response_segments
+                                       where response_id = :id and first_seq <= max(:after, -1) + 1)
+                     and :org = (select org_id from responses where id = :id)
                    order by first_seq""",
-                (response_id, after, org_id),
+                {"id": response_id, "after": after, "org": org_id},
             )
-            return [Segment(*row) for row in rows]
+            with closing(rows):
+                return list(_first_of((Segment(*row) for row in rows), enough))
 
         return await self._database.read(job)
 
@@ -310,3 +317,12 @@ def _row(row: Sequence[object]) -> ResponseRow:
 def _stored(row: Sequence[bytes]) -> StoredResponse:
     result = Response.FromString(row[11]) if row[11] else None
     return StoredResponse(_row(row), ResponseSettings.FromString(row[10]), result)
+
+
+def _first_of(segments: Iterable[Segment], enough: int | None) -> Iterator[Segment]:
+    size = 0
+    for segment in segments:
+        yield segment
+        size += len(segment.data)
+        if enough is not None and size >= enough:
+            return

@@ -160,5 +160,6 @@ async def test_the_log_is_read_from_the_segment_that_holds_the_next_event(tmp_pa
     found = {after: await store.segments("org_1", ROW.id, after) for after in (-1, 0, 1, 2)}
 
     assert found == {-1: [FIRST, SECOND], 0: [FIRST, SECOND], 1: [SECOND], 2: []}
+    assert await store.segments("org_1", ROW.id, -1, enough=1) == [FIRST]
     assert await store.segments("org_2", ROW.id, -1) == []
     await database.close()
