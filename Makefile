@@ -30,13 +30,13 @@ export PIP_USER := 0
 unexport PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup proto run test test-clients lint $(CHECKED) format bench bench-peers bench-micro bench-growth dist lock clean node-modules node-version
+.PHONY: help setup proto run test test-clients soak lint $(CHECKED) format bench bench-peers bench-micro bench-growth dist lock clean node-modules node-version
 
 help: ## print this list
 	@echo "make …"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1#\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '#' 2>/dev/null \
 		|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST))
-	@echo "ARGS='…' is handed on by run, test, test-clients and bench: make test ARGS='-k cancel'"
+	@echo "ARGS='…' is handed on by run, test, test-clients, soak and bench: make test ARGS='-k cancel'"
 
 setup: $(DEPENDENCIES) $(CONTRACT) $(PROJECT) $(WEIGHTS) ## virtual environment, pinned dependencies, generated code, weights
 	@:
@@ -52,6 +52,9 @@ test: node-modules setup ## set up, then run all tests (NODEXA_SKIP_NODE=1: with
 
 test-clients: setup node-version $(CLIENT_PYTHON) $(CLIENT_MODULES) ## set up, then test with LangChain, the AI SDK, Codex …
 	@$(PY) -m pytest $(CLIENTS) $(ARGS)
+
+soak: setup ## put the promises of docs/reliability.md to the test for hours; what is measured goes into soak.jsonl
+	@NODEXA_SOAK=1 NODEXA_FIGURES=$(CURDIR)/soak.jsonl $(PY) -m pytest tests/faults --timeout 14400 $(ARGS)
 
 lint: $(CHECKED) ## check style, types, imports and the contract; writes nothing
 	@:

@@ -7,12 +7,16 @@ import random
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.chat_words import Reply, words
 from tests.faults.counts import SOAK, count, measured
 from tests.faults.http import END_OF_EVENT, Told, ask, events_in, line, request
 from tests.faults.injector import Fault, Injector
 from tests.faults.whole import Whole, whole_with_assistant
+
+pytestmark = pytest.mark.timeout(2 * 3600 if SOAK else 300)
 
 WORDS: Final = 92
 """With the events around them, a stream of a hundred."""

@@ -7,11 +7,15 @@ import random
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.chat_words import Reply, words
-from tests.faults.counts import count, measured, percentile
+from tests.faults.counts import SOAK, count, measured, percentile
 from tests.faults.http import ask, line, request
 from tests.faults.whole import Whole, whole_with_assistant
+
+pytestmark = pytest.mark.timeout(2 * 3600 if SOAK else 300)
 
 LONG: Final = Reply(words(" ".join(str(number) for number in range(2000))), pause=0.002)
 RANDOM_SECONDS: Final = 0.25

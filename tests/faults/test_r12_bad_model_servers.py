@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from nodexa.v1.admin_pb2 import Assistant, Model
 from nodexa.v1.admin_service_pb2 import CreateAssistantRequest, CreateModelRequest
 
 from tests.fakes.chat_server import ChatServer
 from tests.faults.bad_answers import BAD, SECRET, Bad
-from tests.faults.counts import count, measured
+from tests.faults.counts import SOAK, count, measured
 from tests.faults.http import Told, ask, request
 from tests.faults.injector import Injector
 from tests.faults.whole import Whole, whole
+
+pytestmark = pytest.mark.timeout(2 * 3600 if SOAK else 300)
 
 IDLE_SECONDS: Final = 0.5
 TOTAL_SECONDS: Final = 2.0
