@@ -129,10 +129,12 @@ async def run(port: int, request: bytes, *, connections: int, seconds: float, ra
                 measured.errors += 1
                 measured.error = measured.error or str(error)
                 done.set_result(None)
-        _, late = await asyncio.wait(waiting, timeout=seconds + PATIENCE)
+        shape = shape_of(request)
+        lasting = shape.pause_ms / 1000 * (shape.tokens + 1)
+        _, late = await asyncio.wait(waiting, timeout=seconds + lasting + PATIENCE)
         for unanswered in late:
             measured.errors += 1
-            measured.error = measured.error or f"not answered within {PATIENCE:.0f} seconds"
+            measured.error = measured.error or f"not answered {PATIENCE:.0f} seconds after it should have been"
             unanswered.cancel()
     finally:
         gc.enable()

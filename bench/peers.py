@@ -42,6 +42,7 @@ class Peer:
     environment: Mapping[str, str] = field(default_factory=dict)
     pythons: Sequence[str] = ("python3.13", "python3.12", "python3.11")
     note: str = ""
+    ready: str = "/v1/models"
 
 
 def _smg(places: Places) -> Sequence[str]:
@@ -94,7 +95,7 @@ def _ogx(places: Places) -> Sequence[str]:
 
 
 PEERS: Final[Sequence[Peer]] = (
-    Peer("smg", ["smg"], _smg, note="Rust; history in memory"),
+    Peer("smg", ["smg"], _smg, note="Rust; history in memory", ready="/health"),
     Peer("agentic-api", ["agentic-api"], _agentic, note="Rust; SQLite"),
     Peer(
         "litellm",
@@ -125,7 +126,7 @@ def started(peer: Peer, folder: Path, model_server: str) -> Iterator[Target]:
     places = Places(environment / "bin", folder, free_port(), model_server)
     command, log = peer.command(places), folder / "log"
     with process(command, log=log, environment={"HOME": str(folder), **peer.environment}) as pid:
-        wait_until_it_answers(f"http://127.0.0.1:{places.port}/v1/models", pid, log=log, headers=peer.headers)
+        wait_until_it_answers(f"http://127.0.0.1:{places.port}{peer.ready}", pid, log=log, headers=peer.headers)
         yield Target(peer.name, places.port, peer.model, pid, peer.headers)
 
 
