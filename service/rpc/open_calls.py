@@ -12,7 +12,7 @@ from service.errors import NodexaError
 
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the keys; one look is one question to the database, for all of them."""
-WRITE_SECONDS: Final = 2.0
+WRITE_SECONDS: Final = 3.0
 """How long a call whose client is slow to read has to be told why it ends; then it is cut."""
 ENDED: Final = "The API key stopped working: it was revoked, or its organization is disabled."
 

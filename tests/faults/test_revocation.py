@@ -21,7 +21,7 @@ from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge
 from tests.service.refusals import refusal
 
 STREAMS = 20
-ENDLESS = Reply(words(" ".join(str(number) for number in range(100_000))), pause=0.005)
+ENDLESS = Reply(words(" ".join(str(number) for number in range(100_000))), pause=0.05)
 
 
 class Clock:
