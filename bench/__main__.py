@@ -14,7 +14,7 @@ import uvloop
 
 from bench.loads import SPARE_FILES, Load, Row, measure, standard
 from bench.machine import about, need_linux
-from bench.processes import allow_files, upstream
+from bench.processes import allow_files, stop_like_ctrl_c, upstream
 from bench.report import HERE, keep, kept, markdown, show, show_heads, slower, table
 from bench.target import Target, serving
 from bench.threads import Turn, turns
@@ -103,4 +103,5 @@ def write(folder: Path, rows: Sequence[Row], talk: Sequence[Turn]) -> None:
 
 
 if __name__ == "__main__":
+    stop_like_ctrl_c()
     main()

@@ -15,7 +15,7 @@ import uvloop
 from bench.loads import Load, Row, measure, standard
 from bench.machine import about, need_linux
 from bench.peers import PEERS, Peer, started, version
-from bench.processes import NotStartedError, allow_files, upstream
+from bench.processes import NotStartedError, allow_files, stop_like_ctrl_c, upstream
 from bench.report import HERE, keep, markdown, show, show_heads, table
 from bench.target import Target, serving
 
@@ -124,4 +124,5 @@ def _ratio(own: float | None, other: float | None, *, more: bool) -> str:
 
 
 if __name__ == "__main__":
+    stop_like_ctrl_c()
     main()

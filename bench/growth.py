@@ -16,7 +16,7 @@ from typing import Any, Final
 from bench.fill import fill_keys_and_assistants, fill_responses
 from bench.machine import about, need_linux
 from bench.plot import Curve, draw
-from bench.processes import upstream
+from bench.processes import stop_like_ctrl_c, upstream
 from bench.report import HERE, keep, markdown
 from bench.shape import Shape
 from bench.target import Target, serving
@@ -199,4 +199,5 @@ def _keys(running: _Running, folder: Path, less: int) -> Series:
 
 
 if __name__ == "__main__":
+    stop_like_ctrl_c()
     main()

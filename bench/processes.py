@@ -132,6 +132,11 @@ def memory_mb(pids: Sequence[int]) -> float:
     return pages * _PAGE / 1e6
 
 
+def stop_like_ctrl_c() -> None:
+    """A SIGTERM stops what was started too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def allow_files(count: int) -> int:
     """Raises this process's limit of open files, which those that it starts inherit, and says what it is now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
