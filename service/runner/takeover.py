@@ -65,6 +65,7 @@ class Takeover:
         self._new_id = new_id
         self._lease = lease
         self._retired = False
+        self._heard = 0
 
     async def enter(self, *, alone: bool) -> None:
         """Joins the cores of this database; one that is `alone` takes at once what was left behind."""
@@ -77,19 +78,29 @@ class Takeover:
 
     async def run(self, runs: Runs) -> None:
         """Beats and sweeps until it is cancelled; tells `runs` which of them to cancel, and which are lost."""
-        heard = self._clock()
+        self._heard = self._clock()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._repeat(lambda: self._beat(runs)))
+            # By itself: many orphans take longer than a lease, and the heart must not stop for them.
+            both.create_task(self._repeat(self.sweep))
+
+    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                now = self._clock()
-                runs.cancel_own(await self._ownership.beat(now))
-                # One that was frozen may hold runs that say nothing for long, and would not notice by themselves.
-                if self._clock() - heard >= self._lease * 1000:
-                    runs.let_go(await self._ownership.lost(runs.live()))
-                heard = now
-                await self.sweep()
+                await work()
             except NodexaError as error:
-                log.error("this core can't say that it is here: %s", error.message)
+                log.error("the cores can't be kept apart now, it is tried again: %s", error.message)
+            except Exception:
+                log.exception("the cores can't be kept apart now by a bug, it is tried again")
             await asyncio.sleep(self._lease / BEATS)
+
+    async def _beat(self, runs: Runs) -> None:
+        now = self._clock()
+        runs.cancel_own(await self._ownership.beat(now))
+        # One that was frozen may hold runs that say nothing for long, and would not notice by themselves.
+        if self._clock() - self._heard >= self._lease * 1000:
+            runs.let_go(await self._ownership.lost(runs.live()))
+        self._heard = now
 
     def retire(self) -> None:
         """Takes nothing more: this core is being stopped."""
