@@ -1,4 +1,4 @@
-"""The way to the core: one gRPC channel a process, and what its errors mean over HTTP."""
+"""The way to the core: one gRPC channel a process, one stream for most calls, and what its errors mean over HTTP."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -18,6 +18,7 @@ from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceStub
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
 
 from rest_bridge.errors import RequestError
+from rest_bridge.hop import Hop
 from rest_bridge.tls import CoreTls
 
 if TYPE_CHECKING:
@@ -86,9 +87,12 @@ class Core:
         self._channel = _channel(address, tls)
         self._trouble = ""
         self._readiness: asyncio.Task[None] | None = None
-        self.responses = ResponseServiceStub(self._channel)
-        self.conversations = ConversationServiceStub(self._channel)
-        self.admin = AdminServiceStub(self._channel)
+        self.hop = Hop(self._channel)
+        # It makes calls as a channel does.
+        quick = cast(grpc.aio.Channel, self.hop)
+        self.responses = ResponseServiceStub(quick)
+        self.conversations = ConversationServiceStub(quick)
+        self.admin = AdminServiceStub(quick)
         self._check: grpc.aio.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse] = (
             self._channel.unary_unary(
                 "/grpc.health.v1.Health/Check",
@@ -128,6 +132,7 @@ class Core:
         """Ends the channel and every call on it."""
         if self._readiness is not None:
             self._readiness.cancel()
+        await self.hop.close()
         await self._channel.close()
 
 

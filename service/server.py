@@ -13,14 +13,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from nodexa.v1 import admin_service_pb2, conversation_service_pb2, response_service_pb2
 from nodexa.v1.admin_pb2 import Model as ModelConfig
-from nodexa.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
-from nodexa.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
-from nodexa.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
 
 from service.assembly import MASTER_KEY, Outside, Parts, assemble
 from service.ids import NewId
 from service.rpc.conversations import ConversationServicer
+from service.rpc.doors import open_doors
 from service.rpc.gate import Gate
+from service.rpc.hop import BridgeServicer
 from service.rpc.key_maker import KeyMaker
 from service.rpc.listening import bind, expect_private
 from service.rpc.responses import ResponseServicer
@@ -50,6 +49,7 @@ class Core:
     catalog: Catalog
     runner: Runner
     server: grpc.aio.Server
+    bridges: BridgeServicer
     health: health.aio.HealthServicer
     addresses: Sequence[str]
     takeover: Takeover
@@ -60,6 +60,7 @@ class Core:
         await self.health.enter_graceful_shutdown()
         self.takeover.retire()
         await self.runner.close()
+        self.bridges.retire()
         await self.server.stop(self.settings.drain)
         for chore in self.chores:
             chore.cancel()
@@ -103,10 +104,17 @@ def _make_private(data: Path) -> None:
 
 async def _start(settings: Settings, database: Database, parts: Parts, new_id: NewId) -> Core:
     await parts.takeover.enter(alone=not settings.shared)
-    server = _server(settings, Gate(parts.authenticator, parts.calls, new_id))
-    add_ResponseServiceServicer_to_server(ResponseServicer(parts.runner, parts.limiter), server)
-    add_ConversationServiceServicer_to_server(ConversationServicer(parts.conversations), server)
-    add_AdminServiceServicer_to_server(parts.admin, server)
+    gate = Gate(parts.authenticator, parts.calls, new_id)
+    server = _server(settings, gate)
+    bridges = open_doors(
+        server,
+        gate,
+        responses=ResponseServicer(parts.runner, parts.limiter),
+        conversations=ConversationServicer(parts.conversations),
+        admin=parts.admin,
+        max_message_bytes=settings.max_message_bytes,
+        max_calls=settings.max_calls,
+    )
     state = _add_health_and_reflection(server)
     addresses = bind(server, settings.listen, tls=settings.tls)
     await server.start()
@@ -123,6 +131,7 @@ async def _start(settings: Settings, database: Database, parts: Parts, new_id: N
         parts.catalog,
         parts.runner,
         server,
+        bridges,
         state,
         addresses,
         parts.takeover,

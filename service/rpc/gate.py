@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Gate(grpc.aio.ServerInterceptor):
-    """Wraps the handlers of our own services; health and reflection pass."""
+    """Wraps the handlers of our own services; health and reflection pass, and bridges, whose calls come one by one."""
 
     def __init__(self, authenticator: Authenticator, calls: OpenCalls, new_id: NewId) -> None:
         self._authenticator = authenticator
@@ -45,8 +45,12 @@ class Gate(grpc.aio.ServerInterceptor):
         """Returns the handler with the gate before it."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith(_OURS):
+        if handler is None or not method.startswith(_OURS) or handler.stream_stream is not None:
             return handler
+        return self.before(handler, method)
+
+    def before(self, handler: Handler, method: str) -> Handler:
+        """The handler of `method` with the gate before it."""
         # Without a deserializer the bytes come as they are: they are read when it is known who sent them.
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(self._streaming(handler, method), None, _encode)

@@ -17,6 +17,7 @@ from rest_bridge.routes.call import Bridge
 from rest_bridge.server import Server
 from rest_bridge.settings import Settings
 from tests.conftest import CoreUnderTest
+from tests.rest_bridge.fake_core import OLDER
 from tests.rest_bridge.judged import judge, judge_either
 
 
@@ -31,10 +32,16 @@ class BridgeUnderTest:
     key: str = ""
     assistant_id: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    older: bool = False
 
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    async def reach(self) -> None:
+        """Returns when the core is there, and calls go to it as they will: over one stream, if it knows it."""
+        async with asyncio.timeout(10):
+            await (self.bridge.core.ready() if self.older else self.bridge.core.hop.open.wait())
 
     def http(self, *, key: str | None = None) -> httpx.AsyncClient:
         """A client that sends the key, unless given another (empty: none)."""
@@ -68,7 +75,7 @@ async def running_bridge(
     server = Server(bridge)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        yield BridgeUnderTest(bridge, server, host, port, key, assistant_id)
+        yield BridgeUnderTest(bridge, server, host, port, key, assistant_id, older=address.endswith(OLDER))
     finally:
         server.stop()
         async with asyncio.timeout(30):
@@ -84,6 +91,7 @@ def bridge_settings() -> Settings:
 
 @pytest.fixture
 async def bridge(core: CoreUnderTest, bridge_settings: Settings) -> AsyncIterator[BridgeUnderTest]:
-    """A bridge in front of `core`."""
+    """A bridge in front of `core`, that has its stream."""
     async with running_bridge(core.address, bridge_settings, key=core.key, assistant_id=core.assistant_id) as running:
+        await running.reach()
         yield running

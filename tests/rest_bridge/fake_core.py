@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -16,13 +16,18 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from nodexa.v1 import response_service_pb2 as pb
+from nodexa.v1.bridge_service_pb2_grpc import add_BridgeServiceServicer_to_server
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 from nodexa.v1.response_pb2 import Response
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceServicer, add_ResponseServiceServicer_to_server
 
+from service.rpc.hop import BridgeServicer, Rpcs
+
 Context = grpc.aio.ServicerContext[Any, Any]
 Story = Callable[[Context], AsyncIterator[EventBatch]]
 RESPONSE_ID = "resp_1"
+OLDER = "/older.sock"
+"""How the address of a core ends that knows plain calls only, and no stream for all of them."""
 
 
 @dataclass
@@ -63,10 +68,14 @@ class FakeCore(ResponseServiceServicer):
 
 @asynccontextmanager
 async def serving_fake(address: str, *stories: Story) -> AsyncIterator[FakeCore]:
-    """A fake core at `address` (`unix:PATH`), gone without a word at the end."""
+    """A fake core at `address` (`unix:PATH`), gone without a word at the end. At `…/older.sock`, an older one."""
     fake = FakeCore(deque(stories))  # type: ignore[abstract] # the rest answers UNIMPLEMENTED, as it should
-    server = grpc.aio.server()
+    server, rpcs = grpc.aio.server(), Rpcs()
     add_ResponseServiceServicer_to_server(fake, server)
+    if not address.endswith(OLDER):
+        add_ResponseServiceServicer_to_server(fake, cast(grpc.aio.Server, rpcs))
+        bridges = BridgeServicer(rpcs, max_message_bytes=16 * 1024 * 1024, most=1000)
+        add_BridgeServiceServicer_to_server(bridges, server)
     server.add_insecure_port(address)
     await server.start()
     try:

@@ -15,7 +15,7 @@ from rest_bridge.settings import Settings
 from service.model.model import TextDelta
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge
-from tests.rest_bridge.fake_core import Context, event, serving_fake, tells, waits
+from tests.rest_bridge.fake_core import OLDER, Context, event, serving_fake, tells, waits
 from tests.rest_bridge.raw import connected, head
 
 
@@ -97,9 +97,9 @@ def endless(size: int, passed: asyncio.Event, enough: int) -> AsyncIterator[Even
     return story()
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> str:
-    return f"unix:{tmp_path}/core.sock"
+@pytest.fixture(params=["/core.sock", OLDER], ids=["one stream", "plain calls"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"unix:{tmp_path}{request.param}"
 
 
 async def test_a_replay_ends_when_its_client_has_gone(address: str, bridge_settings: Settings) -> None:
@@ -107,6 +107,7 @@ async def test_a_replay_ends_when_its_client_has_gone(address: str, bridge_setti
         return endless(10, asyncio.Event(), -1)
 
     async with serving_fake(address, story) as core, running_bridge(address, bridge_settings) as bridge:
+        await bridge.reach()
         async with connected(bridge.port) as (reader, writer):
             writer.write(head("GET", "/v1/responses/resp_1?stream=true", x_api_key="nxk_1"))
             await reader.readuntil(b'"sequence_number":20')
@@ -120,6 +121,7 @@ async def test_a_client_that_does_not_read_holds_little(address: str, bridge_set
         serving_fake(address, lambda _: endless(10_000, passed, enough=3000)) as core,
         running_bridge(address, bridge_settings) as bridge,
     ):
+        await bridge.reach()
         async with connected(bridge.port) as (reader, writer):
             reader._transport.pause_reading()  # type: ignore[attr-defined]
             writer.write(head("GET", "/v1/responses/resp_1?stream=true", x_api_key="nxk_1"))

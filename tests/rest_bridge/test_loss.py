@@ -13,16 +13,16 @@ import pytest
 
 from rest_bridge.settings import Settings
 from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge
-from tests.rest_bridge.fake_core import RESPONSE_ID, Story, events, refuses, serving_fake, tells, waits
+from tests.rest_bridge.fake_core import OLDER, RESPONSE_ID, Story, events, refuses, serving_fake, tells, waits
 from tests.rest_bridge.ladder import events_of
 
 LOST = grpc.StatusCode.UNAVAILABLE
 WHOLE = list(range(10))
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> str:
-    return f"unix:{tmp_path}/core.sock"
+@pytest.fixture(params=["/core.sock", OLDER], ids=["one stream", "plain calls"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"unix:{tmp_path}{request.param}"
 
 
 @pytest.fixture
@@ -32,8 +32,7 @@ async def bridge(address: str, bridge_settings: Settings) -> AsyncIterator[Bridg
 
 
 async def stream(bridge: BridgeUnderTest) -> httpx.Response:
-    async with asyncio.timeout(10):
-        await bridge.bridge.core.ready()
+    await bridge.reach()
     async with bridge.http() as http:
         return await http.post("/v1/responses", json=bridge.body(stream=True))
 
@@ -83,7 +82,7 @@ async def test_a_stream_survives_the_death_of_its_core(bridge: BridgeUnderTest, 
 
 async def test_a_watched_response_goes_on_without_a_gap(bridge: BridgeUnderTest, address: str) -> None:
     async with serving_fake(address, tells(events(3, 4), then=refuses(LOST)), tells(events(5, 9))) as core:
-        await bridge.bridge.core.ready()
+        await bridge.reach()
         async with bridge.http() as http:
             answer = await http.get(f"/v1/responses/{RESPONSE_ID}?stream=true&starting_after=2")
         assert [call.starting_after for call in core.calls] == [2, 4]
@@ -92,7 +91,7 @@ async def test_a_watched_response_goes_on_without_a_gap(bridge: BridgeUnderTest,
 
 async def test_watching_after_the_last_event_ends_at_once(bridge: BridgeUnderTest, address: str) -> None:
     async with serving_fake(address, tells()), bridge.http() as http:
-        await bridge.bridge.core.ready()
+        await bridge.reach()
         answer = await http.get(f"/v1/responses/{RESPONSE_ID}?stream=true&starting_after=9")
     assert answer.content == b"data: [DONE]\n\n"
 
@@ -152,7 +151,7 @@ async def test_a_core_lost_before_its_first_word_may_have_started_something(
     bridge: BridgeUnderTest, address: str, *, streaming: bool
 ) -> None:
     async with serving_fake(address, tells(then=refuses(LOST))), asyncio.timeout(10):
-        await bridge.bridge.core.ready()
+        await bridge.reach()
         async with bridge.http() as http:
             answer = await http.post("/v1/responses", json=bridge.body(stream=streaming))
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_unavailable")

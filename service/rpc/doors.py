@@ -1,0 +1,39 @@
+"""The services behind both doors: plain calls, and the one stream of a bridge."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import grpc
+from nodexa.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
+from nodexa.v1.bridge_service_pb2_grpc import add_BridgeServiceServicer_to_server
+from nodexa.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
+from nodexa.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
+
+from service.rpc.admin import AdminServicer
+from service.rpc.conversations import ConversationServicer
+from service.rpc.gate import Gate
+from service.rpc.hop import BridgeServicer, Rpcs
+from service.rpc.responses import ResponseServicer
+
+
+def open_doors(
+    server: grpc.aio.Server,
+    gate: Gate,
+    *,
+    responses: ResponseServicer,
+    conversations: ConversationServicer,
+    admin: AdminServicer,
+    max_message_bytes: int,
+    max_calls: int,
+) -> BridgeServicer:
+    """Adds all services to `server`, which has `gate` before them, and returns the one for bridges."""
+    rpcs = Rpcs()
+    for door in (server, cast(grpc.aio.Server, rpcs)):
+        add_ResponseServiceServicer_to_server(responses, door)
+        add_ConversationServiceServicer_to_server(conversations, door)
+        add_AdminServiceServicer_to_server(admin, door)
+    guarded = {method: gate.before(handler, method) for method, handler in rpcs.items()}
+    bridges = BridgeServicer(guarded, max_message_bytes=max_message_bytes, most=max_calls)
+    add_BridgeServiceServicer_to_server(bridges, server)
+    return bridges
