@@ -40,7 +40,7 @@ def standard(seconds: float, *, quick: bool) -> list[Load]:
     loads += [_paced("50/s", count, Shape(50, 20, stamped=True), seconds, ramp=1.0) for count in (1, 32, 200)]
     loads.append(_paced("5/s", 500, Shape(20, 200, stamped=True), 0.0, ramp=4.0))
     # All have come before the first one's second token: for a while every one of them is open and idle.
-    loads.append(_paced("idle", 10_000, Shape(2, 20_000, stamped=True), 0.0, ramp=20.0, warm_up=0.0))
+    loads.append(_paced("idle", 10_000, Shape(2, 40_000, stamped=True), 0.0, ramp=60.0, warm_up=0.0))
     return loads
 
 

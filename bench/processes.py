@@ -16,7 +16,7 @@ from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-START_SECONDS: Final = 90.0
+START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -94,7 +94,7 @@ def wait_for(path: Path, *, log: Path) -> None:
 
 def _last_words(log: Path) -> str:
     last = log.read_text(errors="replace").strip().splitlines()[-3:]
-    return " / ".join(last)[-400:] or "it said nothing"
+    return " / ".join(last)[-400:] or f"it did not answer within {START_SECONDS:.0f} seconds"
 
 
 def _lives(pid: int) -> bool:
