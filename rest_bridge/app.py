@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
-import uuid
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -48,7 +48,7 @@ class Envelope:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.monotonic()
         named = headers.named(scope["headers"])
-        request_id = headers.request_id(named, fresh=f"req_{uuid.uuid4().hex}")
+        request_id = headers.request_id(named, fresh=f"req_{secrets.token_hex(16)}")
         mark = (b"x-request-id", request_id.encode())
         status = 499
         upgrade = scope["type"] == "websocket"

@@ -152,14 +152,16 @@ def _check_opaque(opaque: Opaque, path: str) -> None:
 
 def _parts(item: Item, path: str) -> Iterator[tuple[str, ContentPart]]:
     """All content of the item, each part with its path."""
-    output = output_of(item)
-    fields = {
-        "content": item.reasoning.content if item.HasField("reasoning") else item.message.content,
-        "summary": item.reasoning.summary,
-        "output": output.parts.parts if output else (),
-    }
+    fields: Mapping[str, Sequence[ContentPart]] = {}
+    if item.HasField("message"):
+        fields = {"content": item.message.content}
+    elif item.HasField("reasoning"):
+        fields = {"content": item.reasoning.content, "summary": item.reasoning.summary}
+    elif output := output_of(item):
+        fields = {"output": output.parts.parts}
     for name, parts in fields.items():
-        yield from ((f"{path}.{name}[{place}]", part) for place, part in enumerate(parts))
+        for place, part in enumerate(parts):
+            yield f"{path}.{name}[{place}]", part
 
 
 def _unreadable(what: str, model: str, path: str) -> NodexaError:

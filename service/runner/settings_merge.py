@@ -55,7 +55,9 @@ def system_prompt(assistant: Assistant, asked: ResponseSettings) -> str:
 
 def unused_settings(settings: ResponseSettings, abilities: Abilities) -> Iterator[str]:
     """The paths of what was set and has no effect."""
-    yield from (path for path in sorted(PASSED_ON - abilities.heeds) if _is_set(settings, path))
+    told = {descriptor.name for descriptor, _ in settings.ListFields()}
+    unheeded = [path for path in PASSED_ON - abilities.heeds if path.partition(".")[0] in told]
+    yield from (path for path in sorted(unheeded) if _is_set(settings, path))
     if abilities.hosted:
         return
     yield from _unused_tools(settings.tools.tools, "tools")

@@ -26,16 +26,16 @@ _SHARE: Final = 4
 _STAYING: Final = (Message.ROLE_SYSTEM, Message.ROLE_DEVELOPER)
 
 
-async def fitted(turn: Turn) -> AsyncGenerator[Sequence[Chunk], None]:
+def fitted(turn: Turn) -> AsyncGenerator[Sequence[Chunk], None]:
     """`answered(turn)`, of which `turn.left_out` says afterwards how many items it had to leave out.
 
     Raises NodexaError `context_length_exceeded` where even the newest turn is too long, and as `answered` does.
     """
-    if turn.prompt.settings.truncation != ResponseSettings.TRUNCATION_AUTO:
-        async with aclosing(answered(turn)) as batches:
-            async for batch in batches:
-                yield batch
-        return
+    cuts = turn.prompt.settings.truncation == ResponseSettings.TRUNCATION_AUTO
+    return _cut_to_fit(turn) if cuts else answered(turn)
+
+
+async def _cut_to_fit(turn: Turn) -> AsyncGenerator[Sequence[Chunk], None]:
     left = TRIES
     while True:
         prompt, shown = turn.prompt, False
