@@ -1,0 +1,27 @@
+"""How often a response goes to disk: as often as somebody may see more of it, and no more often."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.model.model import TextDelta
+from service.model.scripted import STOP
+from tests.conftest import CoreUnderTest
+from tests.service.requests import create, said, watch
+from tests.service.runner.ladder import climb
+
+
+@pytest.mark.parametrize(("text", "segments"), [("Hi", 2), ("x" * 100_000, 4)])
+async def test_an_answer_that_nobody_reads_before_its_end_is_written_with_it_unless_it_is_long(
+    core: CoreUnderTest, text: str, segments: int
+) -> None:
+    core.model.add([[TextDelta(text)], [TextDelta(text)], [STOP]])
+
+    response = await create(core)
+
+    assert said(response) == text * 2
+    written = await core.core.database.read(
+        lambda db: db.conn.execute("select first_seq, last_seq from response_segments order by 1").fetchall()
+    )
+    assert len(written) == segments
+    climb(await watch(core, response.id))
