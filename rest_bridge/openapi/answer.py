@@ -97,9 +97,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = MappingProxyType(
         "ResponseList": _list(ref("Response")),
         "ItemList": _list(ref("Item")),
         "DeletedResponse": whole({"id": _TEXT, "object": constant("response"), "deleted": {"const": True}}),
-        "InputTokens": whole(
-            {"object": constant("response.input_tokens"), "input_tokens": _COUNT, "nodexa": _NODEXA}
-        ),
+        "InputTokens": whole({"object": constant("response.input_tokens"), "input_tokens": _COUNT, "nodexa": _NODEXA}),
         "Compaction": whole(
             {
                 "id": _TEXT,
