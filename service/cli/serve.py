@@ -188,6 +188,8 @@ async def _serve(plan: Plan, *, wants_weights: bool) -> None:
         if not stop.is_set():
             _say("Stopping; streams that are open get some seconds more. (Ctrl-C again stops at once.)")
             stop.set()
+            # The bridges close theirs: a client is refused now, where it would wait for nobody.
+            plan.listener.close()
         elif number == signal.SIGINT:
             hurry.set()
 
