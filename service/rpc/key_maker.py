@@ -34,7 +34,7 @@ class KeyMaker:
     ) -> tuple[ApiKey, str]:
         """A key that works once it's kept, and its secret."""
         now = self.clock()
-        key = ApiKey(id=self.new_id("key"), name=name, scopes=scopes, dialect=dialect)
+        key = ApiKey(id=self.new_id("key"), name=name, scopes=scopes, dialect=dialect or ApiKey.DIALECT_OPENAI)
         secret = self.keyring.mint(key_id=key.id, org_id=org_id, issued_at=now)
         key.hint = secret[-4:]
         key.create_time.FromMilliseconds(now)

@@ -223,7 +223,7 @@ def _organization(row: dict[str, Any]) -> Organization:
 
 def _key(row: dict[str, Any]) -> ApiKey:
     key = ApiKey(id=row["id"], name=row["name"], hint=row["hint"], scopes=json.loads(row["scopes"]))
-    key.dialect = row["dialect"]
+    key.dialect = row["dialect"] or ApiKey.DIALECT_OPENAI
     key.create_time.FromMilliseconds(row["created_at"])
     if row["revoked_at"] is not None:
         key.revoke_time.FromMilliseconds(row["revoked_at"])

@@ -13,6 +13,7 @@ from service.cli.document import document, number, printable, time_of, word, wor
 
 def test_a_key_is_written_in_wire_words() -> None:
     key = ApiKey(id="key_1", name="n", hint="abcd", scopes=[ApiKey.SCOPE_FULL_ACCESS], create_time=Timestamp(seconds=1))
+    key.dialect = ApiKey.DIALECT_NODEXA
     assert document(key) == {
         "id": "key_1",
         "name": "n",
@@ -20,6 +21,8 @@ def test_a_key_is_written_in_wire_words() -> None:
         "scopes": ["full_access"],
         "create_time": "1970-01-01T00:00:01Z",
         "revoke_time": None,
+        "dialect": "nodexa",
+        "limits": None,
     }
 
 
