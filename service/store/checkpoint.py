@@ -12,8 +12,8 @@ LARGE: Final = 32 * 1024 * 1024
 """Bytes. SQLite itself begins at the log's start again after 4 MB, whenever nobody happens to read."""
 PATIENCE_MS: Final = 1000
 """How long writing waits for the readers."""
-PAUSE_SECONDS: Final = 10.0
-"""Between two tries, where somebody reads for long."""
+PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds between two tries, by how many failed before: who reads for long must not stop all writing all the time."""
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ class Checkpoints:
     def __init__(self, path: Path) -> None:
         self._log = path.with_name(f"{path.name}-wal")
         self._not_before = 0.0
+        self._failures = 0
 
     def after_commit(self, conn: sqlite3.Connection, *, now: float) -> None:
         """Empties a log that has become large; readers that come meanwhile don't need it. `now` is in seconds."""
@@ -37,6 +38,7 @@ class Checkpoints:
         except sqlite3.Error:
             held = True
         conn.execute(f"pragma busy_timeout={patience}")
+        self._failures = self._failures + 1 if held else 0
         if held:
-            self._not_before = now + PAUSE_SECONDS
+            self._not_before = now + PATIENCE_MS / 1000 + PAUSES[min(self._failures, len(PAUSES)) - 1]
             log.warning("the write-ahead log has %d MB and can't be emptied now", size >> 20)
