@@ -37,7 +37,7 @@ pytestmark = pytest.mark.timeout(4 * 3600 if SOAK else 300)
 
 T = TypeVar("T")
 
-RUNS: Final = count(100, soak=5000)
+RUNS: Final = count(60, soak=5000)
 STEPS: Final = 8
 FINAL: Final = ("completed", "incomplete", "failed")
 TEXTS: Final = ("Hello", "count 30", "slow one two three four five six seven eight nine ten", "stall", "broken")
