@@ -1,7 +1,7 @@
 """R2: one terminal event per response, numbers that only rise, and the same bytes in every replay, whatever is done.
 
 Hypothesis makes up what clients do and when the core is killed; the core is one process, started anew after each kill.
-In CI there are 100 runs rather than 200: with what a kill costs, more would take minutes.
+In CI there are 60 runs rather than 200: with what a kill costs, more would take minutes.
 """
 
 from __future__ import annotations
