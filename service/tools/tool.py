@@ -86,7 +86,7 @@ class ToolError(Exception):
         self.done = done
 
 
-class TokenWanted(Exception):
+class TokenWantedError(Exception):
     """The tool acts for the user, and has no token of `provider`, or one that is refused.
 
     `url` is where the user can give the right to it, empty where nobody said.
@@ -125,7 +125,7 @@ class Tool(Protocol):
         """The item of a call on the HTTP wire, without id, type and status; None while the call is under way."""
 
     async def run(self, call: Call, errand: Errand) -> Outcome:
-        """Does it. Cancelling ends it at once. Raises ToolError and TokenWanted."""
+        """Does it. Cancelling ends it at once. Raises ToolError and TokenWantedError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Source(Protocol):
     """Where tools come from: an MCP server, a REST service, a search."""
 
     def open(self, errand: Errand) -> AbstractAsyncContextManager[Opened]:
-        """Its tools, which work until the context ends. Raises TokenWanted; a server that fails gives no tools."""
+        """Its tools, which work until the context ends. Raises TokenWantedError; a server that fails gives no tools."""
 
 
 class Kind(Protocol):
