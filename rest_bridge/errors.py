@@ -31,6 +31,7 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "tool_not_supported_for_model": 400,
         "input_not_supported_for_model": 400,
         "invalid_encrypted_content": 400,
+        "url_not_allowed": 400,
         "request_too_large": 413,
         "rate_limit_exceeded": 429,
         # what it is asked of

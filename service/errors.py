@@ -28,6 +28,7 @@ STATUS_OF: Final[Mapping[str, str]] = MappingProxyType(
         "tool_not_supported_for_model": "INVALID_ARGUMENT",
         "input_not_supported_for_model": "INVALID_ARGUMENT",
         "invalid_encrypted_content": "INVALID_ARGUMENT",
+        "url_not_allowed": "INVALID_ARGUMENT",
         "request_too_large": "RESOURCE_EXHAUSTED",
         "rate_limit_exceeded": "RESOURCE_EXHAUSTED",
         # what it is asked of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,8 @@ Clock = Callable[[], int]
 
 DAY: Final = 24 * 3600.0
 FILE_NAME: Final = "nodexa.toml"
+TABLES: Final = frozenset({"models", "egress"})
+"""What `nodexa.toml` may hold."""
 EMBEDDED_MODEL: Final = "smollm2-135m"
 """The name of the model that comes with Nodexa."""
 
@@ -77,17 +79,43 @@ def read_models(data: Path) -> Mapping[str, Model]:
     Raises SettingsError for a file that can't be understood.
     """
     path = data / FILE_NAME
-    try:
-        document = tomllib.loads(path.read_text()) if path.exists() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from error
-    if unknown := document.keys() - {"models"}:
-        raise SettingsError(f"{path} has unknown settings: {', '.join(sorted(unknown))}")
-    entries = document.get("models", {})
+    entries = _document(path).get("models", {})
     if not isinstance(entries, dict):
         raise SettingsError(f"{path}: models must be tables, [models.NAME] each")
     found = {name: _model(path, name, entry) for name, entry in entries.items()}
     return {EMBEDDED_MODEL: embedded_model()} | found
+
+
+def read_egress(data: Path) -> tuple[str, ...]:
+    """Where tools may go beside the public internet: `allow` under `[egress]`, as `service.tools.addresses` reads it.
+
+    Raises SettingsError for a file that can't be understood.
+    """
+    path = data / FILE_NAME
+    table = _table(path, "egress", known={"allow"})
+    allow = table.get("allow", [])
+    if not isinstance(allow, list) or not all(isinstance(rule, str) for rule in allow):
+        raise SettingsError(f'{path}: [egress] allow must be a list, like ["127.0.0.1:8080", "10.0.0.0/8"]')
+    return tuple(allow)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text()) if path.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    if unknown := document.keys() - TABLES:
+        raise SettingsError(f"{path} has unknown settings: {', '.join(sorted(unknown))}")
+    return document
+
+
+def _table(path: Path, name: str, *, known: Set[str]) -> dict[str, Any]:
+    table = _document(path).get(name, {})
+    if not isinstance(table, dict):
+        raise SettingsError(f"{path}: {name} must be a table, [{name}]")
+    if unknown := table.keys() - known:
+        raise SettingsError(f"{path}: [{name}] has unknown settings: {', '.join(sorted(unknown))}")
+    return table
 
 
 def _model(path: Path, name: str, entry: Any) -> Model:

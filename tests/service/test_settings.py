@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from nodexa.v1.admin_pb2 import Model
 
-from service.settings import EMBEDDED_MODEL, SettingsError, embedded_model, read_models
+from service.settings import EMBEDDED_MODEL, SettingsError, embedded_model, read_egress, read_models
 
 FILE = """
 [models.big]
@@ -69,3 +69,30 @@ def test_a_file_that_cannot_be_used_is_named_with_what_is_wrong(
 
     assert said in str(refused.value)
     assert str(refused.value).startswith(str(path))
+
+
+def test_the_file_says_where_tools_may_go(tmp_path: Path) -> None:
+    assert read_egress(tmp_path) == ()
+
+    (tmp_path / "nodexa.toml").write_text('[egress]\nallow = ["127.0.0.1:8080", "10.0.0.0/8"]\n')
+
+    assert read_egress(tmp_path) == ("127.0.0.1:8080", "10.0.0.0/8")
+    assert read_models(tmp_path) == {EMBEDDED_MODEL: embedded_model()}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("egress = 1", "egress must be a table"),
+        ("[egress]\nallow = 'all'", "[egress] allow must be a list"),
+        ("[egress]\nallow = [1]", "[egress] allow must be a list"),
+        ("[egress]\nalow = []", "[egress] has unknown settings: alow"),
+    ],
+)
+def test_an_allowance_that_can_not_be_used_is_named(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "nodexa.toml").write_text(content)
+
+    with pytest.raises(SettingsError) as refused:
+        read_egress(tmp_path)
+
+    assert said in str(refused.value)
