@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# So many processes run the tests of `make test`, whole files or folders each; 0 is one after the other, with a debugger.
+WORKERS ?= 2
 # Nothing is compiled on the user's machine: a package without a wheel for it fails at once and says which.
 # On a platform that lacks one, with a compiler at hand: make setup PIP_BINARY=
 PIP_BINARY ?= --only-binary :all:
@@ -48,7 +50,7 @@ run: setup ## set up, then serve HTTP on 127.0.0.1:8080 and gRPC on 127.0.0.1:50
 	@exec $(BIN)/nodexa serve $(ARGS)
 
 test: node-modules setup ## set up, then run all tests (NODEXA_SKIP_NODE=1: without the Node SDK's)
-	@$(PY) -m pytest $(if $(filter 1,$(NODEXA_SKIP_NODE)),-m "not node") $(ARGS)
+	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup $(if $(filter 1,$(NODEXA_SKIP_NODE)),-m "not node") $(ARGS)
 
 test-clients: setup node-version $(CLIENT_PYTHON) $(CLIENT_MODULES) ## set up, then test with LangChain, the AI SDK, Codex …
 	@$(PY) -m pytest $(CLIENTS) $(ARGS)

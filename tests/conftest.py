@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
+import hypothesis
 import pytest
 from nodexa.v1.admin_service_pb2_grpc import AdminServiceStub
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
@@ -23,6 +24,21 @@ from service.settings import Settings, embedded_model, now_ms
 if TYPE_CHECKING:
     from nodexa.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
     from nodexa.v1.response_service_pb2_grpc import ResponseServiceAsyncStub
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("nodexa", deadline=None)
+hypothesis.settings.load_profile("nodexa")
+
+SHARING = ("tests/docs/", "tests/sdk/", "tests/service/cli/")
+"""Folders whose tests share servers: all of one go to the same process."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says what stays together when several processes run the tests: a file, or a folder that shares servers."""
+    for item in items:
+        place = item.nodeid.partition("::")[0]
+        together = next((folder for folder in SHARING if place.startswith(folder)), place)
+        item.add_marker(pytest.mark.xdist_group(together))
 
 
 @dataclass(frozen=True, slots=True)
