@@ -28,13 +28,19 @@ def chat_messages(instructions: str, items: Iterable[Item]) -> list[Message]:
     Calls and the text around them become one assistant message, and the outputs stand right behind it in the order of
     the calls, wherever they stood in `items`: that is the only order that all servers accept.
     """
+    opening: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
+    return join_opening(opening + translated(items))
+
+
+def translated(items: Iterable[Item]) -> list[Message]:
+    """Returns the messages of these items alone, as they stand further on in a conversation."""
     items = list(items)
     outputs = {
         item.function_call_output.call_id: item.function_call_output
         for item in items
         if item.HasField("function_call_output")
     }
-    messages: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
+    messages: list[Message] = []
     turn: Message = {}
     for item in items:
         kind = item.WhichOneof("kind")
@@ -49,7 +55,7 @@ def chat_messages(instructions: str, items: Iterable[Item]) -> list[Message]:
             if kind == "message":
                 messages += _message(item.message)
     _close(turn, messages, outputs)
-    return _join_opening(messages)
+    return messages
 
 
 def parts_text(parts: Iterable[ContentPart]) -> str:
@@ -133,7 +139,7 @@ def _close(turn: Message, messages: list[Message], outputs: Mapping[str, Functio
     return {}
 
 
-def _join_opening(messages: list[Message]) -> list[Message]:
+def join_opening(messages: list[Message]) -> list[Message]:
     """Joins the system messages at the start: many models' templates refuse a second one."""
     count = next((index for index, message in enumerate(messages) if message["role"] != "system"), len(messages))
     if count < 2:

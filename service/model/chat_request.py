@@ -10,9 +10,9 @@ import orjson
 from nodexa.v1.response_pb2 import JsonSchema, ResponseSettings
 from nodexa.v1.tool_pb2 import FunctionTool, ToolChoice
 
-from service.model.chat_messages import chat_messages
+from service.model.chat_history import chat_history
 from service.model.model import Prompt
-from service.model.offers import as_functions
+from service.model.offers import functions_only
 
 LOGPROBS = "message.output_text.logprobs"
 NO_ARGUMENTS = '{"type":"object","properties":{}}'
@@ -33,9 +33,9 @@ STREAM: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage":
 
 def chat_body(prompt: Prompt, *, model: str, openai: bool = False) -> bytes:
     """Returns the request's JSON. `model` is the server's id of it; `openai` as `is_openai` says."""
-    prompt = as_functions(prompt)
-    settings = prompt.settings
-    body: dict[str, Any] = {"model": model, "messages": chat_messages(prompt.instructions, prompt.items)}
+    settings = functions_only(prompt.settings)
+    messages = orjson.Fragment(chat_history(prompt.instructions, prompt.items))
+    body: dict[str, Any] = {"model": model, "messages": messages}
     if prompt.streaming:
         body |= STREAM
     if settings.HasField("max_output_tokens"):

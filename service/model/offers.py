@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -88,9 +88,16 @@ def mode_of(choice: ToolChoice) -> ToolChoice.Mode.ValueType:
 
 def as_functions(prompt: Prompt) -> Prompt:
     """The prompt for a model that knows functions and nothing else; the same one where there is nothing else in it."""
-    settings, plain = prompt.settings, all(map(_is_plain, prompt.items))
-    if plain and all(map(_is_known, settings.tools.tools)) and settings.tool_choice.WhichOneof("kind") in _KNOWN:
+    settings, items = functions_only(prompt.settings), plain_items(prompt.items)
+    if settings is prompt.settings and items is prompt.items:
         return prompt
+    return replace(prompt, items=items, settings=settings)
+
+
+def functions_only(settings: ResponseSettings) -> ResponseSettings:
+    """The settings with every tool as the function that it is shown as; the same ones where all of them are."""
+    if all(map(_is_known, settings.tools.tools)) and settings.tool_choice.WhichOneof("kind") in _KNOWN:
+        return settings
     told = ResponseSettings()
     told.CopyFrom(settings)
     told.tools.ClearField("tools")
@@ -99,7 +106,12 @@ def as_functions(prompt: Prompt) -> Prompt:
         told.tool_choice.CopyFrom(ToolChoice(function=FunctionChoice(name=wanted)))
     elif settings.tool_choice.HasField("allowed_tools"):
         told.tool_choice.CopyFrom(ToolChoice(mode=mode_of(settings.tool_choice)))
-    return replace(prompt, items=prompt.items if plain else list(map(_plain, prompt.items)), settings=told)
+    return told
+
+
+def plain_items(items: Sequence[Item]) -> Sequence[Item]:
+    """The items with every call as one of a function; the same ones where all of them are."""
+    return items if all(map(_is_plain, items)) else list(map(_plain, items))
 
 
 _KNOWN: Final = (None, "mode", "function")

@@ -18,7 +18,7 @@ from service.errors import NodexaError
 from service.ids import NewId
 from service.model.model import Model, Prompt
 from service.runner.caller import Caller
-from service.runner.calls import call_of
+from service.runner.calls import call_ids
 from service.runner.catalog import Catalog
 from service.runner.compaction import Shortening, shortening_of, shortening_of_all
 from service.runner.conversations import Conversations, Joined
@@ -192,7 +192,7 @@ class Admission:
             response,
             new_id=self._new_id,
             next_sequence=next_sequence,
-            used_call_ids=[call.call_id for item in turn.prompt.items if (call := call_of(item))],
+            used_call_ids=call_ids(turn.prompt.items),
             offers=turn.offers,
             seal=Sealed(self._seal, caller.org_id).thinking(wanted=WANTED in settings.include),
             logprobs=LOGPROBS in settings.include,

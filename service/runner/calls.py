@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 from nodexa.v1.item_pb2 import CustomToolCall, FunctionCall, FunctionCallOutput, Item
 
 from service.model.offers import Offer
+from service.model.thread import Continued
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,12 @@ def answers(item: Item) -> str:
     """The id of the call that an item answers; empty for items of other kinds."""
     output = output_of(item)
     return output.call_id if output else ""
+
+
+def call_ids(items: Sequence[Item]) -> list[str]:
+    """The ids of the calls among the items."""
+    known, new = (items.said.call_ids, items[items.said.length :]) if isinstance(items, Continued) else ([], items)
+    return known + [call.call_id for item in new if (call := call_of(item))]
 
 
 def begun_call(name: str, call_id: str, offer: Offer | None) -> Item:

@@ -13,8 +13,8 @@ from nodexa.v1.response_pb2 import Response
 from service.errors import NodexaError
 from service.ids import NewId
 from service.runner.caller import Caller
-from service.runner.history import spent_on, spoken
 from service.runner.input_check import check_items, with_ids
+from service.runner.past import Past, said_in, spent_on, spoken
 from service.runner.references import References
 from service.runner.settings_check import check_metadata
 from service.settings import Clock
@@ -113,13 +113,13 @@ class Conversations:
             raise _no_item(item_id)
         return _shown(found)
 
-    async def recall(self, conversation_id: str, caller: Caller) -> tuple[Sequence[Item], Seen]:
-        """All items, the oldest first, and what a response must find unchanged when it begins."""
+    async def recall(self, conversation_id: str, caller: Caller) -> tuple[Past, Seen]:
+        """All that was said, and what a response must find unchanged when it begins."""
         found = await self._store.read(caller.org_id, conversation_id)
         if found is None or not caller.may_see(found[0].user_id):
             raise unknown_conversation(conversation_id, FIELD)
         row, items = found
-        return items, Seen(row.id, row.revision, row.tokens)
+        return said_in(items), Seen(row.id, row.revision, row.tokens)
 
     async def _visible(self, conversation_id: str, caller: Caller) -> ConversationRow:
         row = await self._store.get(caller.org_id, conversation_id)

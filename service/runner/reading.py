@@ -15,11 +15,14 @@ from service.errors import NodexaError
 from service.ids import NewId
 from service.model.model import Model, Prompt
 from service.model.offers import offers_of
+from service.model.thread import Continued
 from service.runner.caller import Caller
 from service.runner.catalog import Catalog
 from service.runner.conversations import FIELD, Conversations, Joined, check_new
-from service.runner.history import History, in_order, match_calls
+from service.runner.history import History
 from service.runner.input_check import check_assistant_id, check_items, check_readable, with_ids
+from service.runner.matching import answers_first, match_calls, match_waiting
+from service.runner.past import Past, is_plain
 from service.runner.references import References
 from service.runner.sealed import Sealed, sealed_elsewhere
 from service.runner.settings_check import check_settings
@@ -73,32 +76,30 @@ class Reading:
         settings = effective_settings(assistant, request.settings)
         await _check_settings(settings)
         _expect_tools(model, assistant, settings)
-        history, seen = await self._recall(request, caller)
+        past, seen = await self._recall(request, caller)
         unread = list(check_readable(request.input, abilities=model.abilities, model=assistant.model))
         unread += sealed_elsewhere(request.input)
         if seen:
-            unread += check_readable(history, abilities=model.abilities, model=assistant.model, name=FIELD)
-            check_new(history, request.input)
+            unread += check_readable(past.said.items, abilities=model.abilities, model=assistant.model, name=FIELD)
+            check_new(past.said, request.input)
         unused = unused_settings(settings, model.abilities)
         settings.ignored.extend(path for path in [*unused, *unread] if path not in settings.ignored)
         if any(item.HasField("item_reference") for item in request.input):
-            given = ItemList(items=await self._references.resolve(request.input, history=history, caller=caller))
+            given = ItemList(items=await self._references.resolve(request.input, history=past.said, caller=caller))
             request.ClearField("input")
             request.input.extend(given.items)
         asked = list(with_ids(request.input, self._new_id))
-        sealed = Sealed(self._seal, caller.org_id)
-        said, new, places = sealed.opened(history, asked, before=FIELD if seen else "previous_response_id")
         prompt = Prompt(
             instructions=system_prompt(assistant, request.settings),
-            items=[*said, *match_calls(said, new, places=places, open_end=open_end)],
+            items=self._told(past, asked, caller, before=FIELD if seen else "previous_response_id", open_end=open_end),
             settings=settings,
             streaming=streaming or settings.background,
         )
-        return model, prompt, Joined(seen, in_order(history, asked)) if seen else None
+        return model, prompt, Joined(seen, answers_first(asked, past.waiting)) if seen else None
 
     async def _recall(
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller
-    ) -> tuple[Sequence[Item], Seen | None]:
+    ) -> tuple[Past, Seen | None]:
         """What was said before, and the conversation that it stands in, if it is one."""
         if not request.conversation_id:
             return await self._history.recall(request.previous_response_id, caller), None
@@ -109,6 +110,14 @@ class Reading:
                 param=FIELD,
             )
         return await self._conversations.recall(request.conversation_id, caller)
+
+    def _told(self, past: Past, asked: Sequence[Item], caller: Caller, *, before: str, open_end: bool) -> list[Item]:
+        """What a model reads of the past, named by the field `before`, and of the input."""
+        if past.plain and all(map(is_plain, asked)):
+            new = match_waiting(past.waiting, past.said, asked, open_end=open_end)
+            return Continued(past.said, new) if past.turns else [*past.said, *new]
+        said, read, places = Sealed(self._seal, caller.org_id).opened(past.said.items, asked, before=before)
+        return [*said, *match_calls(said, read, places=places, open_end=open_end)]
 
 
 async def _check_settings(settings: ResponseSettings) -> None:

@@ -49,7 +49,7 @@ class Run:
 
     `store` is None for a response that keeps nothing; `patience` is how many seconds the run goes on without a reader,
     None for ever. `joined` is the conversation that it adds to, if any; `shortening` is what comes
-    before the answer.
+    before the answer. `kept` says that the final response is on disk.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Run:
         self.log = EventLog()
         self.failure: NodexaError | None = None
         self.lost = False
+        self.kept = False
         self._turn = turn
         self._emitter = emitter
         self._store = store
@@ -251,6 +252,7 @@ class Run:
                 await self.log.append(
                     segment, self._write_end(self._store, segment) if self._store else None, last=True
                 )
+                self.kept = self.stored
                 break
             except NodexaError as error:
                 log.error("%s can't be ended yet: %s", self.row.id, error.message)

@@ -30,7 +30,7 @@ from service.runner.run import Run, Stop
 from service.runner.tail import tail
 from service.store.ownership import Orphan
 from service.store.requests import Earlier, Named, RequestStore, TwiceError
-from service.store.responses import ResponseStore, Segment, StoredResponse
+from service.store.responses import ResponseStore, Segment, StoredResponse, Turn
 
 FROM_THE_START: Final = -1
 
@@ -198,7 +198,7 @@ class Runner:
             self.let_go([row.id])  # an earlier life of it, which another core had taken from here
         self._live[row.id] = run
         run.revive(segments)
-        self._reap_later(run)
+        self._reap_later(run, turns[0].input)
 
     def cancel_own(self, response_ids: Sequence[str]) -> None:
         """Stops those of the runs that are still here."""
@@ -272,17 +272,19 @@ class Runner:
         finally:
             if run.begun:
                 permit.keep()
-                self._reap_later(run, permit)
+                self._reap_later(run, items, permit)
             else:
                 del self._live[run.row.id]
 
-    def _reap_later(self, run: Run, permit: Permit = FREE) -> None:
-        task = asyncio.create_task(self._reap(run, permit))
+    def _reap_later(self, run: Run, asked: ItemList, permit: Permit = FREE) -> None:
+        task = asyncio.create_task(self._reap(run, asked, permit))
         self._reaping.add(task)
         task.add_done_callback(self._reaping.discard)
 
-    async def _reap(self, run: Run, permit: Permit) -> None:
+    async def _reap(self, run: Run, asked: ItemList, permit: Permit) -> None:
         await run.wait()
+        if run.kept:
+            self._history.keep(Turn(run.row, asked, run.response))
         if self._live.get(run.row.id) is run:
             del self._live[run.row.id]
         permit.leave(run.response.usage)

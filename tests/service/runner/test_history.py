@@ -76,7 +76,7 @@ async def test_a_cold_start_tells_the_same_as_the_memory(core: CoreUnderTest) ->
     await warm.recall(first.id, caller)
     await warm.recall(second.id, caller)
 
-    recalled = [await history.recall(third.id, caller) for history in (warm, tight, cold)]
+    recalled = [(await history.recall(third.id, caller)).said.items for history in (warm, tight, cold)]
 
     assert recalled[0] == recalled[1] == recalled[2]
     assert words_of(recalled[0]) == [

@@ -9,7 +9,7 @@ import pytest
 from nodexa.v1.item_pb2 import Item
 
 from service.errors import NodexaError
-from service.runner.history import match_calls
+from service.runner.matching import match_calls
 from tests.service.requests import call, output, user, words_of
 
 ASKED = [user("Where?"), call("a"), call("b"), call("c")]

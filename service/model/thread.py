@@ -1,0 +1,62 @@
+"""What was said in a conversation, shared by all of its turns: each sees its beginning, and costs what is new in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from nodexa.v1.item_pb2 import Item
+
+
+class Thread:
+    """The items of one conversation and the ids of the calls among them. It only ever grows, at its end.
+
+    `told` has what each kind of model made of them: under the kind's name, and of its own type.
+    """
+
+    def __init__(self, items: Iterable[Item] = (), call_ids: Iterable[str] = ()) -> None:
+        self.items = list(items)
+        self.call_ids = list(call_ids)
+        self.told: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The first `length` items of a thread, and the first `calls` of its call ids. It never changes."""
+
+    thread: Thread
+    length: int = 0
+    calls: int = 0
+
+    @property
+    def items(self) -> list[Item]:
+        """The items, the oldest first."""
+        return self.thread.items[: self.length]
+
+    def __iter__(self) -> Iterator[Item]:
+        return islice(self.thread.items, self.length)
+
+    @property
+    def call_ids(self) -> list[str]:
+        """The ids of the calls among the items."""
+        return self.thread.call_ids[: self.calls]
+
+    def and_then(self, items: Sequence[Item], call_ids: Sequence[str]) -> Said:
+        """This and more: in the same thread, or in one of its own where that one went on in another way."""
+        thread = self.thread
+        if len(thread.items) != self.length:
+            thread = Thread(self.items, self.call_ids)
+        thread.items += items
+        thread.call_ids += call_ids
+        return Said(thread, len(thread.items), len(thread.call_ids))
+
+
+class Continued(list[Item]):
+    """The items of a prompt that goes on from what was `said`, which they begin with; a copy of it is a plain list."""
+
+    def __init__(self, said: Said, new: Iterable[Item]) -> None:
+        super().__init__(said.items)
+        self.extend(new)
+        self.said = said

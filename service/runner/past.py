@@ -1,0 +1,99 @@
+"""A conversation up to one of its responses, and all that every later turn asks of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nodexa.v1.item_pb2 import Item
+from nodexa.v1.response_pb2 import Response
+
+from service.model.thread import Said, Thread
+from service.runner.caller import Caller
+from service.runner.calls import call_of
+from service.runner.matching import answers_first, settle
+from service.runner.sealed import is_trigger
+from service.store.responses import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """`status` is that of the last response, `org_id` and `users` are whose responses they all are.
+
+    `waiting` are the names of the calls that nobody answered, by their ids. `plain` says that a model reads the items
+    as they stand there: nothing of them is sealed. `tokens` are those of the last response, prompt and answer; None
+    where nobody counted.
+    """
+
+    said: Said = field(default_factory=lambda: Said(Thread()))
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    plain: bool = True
+    turns: int = 0
+    status: Response.Status.ValueType = Response.STATUS_COMPLETED
+    org_id: str = ""
+    users: frozenset[str] = frozenset()
+    tokens: int | None = None
+
+    def may_be_read_by(self, caller: Caller) -> bool:
+        """Whether all of it is the caller's to see."""
+        return not self.turns or (self.org_id == caller.org_id and all(map(caller.may_see, self.users)))
+
+    def and_then(self, turn: Turn) -> Past:
+        """The conversation with one more turn."""
+        items = answers_first(turn.input.items, self.waiting)
+        items += spoken(turn.result) if turn.result else ()
+        user = turn.row.user_id
+        return Past(
+            *self._with(items),
+            turns=self.turns + 1,
+            status=turn.result.status if turn.result else Response.STATUS_IN_PROGRESS,
+            org_id=turn.row.org_id,
+            users=self.users if user in self.users else self.users | {user},
+            tokens=spent_on(turn.result) if turn.result else None,
+        )
+
+    def _with(self, items: Sequence[Item]) -> tuple[Said, Mapping[str, str], bool]:
+        waiting, plain, call_ids = self.waiting, self.plain, list[str]()
+        for item in items:
+            kind = item.WhichOneof("kind")
+            if kind == "message":  # By far the most.
+                continue
+            plain = plain and is_plain(item)
+            if call := call_of(item):
+                call_ids.append(call.call_id)
+            waiting = dict(waiting)
+            settle(item, waiting)
+        return self.said.and_then(items, call_ids), waiting, plain
+
+
+def spent_on(response: Response) -> int | None:
+    """The tokens of a response, prompt and answer; None where nobody counted, or where its prompt was cut."""
+    # The usage of a compaction counts what the next prompt has not.
+    if not response.HasField("usage") or any(item.HasField("compaction") for item in response.output):
+        return None
+    return response.usage.total_tokens
+
+
+def spoken(response: Response) -> Sequence[Item]:
+    """What was said for good: a call that was cut can't be answered, so the model isn't told of it."""
+    return [item for item in response.output if item.status != Item.STATUS_INCOMPLETE or not call_of(item)]
+
+
+def said_by(turns: Iterable[Turn]) -> Past:
+    """The conversation of the turns, the oldest first."""
+    past = Past()
+    for turn in turns:
+        past = past.and_then(turn)
+    return past
+
+
+def said_in(items: Sequence[Item]) -> Past:
+    """The past that consists of these items."""
+    return Past(*Past()._with(items))
+
+
+def is_plain(item: Item) -> bool:
+    """Whether a model reads the item as it stands there."""
+    if item.HasField("reasoning"):
+        return not item.reasoning.HasField("encrypted_content")
+    return not (item.HasField("compaction") or is_trigger(item))
