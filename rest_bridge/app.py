@@ -1,4 +1,4 @@
-"""The Starlette application: one request in, one answer out, whatever happens on the way."""
+"""The ASGI application: one request in, one answer out, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ import logging
 import secrets
 import time
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rest_bridge import headers
 from rest_bridge.errors import RequestError, error_body, error_headers, internal
 from rest_bridge.presence import ClientLeft
-from rest_bridge.routes import starlette_routes
+from rest_bridge.routes import PLAIN, starlette_routes
 from rest_bridge.routes.call import JSON, SCOPE_KEY, Answer, Bridge, Call, send_answer
 
 log = logging.getLogger(__name__)
@@ -26,23 +22,17 @@ _HEADS = ("http.response.start", "websocket.accept")
 STOPPED = "The server was stopped before the answer was there. What was asked for may have been done."
 
 
-def make_app(bridge: Bridge) -> Starlette:
+def make_app(bridge: Bridge) -> ASGIApp:
     """The application that answers for `bridge`."""
-    app = Starlette(
-        routes=starlette_routes(),
-        middleware=[Middleware(Envelope, bridge=bridge)],
-        exception_handlers={HTTPException: _nowhere},
-    )
     # An address with one slash too many is another address: a redirected POST would lose its body.
-    app.router.redirect_slashes = False
-    return app
+    return Envelope(Router(starlette_routes(), redirect_slashes=False, default=_nowhere), bridge=bridge)
 
 
 class Envelope:
     """Around every request: its id, its error answer, its line in the log. Raw ASGI, so that streams pass untouched."""
 
-    def __init__(self, app: ASGIApp, *, bridge: Bridge) -> None:
-        self._app = app
+    def __init__(self, router: ASGIApp, *, bridge: Bridge) -> None:
+        self._router = router
         self._bridge = bridge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,9 +52,8 @@ class Envelope:
                 message["type"] = f"websocket.{message['type']}"
             await send(message)
 
-        scope[SCOPE_KEY] = Call(
+        scope[SCOPE_KEY] = call = Call(
             bridge=self._bridge,
-            target="",
             # A HEAD has no body, so nothing in it can be asked for, a stream least of all.
             query=b"" if scope.get("method") == "HEAD" else scope["query_string"],
             headers=named,
@@ -73,15 +62,18 @@ class Envelope:
             receive=receive,
             send=send_marked,
         )
-        refusal = await self._run(scope, receive, send_marked, request_id)
-        if refusal is not None:
-            await send_answer(refusal, send_marked)
+        answer = await self._run(call, scope)
+        if answer is not None:
+            await send_answer(answer, send_marked)
         self._note(scope, request_id, status, started, retry=headers.retry_count(named))
 
-    async def _run(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> Answer | None:
+    async def _run(self, call: Call, scope: Scope) -> Answer | None:
         """Runs the request; returns the answer that is still to be sent, if one is."""
         try:
-            await self._app(scope, receive, send)
+            # Nearly all requests are for an address without a name in it: no pattern need be tried for them.
+            if (methods := PLAIN.get(scope["path"])) is not None and scope["type"] == "http":
+                return await methods.answer(scope)
+            await self._router(scope, call.receive, call.send)
         except ClientLeft:
             return None
         except RequestError as refusal:
@@ -90,8 +82,8 @@ class Envelope:
             # uvicorn's last word in a drain. The answer fits still.
             return _refusal(RequestError("server_draining", STOPPED, repeatable=False))
         except Exception:
-            log.exception("a request failed by a bug", extra={"request_id": request_id})
-            return _refusal(internal(request_id))
+            log.exception("a request failed by a bug", extra={"request_id": call.request_id})
+            return _refusal(internal(call.request_id))
         return None
 
     def _note(self, scope: Scope, request_id: str, status: int, started: float, *, retry: int) -> None:
@@ -110,8 +102,7 @@ class Envelope:
         )
 
 
-def _nowhere(request: Request, error: Exception) -> Response:
-    """Starlette's word for a path that no route has."""
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
     raise RequestError("not_found", "There is nothing at this address. Responses are at /v1/responses.")
 
 

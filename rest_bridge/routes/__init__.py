@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -65,11 +64,11 @@ class _Methods:
         self._allow = (b"allow", ", ".join(words).encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await self._answer(scope, receive, send)
-        if answer is not None:
+        if (answer := await self.answer(scope)) is not None:
             await send_answer(answer, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | None:
+    async def answer(self, scope: Scope) -> Answer | None:
+        """The answer, or None when it was sent. Raises RequestError."""
         method = scope["method"]
         if method == "OPTIONS":
             return Answer(204, headers=(self._allow,))
@@ -82,12 +81,9 @@ class _Methods:
                 headers=(self._allow,),
             )
         call: Call = scope[SCOPE_KEY]
-        named = scope["path_params"]
-        return await endpoint(
-            dataclasses.replace(
-                call, target=named.get("id", ""), part=named.get("item_id", ""), receive=receive, send=send
-            )
-        )
+        if named := scope.get("path_params"):
+            call.target, call.part = named.get("id", ""), named.get("item_id", "")
+        return await endpoint(call)
 
 
 class _Upgrade:
@@ -97,7 +93,13 @@ class _Upgrade:
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._endpoint(dataclasses.replace(scope[SCOPE_KEY], receive=receive, send=send))
+        await self._endpoint(scope[SCOPE_KEY])
+
+
+PLAIN: Final[Mapping[str, _Methods]] = MappingProxyType(
+    {path: _Methods(endpoints) for path, endpoints in ROUTES.items() if "{" not in path}
+)
+"""The paths that have no names in them."""
 
 
 async def _no_socket(call: Call) -> Answer | None:

@@ -55,7 +55,7 @@ class Answer:
     headers: tuple[tuple[bytes, bytes], ...] = JSON
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Call:
     """One HTTP request on its way to an endpoint.
 
@@ -63,13 +63,13 @@ class Call:
     """
 
     bridge: Bridge
-    target: str
     query: bytes
     headers: Mapping[str, str]
     raw_headers: RawHeaders
     request_id: str
     receive: Receive
     send: Send
+    target: str = ""
     part: str = ""
 
     def metadata(self) -> Metadata:
