@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rest_bridge import headers
 from rest_bridge.errors import RequestError, error_body, error_headers, internal
-from rest_bridge.presence import ClientLeft
+from rest_bridge.presence import DEPARTURE_KEY, ClientLeft, Departure
 from rest_bridge.routes import PLAIN, starlette_routes
 from rest_bridge.routes.call import JSON, SCOPE_KEY, Answer, Bridge, Call, send_answer
 
@@ -61,6 +61,7 @@ class Envelope:
             request_id=request_id,
             receive=receive,
             send=send_marked,
+            departure=scope.get(DEPARTURE_KEY) or Departure(),
         )
         answer = await self._run(call, scope)
         if answer is not None:

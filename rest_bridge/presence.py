@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
+
+DEPARTURE_KEY: Final = "nodexa.departure"
+"""Where the server puts the Departure of a request's client in its ASGI scope."""
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -14,23 +17,49 @@ class ClientLeft(Exception):  # noqa: N818 - nothing failed
     """The client hung up; nobody waits for an answer."""
 
 
+class Departure:
+    """Tells those who want to know when a client has gone: by a call, since a task for each costs more than most."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self._told: set[Callable[[], None]] = set()
+
+    def tell(self, leave: Callable[[], None]) -> None:
+        """Has `leave` called when the client goes, or soon when it has gone."""
+        if self.over:
+            asyncio.get_running_loop().call_soon(leave)
+        self._told.add(leave)
+
+    def forget(self, leave: Callable[[], None]) -> None:
+        """Nobody waits for it any more."""
+        self._told.discard(leave)
+
+    def happen(self) -> None:
+        """The client has gone."""
+        self.over = True
+        for leave in list(self._told):
+            leave()
+
+
 class Presence:
     """A block that is cancelled, with a reason, from outside.
 
-    `async with Presence(receive):` raises ClientLeft in place of what the block was waiting for once the client is
-    gone, or what `end` was given. The request's body must have been read, or need none. `beat` is called from time to
-    time while the block runs, first at `due` (loop time); it returns when it is due again.
+    `async with Presence(departure):` raises ClientLeft in place of what the block was waiting for once the client is
+    gone, or what `end` was given. `beat` is called from time to time while the block runs, first at `due` (loop time);
+    it returns when it is due again.
     """
 
     def __init__(
-        self, receive: Receive, *, beat: Callable[[], Awaitable[float]] | None = None, due: float | None = None
+        self, departure: Departure, *, beat: Callable[[], Awaitable[float]] | None = None, due: float = 0
     ) -> None:
-        self._receive = receive
+        self._departure = departure
         self._beat = beat
         self._due = due
-        self._reason: Exception | None = None
+        self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] | None = None
-        self._watcher: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._beating: asyncio.Task[None] | None = None
+        self._reason: Exception | None = None
 
     def end(self, reason: Exception) -> None:
         """Cancels the block; `reason` is raised where it ends. The first reason counts."""
@@ -40,15 +69,19 @@ class Presence:
 
     async def __aenter__(self) -> Presence:
         self._task = asyncio.current_task()
-        self._watcher = asyncio.create_task(self._watch())
+        self._departure.tell(self._leave)
+        if self._beat is not None:
+            self._timer = self._loop.call_at(self._due, self._start_beat)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         task, self._task = self._task, None
-        if self._watcher is not None:
-            self._watcher.cancel()
+        self._departure.forget(self._leave)
+        for pending in (self._timer, self._beating):
+            if pending is not None:
+                pending.cancel()
         if self._reason is None or task is None:
             return
         if not isinstance(error, asyncio.CancelledError):
@@ -58,18 +91,15 @@ class Presence:
         if error is None or isinstance(error, asyncio.CancelledError):
             raise self._reason from None
 
-    async def _watch(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout_at(self._due):
-                    message = await self._receive()
-            except TimeoutError:
-                if self._beat is not None:
-                    self._due = await self._beat()
-                continue
-            if message["type"] == "http.disconnect":
-                self.end(ClientLeft())
-                return
+    def _leave(self) -> None:
+        self.end(ClientLeft())
+
+    def _start_beat(self) -> None:
+        self._beating = self._loop.create_task(self._play_beat())
+
+    async def _play_beat(self) -> None:
+        if self._beat is not None:
+            self._timer = self._loop.call_at(await self._beat(), self._start_beat)
 
 
 async def _absorb_cancellation() -> None:

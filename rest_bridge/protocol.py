@@ -13,6 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from rest_bridge.errors import RequestError, error_body, error_headers
+from rest_bridge.presence import DEPARTURE_KEY, Departure
 from rest_bridge.settings import Settings
 
 CLOSE_SECONDS: Final = 2
@@ -39,6 +40,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._refusal: RequestError | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._departure = Departure()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -51,6 +53,7 @@ class _LimitedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
         super().connection_lost(exc)
+        self._departure.happen()
 
     def data_received(self, data: bytes) -> None:
         was_in_head = self._in_head
@@ -89,6 +92,7 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._refuse(RequestError("service_unavailable", f"All {most} connections are in use; try again soon."))
         self._in_head = False
         self._stop_deadline()
+        self.scope[DEPARTURE_KEY] = self._departure  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:

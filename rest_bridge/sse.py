@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from rest_bridge.errors import RequestError, internal
-from rest_bridge.presence import Presence, Receive
+from rest_bridge.presence import Departure, Presence
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -33,7 +33,7 @@ class EventStream:
     """
 
     def __init__(
-        self, receive: Receive, send: Send, *, request_id: str, opening_seconds: float, heartbeat_seconds: float
+        self, departure: Departure, send: Send, *, request_id: str, opening_seconds: float, heartbeat_seconds: float
     ) -> None:
         self.headers: tuple[tuple[bytes, bytes], ...] = HEADERS
         self._send = send
@@ -43,7 +43,7 @@ class EventStream:
         self._loop = asyncio.get_running_loop()
         self._last_sent = self._loop.time()
         due = self._last_sent + min(opening_seconds, heartbeat_seconds)
-        self._presence = Presence(receive, beat=self._beat, due=due)
+        self._presence = Presence(departure, beat=self._beat, due=due)
 
     def end(self, refusal: RequestError) -> None:
         """Makes the stream end soon, with `refusal` told to the client."""

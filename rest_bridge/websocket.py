@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import MutableMapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
-from rest_bridge.presence import ClientLeft, Receive
+from rest_bridge.presence import ClientLeft, Departure, Receive
 from rest_bridge.sse import Send
 
 MAX_WAITING: Final = 16
@@ -40,7 +39,7 @@ class Socket:
         self._waiting = 0
         self._inbox: asyncio.Queue[bytes | Close] = asyncio.Queue()
         self._left: Close | None = None
-        self._gone = asyncio.Event()
+        self.departure = Departure()
         self._listener: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Socket:
@@ -65,11 +64,6 @@ class Socket:
     def end(self, close: Close) -> None:
         """Makes `next` return this when what came before is done."""
         self._inbox.put_nowait(close)
-
-    async def departure(self) -> MutableMapping[str, Any]:
-        """Returns when the client is gone; made for Presence."""
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
 
     async def write(self, message: bytes) -> None:
         """Sends one text message. Raises ClientLeft."""
@@ -105,4 +99,4 @@ class Socket:
     def _leave(self, close: Close) -> None:
         self._left = close
         self._inbox.put_nowait(close)
-        self._gone.set()
+        self.departure.happen()

@@ -10,7 +10,7 @@ import grpc
 
 from rest_bridge.core import Core, refused
 from rest_bridge.headers import Metadata, RawHeaders, metadata
-from rest_bridge.presence import Presence, Receive
+from rest_bridge.presence import Departure, Presence, Receive
 from rest_bridge.settings import Settings
 from rest_bridge.sse import Send
 from rest_bridge.wire import json
@@ -69,6 +69,7 @@ class Call:
     request_id: str
     receive: Receive
     send: Send
+    departure: Departure
     target: str = ""
     part: str = ""
 
@@ -82,7 +83,7 @@ class Call:
         Raises RequestError for what the core refuses, and ClientLeft.
         """
         try:
-            async with Presence(self.receive):
+            async with Presence(self.departure):
                 return await rpc
             raise AssertionError("an ended block has returned or raised")
         except grpc.aio.AioRpcError as error:

@@ -46,7 +46,7 @@ class _Passage:
             call.bridge.core, metadata=call.metadata(), patience_seconds=settings.patience_seconds
         )
         self._stream = EventStream(
-            call.receive,
+            call.departure,
             call.send,
             request_id=call.request_id,
             opening_seconds=settings.opening_seconds,

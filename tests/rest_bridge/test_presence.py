@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from rest_bridge.presence import ClientLeft, Presence
-
-
-class Client:
-    """The receiving side of an ASGI connection: `leave` ends it."""
-
-    def __init__(self) -> None:
-        self.gone = asyncio.Event()
-        self.body = True
-
-    async def receive(self) -> dict[str, Any]:
-        if self.body:
-            self.body = False
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
+from rest_bridge.presence import ClientLeft, Departure, Presence
 
 
 async def test_a_block_that_ends_by_itself_is_left_alone() -> None:
-    async with asyncio.timeout(5), Presence(Client().receive):
+    async with asyncio.timeout(5), Presence(Departure()):
         await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) <= 2
 
 
 async def test_a_departure_ends_what_the_block_waits_for() -> None:
-    client = Client()
-    client.gone.set()
+    departure = Departure()
+    asyncio.get_running_loop().call_soon(departure.happen)
     with pytest.raises(ClientLeft):
-        async with asyncio.timeout(5), Presence(client.receive):
+        async with asyncio.timeout(5), Presence(departure):
             await asyncio.Event().wait()
     await asyncio.sleep(0)  # the task is its own again: nothing is left to strike here
 
 
+async def test_a_block_for_who_has_gone_before_ends_at_its_first_wait() -> None:
+    departure = Departure()
+    departure.happen()
+    with pytest.raises(ClientLeft):
+        async with asyncio.timeout(5), Presence(departure):
+            await asyncio.Event().wait()
+
+
 async def test_an_end_from_outside_has_its_own_reason() -> None:
-    presence = Presence(Client().receive)
+    presence = Presence(Departure())
     asyncio.get_running_loop().call_soon(presence.end, ValueError("enough"))
     with pytest.raises(ValueError, match="enough"):
         async with asyncio.timeout(5), presence:
@@ -49,7 +41,7 @@ async def test_an_end_from_outside_has_its_own_reason() -> None:
 
 
 async def test_an_end_in_the_last_moment_strikes_nothing_else() -> None:
-    presence = Presence(Client().receive)
+    presence = Presence(Departure())
     with pytest.raises(ClientLeft):
         async with presence:
             presence.end(ClientLeft())
@@ -61,7 +53,7 @@ async def test_an_end_in_the_last_moment_strikes_nothing_else() -> None:
 
 async def test_an_error_of_the_block_counts_more_than_a_departure() -> None:
     async def work() -> None:
-        presence = Presence(Client().receive)
+        presence = Presence(Departure())
         async with presence:
             presence.end(ClientLeft())
             raise ValueError("mine")
@@ -73,7 +65,7 @@ async def test_an_error_of_the_block_counts_more_than_a_departure() -> None:
 
 async def test_a_cancellation_from_elsewhere_stays_one() -> None:
     async def work() -> None:
-        async with Presence(Client().receive):
+        async with Presence(Departure()):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(work())
@@ -94,6 +86,6 @@ async def test_the_beat_comes_when_it_is_due_until_the_block_ends() -> None:
             third.set()
         return loop.time() + 0.01
 
-    async with asyncio.timeout(5), Presence(Client().receive, beat=beat, due=loop.time() + 0.01):
+    async with asyncio.timeout(5), Presence(Departure(), beat=beat, due=loop.time() + 0.01):
         await third.wait()
     assert len(beats) == 3
