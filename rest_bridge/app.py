@@ -64,6 +64,8 @@ class Envelope:
             departure=scope.get(DEPARTURE_KEY) or Departure(),
         )
         answer = await self._run(call, scope)
+        # It knows the scope by `receive`: together they would wait for the garbage collector.
+        del scope[SCOPE_KEY]
         if answer is not None:
             await send_answer(answer, send_marked)
         self._note(scope, request_id, status, started, retry=headers.retry_count(named))

@@ -77,19 +77,26 @@ class Presence:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Nothing of a departure may know itself: cycles are looked for seldom, and until then they hold it all.
         task, self._task = self._task, None
+        reason, self._reason = self._reason, None
+        pending = (self._timer, self._beating)
+        self._timer = self._beating = self._beat = None
         self._departure.forget(self._leave)
-        for pending in (self._timer, self._beating):
-            if pending is not None:
-                pending.cancel()
-        if self._reason is None or task is None:
+        for one in pending:
+            if one is not None:
+                one.cancel()
+        if reason is None or task is None:
             return
         if not isinstance(error, asyncio.CancelledError):
             # The block ended by itself in the very moment of its cancellation, which is still on its way.
             await _absorb_cancellation()
         task.uncancel()
-        if error is None or isinstance(error, asyncio.CancelledError):
-            raise self._reason from None
+        try:
+            if error is None or isinstance(error, asyncio.CancelledError):
+                raise reason from None
+        finally:
+            del reason
 
     def _leave(self) -> None:
         self.end(ClientLeft())

@@ -130,6 +130,8 @@ class Connection(asyncio.Protocol):
         if self._head_done and exc is None and self._failure is None and not self._sized():
             self._complete = True  # Such a body ends where the connection does.
         self._fail(ConnectionLostError(str(exc)))
+        # The parser knows this object: together they would wait for the garbage collector.
+        del self._parser
 
     # What the parser calls.
 
@@ -170,7 +172,8 @@ class Connection(asyncio.Protocol):
 
     async def _wait(self) -> None:
         if self._failure:
-            raise self._failure
+            # Another of the same kind: what was raised knows all that waited for it, this object among them.
+            raise type(self._failure)(*self._failure.args)
         self._waiter = self._loop.create_future()
         try:
             await self._waiter

@@ -114,9 +114,10 @@ class _Hop:
         elif kind == "credit":
             call.credit(part.credit)
         else:
-            # Forgotten at once: a task that never began can't say that it ended.
+            # Forgotten at once: a task that never began can't say that it ended, and would keep its call for ever.
             del self._calls[part.call]
             call.task.cancel()
+            del call.task
 
     def _open(self, number: int, opened: OpenCall) -> None:
         handler = self._rpcs.get(opened.method)
@@ -200,8 +201,8 @@ class _Call:
         except grpc.aio.AbortError:
             last = None
         except asyncio.CancelledError:
+            # Not passed on: a task that keeps an exception keeps all that the exception has seen.
             self._end.status = grpc.StatusCode.CANCELLED.value[0]
-            raise
         except Exception:
             log.exception("a call failed by a bug")
             self._end.status = grpc.StatusCode.UNKNOWN.value[0]

@@ -62,14 +62,16 @@ class Emitter:
         self._tale = Tale(response, next_sequence=next_sequence, new_id=new_id)
         self._writing = Writing(self._tale, seal, logprobs=logprobs)
         self._passing = Passing(self._tale)
+        ways: dict[type, Callable[[Any], None]] = {}
+        self._ways = ways
         self._calling = Calling(
             self._tale,
             offers=offers or {},
             used_call_ids=used_call_ids,
-            play=lambda chunk: self._ways[type(chunk)](chunk),
+            play=lambda chunk: ways[type(chunk)](chunk),
             make_way=self._writing.close,
         )
-        self._ways: Mapping[type, Callable[[Any], None]] = {
+        ways |= {
             TextDelta: self._writing.text,
             TextRun: self._writing.run,
             RefusalDelta: self._writing.refusal,
@@ -138,6 +140,8 @@ class Emitter:
             self.response.error.param = error.param
             self._tale.add(error=self.response.error)
         self._snapshot(TERMINAL_EVENT[status])
+        # They lead back here; a response in a cycle would wait for the garbage collector, which comes seldom.
+        self._ways.clear()
         return self._tale.take()
 
     def _pass_on(self, chunk: OutputItem) -> None:

@@ -70,7 +70,11 @@ class EventLog:
         self.closed = last
         self._wake()
         if cancelled is not None:
-            raise cancelled
+            try:
+                raise cancelled
+            finally:
+                # It knows this frame, and must not be known by it: all of the run would wait for the garbage collector.
+                cancelled = None
 
     async def read(self, after: int) -> AsyncGenerator[bytes, None]:
         """Serialized batches of the events after number `after`, to the last one; whatever is ready goes together."""

@@ -1,0 +1,92 @@
+"""R8: clients that hang up leave nothing behind, whenever they do it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from tests.fakes.chat_server import ChatServer
+from tests.fakes.chat_words import Reply, words
+from tests.faults.counts import count, measured
+from tests.faults.http import ask, line, request
+from tests.faults.whole import Usage, Whole, cpu_seconds, settled, whole_with_assistant
+
+LONG: Final = Reply(words(" ".join(str(number) for number in range(5000))), pause=0.002)
+AT_ONCE: Final = 25
+RANDOM_SECONDS: Final = 0.2
+WARM_UP: Final = 1000
+IDLE_SECONDS: Final = 2.0
+POOLED: Final = 5
+"""Connections that come and go by themselves."""
+
+
+def requests_of(nodexa: Whole, assistant_id: str, running: str) -> list[bytes]:
+    """What the clients that leave have asked for: every way to wait for something."""
+    body = {"model": assistant_id, "input": "Count"}
+    post = ("POST", "/v1/responses", nodexa.key)
+    return [
+        request(*post, {**body, "stream": True}),
+        request(*post, {**body, "stream": True, "store": False}),
+        request(*post, body),
+        request("GET", f"/v1/responses/{running}?stream=true", nodexa.key),
+        request("GET", f"/v1/responses/{running}?stream=true&starting_after=3", nodexa.key),
+        request(*post, {**body, "stream": True})[:-20],
+    ]
+
+
+async def depart(port: int, asked: list[bytes], times: int, chance: Callable[[], float]) -> None:
+    """Asks and hangs up, so many times, a few clients at once."""
+
+    async def client(which: int) -> None:
+        async with line(port) as one:
+            one.writer.write(asked[which % len(asked)])
+            reading = asyncio.create_task(one.reader.read())
+            # At any moment is what is promised.
+            await asyncio.sleep(chance() ** 2 * RANDOM_SECONDS)
+            reading.cancel()
+
+    for start in range(0, times, AT_ONCE):
+        await asyncio.gather(*(client(which) for which in range(start, min(start + AT_ONCE, times))))
+
+
+async def test_clients_that_hang_up_leave_no_socket_no_memory_and_no_work(tmp_path: Path) -> None:
+    chosen = random.Random(8)
+    departures = count(1000, soak=10_000)
+    async with (
+        ChatServer() as upstream,
+        whole_with_assistant(tmp_path / "var", upstream.url, "--grace", "0.2") as (nodexa, assistant_id),
+    ):
+        upstream.replies.extend([LONG] * (departures + WARM_UP + 10))
+        body = {"model": assistant_id, "input": "Count", "background": True}
+        upstream.replies.appendleft(Reply(words("one two three four five")))
+        made = await ask(nodexa.port, request("POST", "/v1/responses", nodexa.key, body))
+        asked = requests_of(nodexa, assistant_id, made.json["id"])
+
+        await depart(nodexa.port, asked, WARM_UP, chosen.random)
+        # What a first load leaves is no leak: pools, threads, caches, and what the allocators keep. Behind a thousand
+        # clients it is all there.
+        baseline = await settled(*nodexa.pids)
+        await depart(nodexa.port, asked, departures, chosen.random)
+        most = replace(baseline, sockets=baseline.sockets + POOLED, files=baseline.files + POOLED)
+        after = await settled(*nodexa.pids, most=most)
+
+        busy = cpu_seconds(*nodexa.pids)
+        await asyncio.sleep(IDLE_SECONDS)
+        assert cpu_seconds(*nodexa.pids) - busy < IDLE_SECONDS / 4, "something goes on for nobody"
+        assert nodexa.complaints() == []
+    assert after.memory <= baseline.memory * 1.05, grown(baseline, after)
+    measured("R8", departures=departures, **grown(baseline, after))
+
+
+def grown(baseline: Usage, after: Usage) -> dict[str, float]:
+    """The figures of a run."""
+    return {
+        "memory_before_mb": round(baseline.memory / 2**20, 1),
+        "memory_after_mb": round(after.memory / 2**20, 1),
+        "sockets_more": after.sockets - baseline.sockets,
+        "files_more": after.files - baseline.files,
+    }
