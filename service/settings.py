@@ -20,7 +20,7 @@ Clock = Callable[[], int]
 
 DAY: Final = 24 * 3600.0
 FILE_NAME: Final = "nodexa.toml"
-TABLES: Final = frozenset({"models", "egress"})
+TABLES: Final = frozenset({"models", "egress", "mcp"})
 """What `nodexa.toml` may hold."""
 EMBEDDED_MODEL: Final = "smollm2-135m"
 """The name of the model that comes with Nodexa."""
@@ -97,6 +97,18 @@ def read_egress(data: Path) -> tuple[str, ...]:
     if not isinstance(allow, list) or not all(isinstance(rule, str) for rule in allow):
         raise SettingsError(f'{path}: [egress] allow must be a list, like ["127.0.0.1:8080", "10.0.0.0/8"]')
     return tuple(allow)
+
+
+def read_mcp(data: Path) -> Mapping[str, Any]:
+    """The operator's own MCP servers, `[mcp.NAME]` each, as `service.tools.mcp_operator` reads them.
+
+    Raises SettingsError for a file that can't be understood.
+    """
+    path = data / FILE_NAME
+    tables = _document(path).get("mcp", {})
+    if not isinstance(tables, dict):
+        raise SettingsError(f"{path}: mcp must be tables, [mcp.NAME] each")
+    return tables
 
 
 def _document(path: Path) -> dict[str, Any]:
