@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
@@ -33,19 +33,26 @@ from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
 from service.store.retention import Retention
 from service.store.working_keys import WorkingKeys
+from service.tools.tool import Kind
+from service.tools.toolbox import Toolbox
 
 MASTER_KEY = "master.key"
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What a core is given. `problem` says why a model can't answer now; `from_file` are the operator's own models."""
+    """What a core is given.
+
+    `problem` says why a model can't answer now; `from_file` are the operator's own models; `kinds` are kinds of tools
+    beside those of `_kinds`.
+    """
 
     open_model: OpenModel
     problem: Callable[[ModelConfig], str]
     clock: Clock
     new_id: NewId
     from_file: Mapping[str, ModelConfig]
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,7 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     kept = ConversationStore(database)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
     limiter = Limiter(monotonic_ms)
+    toolbox = Toolbox({**_kinds(settings), **outside.kinds})
     runner = _runner(
         settings,
         outside,
@@ -83,6 +91,7 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         conversations=conversations,
         limiter=limiter,
         seal=Seal(keyring),
+        toolbox=toolbox,
         requests=RequestStore(database),
     )
     takeover = Takeover(
@@ -107,10 +116,16 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         new_id=new_id,
         upkeep=upkeep,
         audit=AuditLog(database),
+        toolbox=toolbox,
     )
     return Parts(
         administration, catalog, conversations, limiter, runner, takeover, upkeep, authenticator, calls, keys, admin
     )
+
+
+def _kinds(settings: Settings) -> dict[str, Kind]:
+    """The tools that the platform runs, by their `type` words on the HTTP wire."""
+    return {}
 
 
 def _runner(
@@ -122,6 +137,7 @@ def _runner(
     conversations: Conversations,
     limiter: Limiter,
     seal: Seal,
+    toolbox: Toolbox,
     requests: RequestStore,
 ) -> Runner:
     # What another core deletes must not be continued from this one's memory.
@@ -131,8 +147,8 @@ def _runner(
         catalog=catalog,
         history=history,
         conversations=conversations,
-        references=conversations.references,
         seal=seal,
+        toolbox=toolbox,
         clock=outside.clock,
         new_id=outside.new_id,
         grace=settings.grace,

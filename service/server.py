@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -29,10 +30,12 @@ from service.runner.takeover import Takeover
 from service.settings import Clock, Settings
 from service.store.administration import Administration
 from service.store.database import Database
+from service.tools.tool import Kind
 
 __all__ = ["DATABASE", "MASTER_KEY", "SERVICES", "Core", "serving", "start_core"]
 
 DATABASE = "nodexa.db"
+NO_KINDS: Mapping[str, Kind] = MappingProxyType({})
 SERVICES = ("nodexa.v1.ResponseService", "nodexa.v1.ConversationService", "nodexa.v1.AdminService")
 
 log = logging.getLogger(__name__)
@@ -78,17 +81,19 @@ async def start_core(
     clock: Clock,
     new_id: NewId,
     from_file: Mapping[str, ModelConfig],
+    kinds: Mapping[str, Kind] = NO_KINDS,
 ) -> Core:
     """Opens the data directory, settles what was left behind, and listens.
 
-    `problem` says why a model can't answer now. Raises AddressError for an address that is taken or open to the
-    network, InUseError for a data directory that another core uses, ValueError for a broken master key.
+    `problem` says why a model can't answer now; `kinds` are kinds of tools that this core runs besides its own. Raises
+    AddressError for an address that is taken or open to the network, InUseError for a data directory that another core
+    uses, ValueError for a broken master key.
     """
     expect_private(settings.listen, encrypted=settings.tls is not None, insecure=settings.insecure)
     _make_private(settings.data)
     database = await Database.open(settings.data / DATABASE, shared=settings.shared)
     try:
-        outside = Outside(open_model, problem, clock, new_id, from_file)
+        outside = Outside(open_model, problem, clock, new_id, from_file, kinds)
         return await _start(settings, database, assemble(settings, database, outside), new_id)
     except BaseException:
         await database.close()

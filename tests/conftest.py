@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +18,9 @@ from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
 from service.bootstrap import QUICKSTART, bootstrap, read_quickstart
 from service.ids import new_id
 from service.model.scripted import ScriptedModel
-from service.server import Core, serving, start_core
+from service.server import NO_KINDS, Core, serving, start_core
 from service.settings import Settings, embedded_model, now_ms
+from service.tools.tool import Kind
 
 if TYPE_CHECKING:
     from nodexa.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
@@ -80,8 +81,10 @@ class CoreUnderTest:
 
 
 @asynccontextmanager
-async def running_core(settings: Settings, model: ScriptedModel) -> AsyncIterator[CoreUnderTest]:
-    """A core on `settings`, every model of which is `model`."""
+async def running_core(
+    settings: Settings, model: ScriptedModel, *, kinds: Mapping[str, Kind] = NO_KINDS
+) -> AsyncIterator[CoreUnderTest]:
+    """A core on `settings`, every model of which is `model`; it runs tools of these `kinds` besides its own."""
     core = await start_core(
         settings,
         open_model=lambda config: model,
@@ -89,6 +92,7 @@ async def running_core(settings: Settings, model: ScriptedModel) -> AsyncIterato
         clock=now_ms,
         new_id=new_id,
         from_file={embedded_model().name: embedded_model()},
+        kinds=kinds,
     )
     try:
         address = core.addresses[0]

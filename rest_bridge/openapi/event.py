@@ -47,7 +47,8 @@ BODIES: Final[Mapping[str, tuple[str, Mapping[str, Schema]]]] = MappingProxyType
             "A citation or file reference.",
             _PLACE | {"annotation_index": _INDEX, "annotation": nullable(of("object"))},
         ),
-        "item_progress": ("How far a hosted tool is.", _ITEM),
+        "item_progress": ("How far a call is that the client need not run.", _ITEM),
+        "mcp_call_arguments_done": ("The arguments of a call of an MCP server's tool.", _ITEM | {"arguments": _TEXT}),
         "status": ("What Nodexa does now; only for clients that ask for its dialect.", {"status": _TEXT}),
         "error": (
             "The response failed, and `response.failed` follows; or this stream ends early for a reason of its own.",

@@ -59,7 +59,10 @@ PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = MappingProxyType(
         "background": ("Whether the response goes on without a reader.", _FLAG),
         "tools": ("Left out: the assistant's own. A list: exactly these.", items(ref("Tool"), maxItems=128)),
         "tool_choice": ("Whether the model calls a tool, and which.", ref("ToolChoice")),
-        "max_tool_calls": ("The most calls of tools that the model's server runs; yours don't count.", _int(_INT32)),
+        "max_tool_calls": (
+            "The most calls of tools that Nodexa or the model's server runs; yours don't count.",
+            _int(_INT32),
+        ),
         "parallel_tool_calls": ("Whether the model may call several tools at once.", _FLAG),
         "metadata": ("Kept with the response.", METADATA),
         "include": ("What the answer should hold beside the usual.", items(_TEXT)),

@@ -39,6 +39,7 @@ EVENT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "reasoning_summary_text_done": "response.reasoning_summary_text.done",
         "output_text_annotation_added": "response.output_text.annotation.added",
         "item_progress": "response.{type}.{phase}",
+        "mcp_call_arguments_done": "response.mcp_call_arguments.done",
         "status": "response.status",
         "error": "error",
     }
@@ -134,6 +135,11 @@ BODIES: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyType(
             "annotation": json.parse_stored(body.annotation_json),
         },
         "item_progress": lambda body: {"item_id": body.item_id, "output_index": body.output_index},
+        "mcp_call_arguments_done": lambda body: {
+            "item_id": body.item_id,
+            "output_index": body.output_index,
+            "arguments": body.arguments,
+        },
         "status": lambda body: {"status": body.status},
         "error": lambda body: error_body(body.code, body.message, body.param),
     }

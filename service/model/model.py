@@ -113,17 +113,19 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class OutputItem:
-    """An item that goes out as it is, under an id of the platform's: a hosted tool's call, a compaction.
+    """An item that goes out as it is, under an id of the platform's: a call of a hosted tool or one of the platform's,
+    a compaction.
 
     `index` tells them apart. The first of an index carries the `item` as it begins, the one with `done` as it is when
     it's whole; one that is whole at once says both. Of an id in it only the prefix is kept. `phase` is a step on its
-    way, as in `response.<type>.<phase>`.
+    way, as in `response.<type>.<phase>`; `arguments` are those of an `mcp_call`, whole.
     """
 
     index: int
     item: Item | None = None
     phase: str = ""
     done: bool = False
+    arguments: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,11 @@ class Status:
     """What is being done: one word, told to those who ask for it."""
 
     word: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassEnd:
+    """All that was begun is whole. The runner says so before it goes on with what is not the model's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +170,7 @@ Chunk = (
     | Annotation
     | OutputItem
     | Status
+    | PassEnd
     | TokenUsage
     | Finish
 )

@@ -24,6 +24,7 @@ from service.runner.upkeep import Upkeep
 from service.settings import Clock
 from service.store.administration import Administration, Page
 from service.store.audit import AuditLog
+from service.tools.toolbox import Toolbox
 
 ASSISTANT_FIELDS = ("name", "model", "instructions", "instructions_mode", "defaults")
 ORGANIZATION_FIELDS = ("name", "disabled", "limits")
@@ -45,6 +46,7 @@ class AdminServicer(AdminServiceServicer):
         keys: KeyMaker,
         upkeep: Upkeep,
         audit: AuditLog,
+        toolbox: Toolbox,
         problem: Callable[[Model], str],
         clock: Clock,
         new_id: NewId,
@@ -56,6 +58,7 @@ class AdminServicer(AdminServiceServicer):
         self._problem = problem
         self._upkeep = upkeep
         self._audit = audit
+        self._toolbox = toolbox
         self._clock = clock
         self._new_id = new_id
 
@@ -240,6 +243,8 @@ class AdminServicer(AdminServiceServicer):
     async def _check_assistant(self, assistant: Assistant) -> None:
         # In a thread: it may hold schemas of megabytes, and nobody else waits for them.
         await asyncio.to_thread(check.check_assistant, assistant)
+        tools = assistant.defaults.tools.tools
+        await self._toolbox.check(tools, org_id=CALLER.get().org_id, own=True, path="assistant.defaults.tools")
         if all(model.name != assistant.model for model in await self._catalog.configs()):
             message = f"There is no model {assistant.model!r}; ListModels names them."
             raise NodexaError("model_not_found", message, param="assistant.model")

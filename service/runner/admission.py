@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nodexa.v1.item_pb2 import Item
@@ -26,9 +26,9 @@ from service.runner.emit import Emitter
 from service.runner.history import History
 from service.runner.input_check import check_user_tokens, with_ids
 from service.runner.lifecycle import word
-from service.runner.reading import Reading
+from service.runner.reading import Read, Reading
 from service.runner.redaction import lacks_secrets, shown
-from service.runner.references import References
+from service.runner.rounds import Caps, Rounds
 from service.runner.run import Run
 from service.runner.sealed import WANTED, Sealed, asks_to_compact
 from service.runner.settings_check import LOGPROBS
@@ -36,6 +36,8 @@ from service.runner.turn import Turn
 from service.seal import Seal
 from service.settings import Clock
 from service.store.responses import ResponseRow, ResponseStore, Segment
+from service.tools.tool import Errand, UserTokens
+from service.tools.toolbox import Toolbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ class Admission:
         catalog: Catalog,
         history: History,
         conversations: Conversations,
-        references: References,
         seal: Seal,
+        toolbox: Toolbox,
         clock: Clock,
         new_id: NewId,
         grace: float,
@@ -74,8 +76,9 @@ class Admission:
             catalog=catalog,
             history=history,
             conversations=conversations,
-            references=references,
+            references=conversations.references,
             seal=seal,
+            toolbox=toolbox,
             new_id=new_id,
         )
         self._clock = clock
@@ -87,7 +90,8 @@ class Admission:
         """The run of an acceptable request, its input items with ids. Raises NodexaError for every refusal."""
         check_user_tokens(request.user_tokens)
         only = asks_to_compact(request.input)
-        model, prompt, joined = await self._reading.read(request, caller, streaming=streaming, open_end=only)
+        read = await self._reading.read(request, caller, streaming=streaming, open_end=only)
+        model, prompt, joined = read.model, read.prompt, read.joined
         if joined and not (prompt.settings.store or not prompt.settings.HasField("store")):
             raise NodexaError(
                 "invalid_request",
@@ -105,6 +109,7 @@ class Admission:
             store=self._store if stored else None,
             joined=joined,
             shortening=shortening,
+            rounds=self._rounds(read, turn, response, caller, request.user_tokens),
         )
 
     async def readmit(self, left: Left, caller: Caller) -> Run:
@@ -123,12 +128,35 @@ class Admission:
             conversation_id=left.response.conversation_id,
             settings=left.settings,
         )
+        if left.settings.own_tools:
+            # What was kept of them is what may be shown.
+            request.settings.ClearField("tools")
         only = asks_to_compact(request.input)
-        model, prompt, joined = await self._reading.read(request, caller, streaming=True, open_end=only)
+        read = await self._reading.read(request, caller, streaming=True, open_end=only)
+        model, prompt, joined = read.model, read.prompt, read.joined
         turn, shortening = await self._turn(request, caller, model, prompt, joined=joined, only=only)
         emitter = self._emitter(left.response, turn, caller, next_sequence=left.segments[-1].last + 1)
         store = self._store.under(left.epoch)
-        return self._prepare(left.row, turn, emitter, store=store, joined=joined, shortening=shortening)
+        rounds = self._rounds(read, turn, left.response, caller, {})
+        return self._prepare(left.row, turn, emitter, store=store, joined=joined, shortening=shortening, rounds=rounds)
+
+    def _rounds(
+        self, read: Read, turn: Turn, response: Response, caller: Caller, tokens: Mapping[str, str]
+    ) -> Rounds | None:
+        """What runs the platform's tools; None where there is nothing for it to do."""
+        if not read.wanted:
+            return None
+        errand = Errand(caller.org_id, response.assistant_id, caller.user_id, response.id, UserTokens(tokens))
+        return Rounds(
+            turn,
+            wanted=read.wanted,
+            errand=errand,
+            response=response,
+            shown_before=read.past.said.items,
+            sealed=Sealed(self._seal, caller.org_id),
+            new_id=self._new_id,
+            caps=Caps(),
+        )
 
     async def _turn(
         self,
@@ -154,8 +182,8 @@ class Admission:
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller, *, streaming: bool
     ) -> tuple[Model, Prompt]:
         """The model to ask, and all that it is told. Raises NodexaError for every refusal."""
-        model, prompt, _ = await self._reading.read(request, caller, streaming=streaming)
-        return model, prompt
+        read = await self._reading.read(request, caller, streaming=streaming)
+        return read.model, read.prompt
 
     async def compact(self, request: CompactResponseRequest, caller: Caller) -> CompactedConversation:
         """The conversation made short. Raises NodexaError for every refusal, and as models do."""
@@ -165,14 +193,14 @@ class Admission:
             previous_response_id=request.previous_response_id,
             settings=request.settings,
         )
-        model, prompt, _ = await self._reading.read(asked, caller, streaming=False, open_end=True)
-        turn = Turn(model, prompt)
-        item = await shortening_of_all(prompt, Sealed(self._seal, caller.org_id)).item(turn)
+        read = await self._reading.read(asked, caller, streaming=False, open_end=True)
+        turn = Turn(read.model, read.prompt)
+        item = await shortening_of_all(read.prompt, Sealed(self._seal, caller.org_id)).item(turn)
         compacted = CompactedConversation(
             id=self._new_id("resp"),
             output=with_ids([item], self._new_id),
             usage=turn.usage,
-            ignored=prompt.settings.ignored,
+            ignored=read.prompt.settings.ignored,
         )
         compacted.create_time.FromMilliseconds(self._clock())
         return compacted
@@ -207,6 +235,7 @@ class Admission:
         store: ResponseStore | None,
         joined: Joined | None,
         shortening: Shortening | None,
+        rounds: Rounds | None,
     ) -> Run:
         settings = turn.prompt.settings
         return Run(
@@ -219,6 +248,7 @@ class Admission:
             patience=None if settings.background else self._grace if store else 0.0,
             joined=joined,
             shortening=shortening,
+            rounds=rounds,
         )
 
     def _row(self, response: Response, caller: Caller, now: int, *, background: bool) -> ResponseRow:

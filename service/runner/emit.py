@@ -19,6 +19,7 @@ from service.model.model import (
     Chunk,
     MessageEnd,
     OutputItem,
+    PassEnd,
     ReasoningDelta,
     ReasoningEnd,
     RefusalDelta,
@@ -83,6 +84,7 @@ class Emitter:
             OutputItem: self._pass_on,
             ToolCallDelta: self._calling.call,
             Status: self._status,
+            PassEnd: self._end_pass,
         }
 
     @property
@@ -101,6 +103,10 @@ class Emitter:
             self._snapshot("created")
         self._snapshot("in_progress")
         return self._tale.take()
+
+    def adopt(self, index: int, place: int) -> None:
+        """Lets OutputItems of that number go on with the item at `place`, which another emitter began."""
+        self._passing.adopt(index, place)
 
     def feed(self, chunks: Sequence[Chunk]) -> EventBatch:
         """What the model wrote; chunks that are not output are somebody else's."""
@@ -149,6 +155,11 @@ class Emitter:
             self._writing.close()
         self._passing.pass_on(chunk)
 
+    def _end_pass(self, chunk: PassEnd) -> None:
+        self._calling.close(Item.STATUS_COMPLETED)
+        self._writing.close()
+        self._passing.close()
+
     def _status(self, chunk: Status) -> None:
         self._tale.add(status={"status": chunk.word})
 
@@ -156,7 +167,7 @@ class Emitter:
         """Whether a chunk need not wait for the call that is open."""
         if isinstance(chunk, OutputItem):
             return self._passing.is_open(chunk.index)
-        return isinstance(chunk, (ToolCallDelta, Status))
+        return isinstance(chunk, (ToolCallDelta, Status, PassEnd))
 
     def _close_all(self, status: Item.Status.ValueType) -> None:
         self._calling.close(status)

@@ -26,6 +26,7 @@ _UNFOLDED: Final = frozenset(
         "function_call_arguments_done",
         "custom_tool_call_input_done",
         "item_progress",
+        "mcp_call_arguments_done",
         "status",
         "error",
     }

@@ -12,6 +12,7 @@ from nodexa.v1.item_pb2 import ContentPart, InputFile, Item, Message, Opaque
 from service.errors import NodexaError
 from service.ids import ASSISTANT_ID, NewId
 from service.model.model import Abilities
+from service.model.past_calls import is_the_platforms
 from service.runner.calls import call_of, output_of
 from service.runner.sealed import is_trigger
 
@@ -72,7 +73,7 @@ def with_ids(items: Iterable[Item], new_id: NewId) -> Iterator[Item]:
 def check_readable(items: Sequence[Item], *, abilities: Abilities, model: str, name: str = "input") -> Iterator[str]:
     """The paths of items that the model isn't shown. Raises NodexaError for content that it can't read."""
     for index, item in enumerate(items):
-        if item.HasField("opaque") and not abilities.hosted and not is_trigger(item):
+        if item.HasField("opaque") and not (abilities.hosted or is_trigger(item) or is_the_platforms(item)):
             yield f"{name}[{index}]"
         for path, part in _parts(item, f"{name}[{index}]"):
             # Models read no reasoning but their own; what is in it is theirs.

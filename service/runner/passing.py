@@ -30,6 +30,10 @@ class Passing:
         """Whether the model's item of that number was told to have begun and isn't over."""
         return index in self._open
 
+    def adopt(self, index: int, place: int) -> None:
+        """Goes on with the item at `place`, which the log left open, as the one of that number."""
+        self._open[index] = place
+
     def pass_on(self, chunk: OutputItem) -> None:
         """Tells what a chunk says: that an item begins, how far it has come, that it is over."""
         if chunk.index not in self._open:
@@ -41,6 +45,9 @@ class Passing:
         if chunk.phase:
             about = {"item_id": item.id, "output_index": index, "type": _type(item), "phase": chunk.phase}
             self._tale.add(item_progress=about)
+        if chunk.arguments is not None:
+            said = {"item_id": item.id, "output_index": index, "arguments": chunk.arguments}
+            self._tale.add(mcp_call_arguments_done=said)
         if chunk.done:
             # Clients know the item by the type that it began with.
             if chunk.item is not None and _type(chunk.item) == _type(item):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response
 
+from service.model.past_calls import is_the_platforms
 from service.model.thread import Said, Thread
 from service.runner.caller import Caller
 from service.runner.calls import call_of
@@ -21,8 +22,8 @@ class Past:
     """`status` is that of the last response, `org_id` and `users` are whose responses they all are.
 
     `waiting` are the names of the calls that nobody answered, by their ids. `plain` says that a model reads the items
-    as they stand there: nothing of them is sealed. `tokens` are those of the last response, prompt and answer; None
-    where nobody counted.
+    as they stand there: nothing of them is sealed, and none is a call that the platform ran. `tokens` are those of the
+    last response, prompt and answer; None where nobody counted.
     """
 
     said: Said = field(default_factory=lambda: Said(Thread()))
@@ -96,4 +97,4 @@ def is_plain(item: Item) -> bool:
     """Whether a model reads the item as it stands there."""
     if item.HasField("reasoning"):
         return not item.reasoning.HasField("encrypted_content")
-    return not (item.HasField("compaction") or is_trigger(item))
+    return not (item.HasField("compaction") or is_trigger(item) or is_the_platforms(item))

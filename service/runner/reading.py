@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.item_pb2 import Item, ItemList
 from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
+from nodexa.v1.tool_pb2 import Tool, ToolChoice
 
 from service.errors import NodexaError
 from service.ids import NewId
 from service.model.model import Model, Prompt
 from service.model.offers import offers_of
+from service.model.past_calls import told, without_runs
 from service.model.thread import Continued
 from service.runner.caller import Caller
 from service.runner.catalog import Catalog
@@ -30,9 +34,24 @@ from service.runner.settings_merge import effective_settings, system_prompt, unu
 from service.runner.tool_check import check_hosted
 from service.seal import Seal
 from service.store.conversations import Seen
+from service.tools.toolbox import Toolbox, Wanted
 
 LARGE: Final = 64 * 1024
 """Settings of more bytes are looked through in a thread: schemas of 16 MB take seconds, and nobody else waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a request comes to: the model to ask, all that it is told, the conversation that the answer goes to.
+
+    `past` is what was said before; `wanted` are the tools that the platform runs for it.
+    """
+
+    model: Model
+    prompt: Prompt
+    joined: Joined | None
+    past: Past
+    wanted: Sequence[Wanted]
 
 
 class Reading:
@@ -46,9 +65,11 @@ class Reading:
         conversations: Conversations,
         references: References,
         seal: Seal,
+        toolbox: Toolbox,
         new_id: NewId,
     ) -> None:
         self._catalog = catalog
+        self._toolbox = toolbox
         self._history = history
         self._conversations = conversations
         self._references = references
@@ -62,8 +83,8 @@ class Reading:
         *,
         streaming: bool,
         open_end: bool = False,
-    ) -> tuple[Model, Prompt, Joined | None]:
-        """The model to ask, all that it is told, and the conversation that the answer goes to.
+    ) -> Read:
+        """What the request comes to.
 
         The input gets its ids. With `open_end` nobody is to answer: calls may wait for their outputs, and there may be
         nothing new. Raises NodexaError for every refusal.
@@ -75,14 +96,19 @@ class Reading:
         model = await self._catalog.model(assistant.model)
         settings = effective_settings(assistant, request.settings)
         await _check_settings(settings)
-        _expect_tools(model, assistant, settings)
+        if request.settings.tools.tools:
+            await self._toolbox.check(settings.tools.tools, org_id=caller.org_id, own=False)
+        hosted = model.abilities.hosted
+        runs = partial(self._toolbox.runs, hosted=hosted)
+        _expect_tools(model, assistant, settings, runs)
+        without_runs(request.input)
         past, seen = await self._recall(request, caller)
         unread = list(check_readable(request.input, abilities=model.abilities, model=assistant.model))
         unread += sealed_elsewhere(request.input)
         if seen:
             unread += check_readable(past.said.items, abilities=model.abilities, model=assistant.model, name=FIELD)
             check_new(past.said, request.input)
-        unused = unused_settings(settings, model.abilities)
+        unused = unused_settings(settings, model.abilities, runs)
         settings.ignored.extend(path for path in [*unused, *unread] if path not in settings.ignored)
         if any(item.HasField("item_reference") for item in request.input):
             given = ItemList(items=await self._references.resolve(request.input, history=past.said, caller=caller))
@@ -95,7 +121,9 @@ class Reading:
             settings=settings,
             streaming=streaming or settings.background,
         )
-        return model, prompt, Joined(seen, answers_first(asked, past.waiting)) if seen else None
+        joined = Joined(seen, answers_first(asked, past.waiting)) if seen else None
+        offered = () if settings.tool_choice.mode == ToolChoice.MODE_NONE else settings.tools.tools
+        return Read(model, prompt, joined, past, self._toolbox.wanted(offered, hosted=hosted))
 
     async def _recall(
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller
@@ -116,8 +144,10 @@ class Reading:
         if past.plain and all(map(is_plain, asked)):
             new = match_waiting(past.waiting, past.said, asked, open_end=open_end)
             return Continued(past.said, new) if past.turns else [*past.said, *new]
-        said, read, places = Sealed(self._seal, caller.org_id).opened(past.said.items, asked, before=before)
-        return [*said, *match_calls(said, read, places=places, open_end=open_end)]
+        opened, fresh, sent = Sealed(self._seal, caller.org_id).opened(past.said.items, asked, before=before)
+        said, _ = told(opened)
+        read, origins = told(fresh, opened)
+        return [*said, *match_calls(said, read, places=[sent[origin] for origin in origins], open_end=open_end)]
 
 
 async def _check_settings(settings: ResponseSettings) -> None:
@@ -127,13 +157,13 @@ async def _check_settings(settings: ResponseSettings) -> None:
         check_settings(settings)
 
 
-def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings) -> None:
+def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings, runs: Callable[[Tool], bool]) -> None:
     able = model.abilities
-    if not able.tools and any(able.hosted or any(offers_of(tool)) for tool in settings.tools.tools):
+    if not able.tools and any(able.hosted or any(offers_of(tool)) or runs(tool) for tool in settings.tools.tools):
         raise NodexaError(
             "tool_not_supported_for_model",
             f"The model {assistant.model!r} can't call tools: send tools: [], or use another assistant.",
             param="tools",
         )
     if not able.hosted:
-        check_hosted(settings, model=assistant.model)
+        check_hosted(settings, model=assistant.model, runs=runs)

@@ -19,6 +19,7 @@ from service.runner.conversations import Joined
 from service.runner.emit import Emitter
 from service.runner.lifecycle import word
 from service.runner.log import EventLog, segment_of
+from service.runner.rounds import Rounds
 from service.runner.truncation import fitted
 from service.runner.turn import Turn
 from service.settings import Clock
@@ -49,7 +50,8 @@ class Run:
 
     `store` is None for a response that keeps nothing; `patience` is how many seconds the run goes on without a reader,
     None for ever. `joined` is the conversation that it adds to, if any; `shortening` is what comes
-    before the answer. `kept` says that the final response is on disk.
+    before the answer, and `rounds` is there where the platform runs tools for it. `kept` says that the final response
+    is on disk.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Run:
         patience: float | None,
         joined: Joined | None = None,
         shortening: Shortening | None = None,
+        rounds: Rounds | None = None,
     ) -> None:
         self.row = row
         self.settings = settings
@@ -78,6 +81,7 @@ class Run:
         self._patience = patience
         self._joined = joined
         self._shortening = shortening
+        self._rounds = rounds
         self._readers = 0
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -190,7 +194,7 @@ class Run:
         if self._shortening is not None:
             await self._show(self._shortening.chunks(self._turn))
         if self._shortening is None or not self._shortening.only:
-            await self._show(fitted(self._turn))
+            await self._show(self._rounds.chunks() if self._rounds else fitted(self._turn))
         return self._conclude()
 
     async def _show(self, written: AsyncGenerator[Sequence[Chunk], None]) -> None:
@@ -222,11 +226,15 @@ class Run:
         return before
 
     def _conclude(self) -> EventBatch:
+        rounds = self._rounds
+        if rounds and rounds.cut:
+            return self._finish(Response.STATUS_INCOMPLETE, reason=rounds.cut)
         if self._turn.reason is FinishReason.LENGTH:
             return self._finish(Response.STATUS_INCOMPLETE, reason="max_output_tokens")
         if self._turn.reason is FinishReason.CONTENT_FILTER:
             return self._finish(Response.STATUS_INCOMPLETE, reason="content_filter")
-        return self._finish(Response.STATUS_REQUIRES_ACTION if self._turn.calls else Response.STATUS_COMPLETED)
+        waits = rounds.waits if rounds else self._turn.calls
+        return self._finish(Response.STATUS_REQUIRES_ACTION if waits else Response.STATUS_COMPLETED)
 
     def _stopped(self, why: Stop) -> EventBatch:
         if why is Stop.CANCELLED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from nodexa.v1.admin_pb2 import Assistant
@@ -41,6 +41,7 @@ def effective_settings(assistant: Assistant, asked: ResponseSettings) -> Respons
     for descriptor, _ in asked.ListFields():
         settings.ClearField(descriptor.name)  # type: ignore[arg-type]
     settings.MergeFrom(asked)
+    settings.own_tools = not asked.HasField("tools") and any(tool.HasField("opaque") for tool in settings.tools.tools)
     return settings
 
 
@@ -53,16 +54,16 @@ def system_prompt(assistant: Assistant, asked: ResponseSettings) -> str:
     return f"{assistant.instructions}\n\n{asked.instructions}"
 
 
-def unused_settings(settings: ResponseSettings, abilities: Abilities) -> Iterator[str]:
-    """The paths of what was set and has no effect."""
+def unused_settings(settings: ResponseSettings, abilities: Abilities, runs: Callable[[Tool], bool]) -> Iterator[str]:
+    """The paths of what was set and has no effect. `runs` says whether the platform runs a tool."""
     told = {descriptor.name for descriptor, _ in settings.ListFields()}
     unheeded = [path for path in PASSED_ON - abilities.heeds if path.partition(".")[0] in told]
     yield from (path for path in sorted(unheeded) if _is_set(settings, path))
     if abilities.hosted:
         return
-    yield from _unused_tools(settings.tools.tools, "tools")
+    yield from _unused_tools(settings.tools.tools, "tools", runs)
     for index, allowed in enumerate(settings.tool_choice.allowed_tools.tools):
-        if allowed.HasField("opaque"):
+        if allowed.HasField("opaque") and not runs(Tool(opaque=allowed.opaque)):
             yield f"tool_choice.tools[{index}]"
     for index, word in enumerate(settings.include):
         if word not in INCLUDED:
@@ -80,10 +81,10 @@ def _is_set(settings: ResponseSettings, path: str) -> bool:
     return name in (descriptor.name for descriptor, _ in within.ListFields())
 
 
-def _unused_tools(tools: Sequence[Tool], path: str) -> Iterator[str]:
+def _unused_tools(tools: Sequence[Tool], path: str, runs: Callable[[Tool], bool]) -> Iterator[str]:
     for index, tool in enumerate(tools):
-        if tool.HasField("opaque"):
+        if tool.HasField("opaque") and not runs(tool):
             yield f"{path}[{index}]"
         if tool.custom.HasField("grammar"):
             yield f"{path}[{index}].format"
-        yield from _unused_tools(tool.namespace.tools, f"{path}[{index}].tools")
+        yield from _unused_tools(tool.namespace.tools, f"{path}[{index}].tools", runs)

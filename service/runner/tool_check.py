@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from nodexa.v1.item_pb2 import Opaque
@@ -56,9 +56,15 @@ def check_choice(settings: ResponseSettings) -> None:
         raise _nothing_to_call()
 
 
-def check_hosted(settings: ResponseSettings, *, model: str) -> None:
-    """Raises NodexaError for a choice that only a model could follow whose server runs tools; `model` is none."""
+def check_hosted(settings: ResponseSettings, *, model: str, runs: Callable[[Tool], bool]) -> None:
+    """Raises NodexaError for a choice that only a model could follow whose server runs tools; `model` is none.
+
+    `runs` says whether the platform runs a tool.
+    """
     choice = settings.tool_choice
+    for_the_model = choice.HasField("opaque") and not runs(Tool(opaque=choice.opaque))
+    if any(map(runs, settings.tools.tools)) and not for_the_model:
+        return
     if choice.HasField("opaque"):
         raise NodexaError(
             "tool_not_supported_for_model",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence, Set
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -39,13 +39,15 @@ class Turn:
     """The model at work on one prompt. After `chunks` is exhausted the other fields tell how it ended.
 
     A call of an unknown function, or one with broken arguments that nobody has seen yet, is told to the model once; the
-    second time, or when it was already shown, the turn raises NodexaError `invalid_tool_call`.
+    second time, or when it was already shown, the turn raises NodexaError `invalid_tool_call`. Calls of the functions
+    in `ours`, which the platform runs, are never shown.
     """
 
     model: Model
     prompt: Prompt
     reason: FinishReason | None = None
     left_out: int = 0
+    ours: Set[str] = frozenset()
     calls: dict[int, _Call] = field(default_factory=dict)
     offers: dict[str, Offer] = field(init=False)
     _usages: list[Usage | None] = field(default_factory=list)
@@ -54,9 +56,18 @@ class Turn:
 
     def __post_init__(self) -> None:
         """`offers` are the tools that may be called, by the names that the model knows them by."""
-        settings = self.prompt.settings
-        silent = settings.tool_choice.mode == ToolChoice.MODE_NONE
-        self.offers = {} if silent else {offer.shown.name: offer for offer in offers(settings)}
+        self.offers = {}
+        self.go_on(self.prompt)
+
+    def go_on(self, prompt: Prompt) -> None:
+        """Forgets the calls, so that `chunks` can be had once more; usage adds up."""
+        self.prompt = prompt
+        silent = prompt.settings.tool_choice.mode == ToolChoice.MODE_NONE
+        # In place: others hold it too.
+        self.offers.clear()
+        self.offers.update({} if silent else {offer.shown.name: offer for offer in offers(prompt.settings)})
+        for kept in (self.calls, self._refused, self._hidden):
+            kept.clear()
 
     async def chunks(self) -> AsyncGenerator[Sequence[Chunk], None]:
         """What the response shows, batch by batch."""
@@ -64,8 +75,9 @@ class Turn:
             async for batch in batches:
                 yield batch
         if self._refused and self.reason is FinishReason.STOP:
-            if self.calls:
+            if any(call.name not in self.ours for call in self.calls.values()):
                 raise _invalid_call(self._refused[0][1])
+            self.calls.clear()
             told, self._refused = _told(self.prompt, self._refused, self.offers), []
             async with aclosing(self._attempt(told)) as batches:
                 async for batch in batches:
@@ -108,9 +120,11 @@ class Turn:
     def _expect_usable_end(self) -> None:
         if self.reason is None:
             raise NodexaError("upstream_protocol_error", "The model's answer broke off without an end.")
-        for call in self.calls.values():
+        for index, call in list(self.calls.items()):
             if self.reason is FinishReason.STOP and (problem := _arguments_problem(call)):
-                raise _invalid_call(problem)
+                if call.name not in self.ours:
+                    raise _invalid_call(problem)
+                self._refuse(index, problem)
 
     def _sift(self, batch: Sequence[Chunk]) -> Sequence[Chunk]:
         """The chunks of `batch` that may be shown; notes the rest."""
@@ -157,7 +171,7 @@ class Turn:
         if call.name not in self.offers:
             self._refuse(chunk.index, f"there is no function {call.name[:64]!r}")
             return False
-        return True
+        return call.name not in self.ours
 
     def _refuse(self, index: int, problem: str) -> None:
         self._hidden[index] = self.calls.pop(index)

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 Json = dict[str, Any]
 
+_OUR_REASONS: Final = frozenset({"max_tool_calls", "max_tool_rounds", "max_tool_seconds"})
+
 
 @dataclass(frozen=True, slots=True)
 class Substitution:
@@ -31,6 +33,11 @@ def _standard_status(response: Json) -> None:
 def _standard_code(response: Json) -> None:
     if response.get("error"):
         response["error"]["code"] = "server_error"
+
+
+def _standard_reason(response: Json) -> None:
+    if (response.get("incomplete_details") or {}).get("reason") in _OUR_REASONS:
+        response["incomplete_details"]["reason"] = "max_output_tokens"
 
 
 def _without_nulls(response: Json) -> None:
@@ -60,6 +67,11 @@ SUBSTITUTIONS: Final = (
         frozenset({"sdk", "openai"}),
         _standard_code,
         "Our codes say what happened; the list of codes is one of OpenAI's own causes, and no client checks it.",
+    ),
+    Substitution(
+        frozenset({"sdk", "openai"}),
+        _standard_reason,
+        "Nobody else tells which limit of the tools was reached; SDKs and clients pass the word on.",
     ),
     Substitution(
         frozenset({"openai"}),

@@ -51,6 +51,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "reasoning_summary_text_done": {**SUMMARY, "text": "A"},
     "output_text_annotation_added": {**PLACE, "annotation_index": 0, "annotation_json": json.dumps(CITATION)},
     "item_progress": {"item_id": "item_1", "output_index": 1, "type": "web_search_call", "phase": "searching"},
+    "mcp_call_arguments_done": {"item_id": "mcp_1", "output_index": 1, "arguments": "{}"},
     "status": {"status": "truncating"},
     "error": {"code": "upstream_error", "message": "It broke."},
 }

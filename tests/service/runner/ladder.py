@@ -180,6 +180,13 @@ def _progress_of_item(ladder: Ladder, kind: str, event: Any) -> None:
     assert event.phase
 
 
+def _mcp_arguments_done(ladder: Ladder, kind: str, event: Any) -> None:
+    index = _expect_open(ladder, event)
+    assert ladder.items[index].opaque.type == "mcp_call"
+    assert index not in ladder.arguments_done
+    ladder.arguments_done.add(index)
+
+
 def _status(ladder: Ladder, kind: str, event: Any) -> None:
     assert ladder.begun
     assert event.status
@@ -274,6 +281,7 @@ STEPS: dict[str, Callable[[Ladder, str, Any], None]] = {
     "custom_tool_call_input_done": _input_done,
     "output_item_done": _item_done,
     "item_progress": _progress_of_item,
+    "mcp_call_arguments_done": _mcp_arguments_done,
     "status": _status,
     "error": _error,
     **dict.fromkeys(("completed", "incomplete", "failed"), _terminal),

@@ -30,6 +30,7 @@ from service.settings import Settings, monotonic_ms, now_ms
 from service.store.conversations import ConversationStore
 from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
+from service.tools.toolbox import Toolbox
 from tests.conftest import CoreUnderTest, events_in, running_core
 from tests.service.refusals import refusal
 from tests.service.requests import asking, create, get, organization_id, said, stream, watch
@@ -50,8 +51,8 @@ def runner_beside(core: CoreUnderTest, *, ids: Callable[[str], str] = new_id, gr
         catalog=catalog,
         history=history,
         conversations=Conversations(store=kept, references=references, clock=now_ms, new_id=ids),
-        references=references,
         seal=Seal(load_keyring(core.data / MASTER_KEY)),
+        toolbox=Toolbox(),
         clock=now_ms,
         new_id=ids,
         grace=grace,

@@ -138,4 +138,4 @@ def test_what_has_no_effect_is_named() -> None:
         reasoning=ReasoningSettings(effort="low", summary="auto"),
     )
 
-    assert list(unused_settings(settings, CHAT)) == ["reasoning.summary", "tools[1]", "include[1]"]
+    assert list(unused_settings(settings, CHAT, lambda tool: False)) == ["reasoning.summary", "tools[1]", "include[1]"]
