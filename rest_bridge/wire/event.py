@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import orjson
 from nodexa.v1.event_pb2 import ArgumentsDelta, EventBatch, InputDelta, ResponseEvent, SummaryTextDelta, TextDelta
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response, ResponseSettings
@@ -75,23 +76,27 @@ class StreamRenderer:
 
     def render(self, batch: EventBatch) -> bytes:
         """The frames of a batch, to be written at once; empty when it holds no event that is known here."""
-        return b"".join(self.frames(batch))
+        return json.one_line(b"".join(self._frames(batch)))
 
     def frames(self, batch: EventBatch) -> list[bytes]:
         """The frames of a batch, one for each event that the client knows."""
+        return [json.one_line(frame) for frame in self._frames(batch)]
+
+    def _frames(self, batch: EventBatch) -> list[bytes]:
         if batch.HasField("settings"):
             self._settings = render_settings(batch.settings)
             self._hidden = self._hides(batch.settings)
             self._logprobs = LOGPROBS in batch.settings.include
         plain = () if self._logprobs else _DELTA_ENDS
+        templates, dumps = self._templates, orjson.dumps
         frames = []
         for event in batch.events:
             kind = event.WhichOneof("kind") or ""
             if kind in plain:
                 # Nearly all events of a stream: only the number and the new text differ, so only they are made anew.
                 delta = getattr(event, kind)
-                template = self._templates.get(delta.item_id) or self._template(kind, delta)
-                frames.append(template % (event.sequence_number, json.dump(delta.delta)))
+                template = templates.get(delta.item_id) or self._template(kind, delta)
+                frames.append(template % (event.sequence_number, dumps(delta.delta)))
             elif self._known(kind, event):
                 frames.append(self._frame(kind, event.sequence_number, getattr(event, kind)))
         if batch.events:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -23,9 +24,23 @@ STATUS_WORDS: Final[Mapping[Response.Status.ValueType, str]] = MappingProxyType(
     }
 )
 
+_SHORT: Final = 2048
+"""Bytes of settings that are worth keeping."""
 
-def render_settings(settings: ResponseSettings) -> dict[str, Any]:
-    """The part of the object that says what the response ran with; the same in all its snapshots."""
+
+def render_settings(settings: ResponseSettings) -> Mapping[str, Any]:
+    """The part of the object that says what the response ran with; the same in all its snapshots. Not to be changed."""
+    data = settings.SerializeToString()
+    # An assistant's requests mostly ask for the same: what is short is rendered once for all of them.
+    return _render_known(data) if len(data) <= _SHORT else _render_settings(settings)
+
+
+@functools.lru_cache(maxsize=256)
+def _render_known(data: bytes) -> Mapping[str, Any]:
+    return _render_settings(ResponseSettings.FromString(data))
+
+
+def _render_settings(settings: ResponseSettings) -> Mapping[str, Any]:
     return {
         "instructions": settings.instructions if settings.HasField("instructions") else None,
         "max_output_tokens": settings.max_output_tokens if settings.HasField("max_output_tokens") else None,
