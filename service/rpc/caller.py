@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -30,6 +32,7 @@ class Authenticator:
         self._keyring = keyring
         self._store = store
         self._at_hand: dict[bytes, tuple[float, KeyOwner]] = {}
+        self._pepper = os.urandom(32)
 
     async def caller(self, metadata: Metadata, *, request_id: str) -> Caller:
         """The caller. Raises NodexaError `missing_api_key`, `invalid_api_key` or `invalid_user_id`."""
@@ -52,19 +55,21 @@ class Authenticator:
         self._at_hand.clear()
 
     async def _owner(self, secret: str) -> KeyOwner:
-        digest = self._keyring.digest(secret)
-        found = self._at_hand.get(digest)
+        # Not the digest that is stored: this one takes a fifth of the time, and nobody else has its key.
+        mark = hashlib.blake2b(secret.encode(), digest_size=32, key=self._pepper).digest()
+        found = self._at_hand.get(mark)
         if found is not None and found[0] > time.monotonic():
             return found[1]
         # Counted from the question: what is revoked while the answer is on its way must not live longer for it.
         until = time.monotonic() + SECONDS_AT_HAND
-        owner = await self._store.owner_of(digest) if self._keyring.is_genuine(secret) else None
+        genuine = self._keyring.is_genuine(secret)
+        owner = await self._store.owner_of(self._keyring.digest(secret)) if genuine else None
         if owner is None or not owner.works:
-            self._at_hand.pop(digest, None)
+            self._at_hand.pop(mark, None)
             raise _invalid("The API key is not valid: it is mistyped, revoked, or its organization is disabled.")
         if len(self._at_hand) >= MOST_AT_HAND:
             self._at_hand.clear()
-        self._at_hand[digest] = (until, owner)
+        self._at_hand[mark] = (until, owner)
         return owner
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final, TypeAlias, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -58,48 +58,59 @@ class Gate(grpc.aio.ServerInterceptor):
 
     def _unary(self, handler: Any, method: str) -> Any:
         async def answer(data: bytes, context: Context) -> Message:
-            async with self._admitted(method, context):
-                return cast(Message, await handler.unary_unary(_decode(data, handler), context))
-            raise AssertionError("the gate swallowed an error")
+            request_id = self._request_id(context)
+            try:
+                with await self._admitted(method, context, request_id):
+                    return cast(Message, await handler.unary_unary(_decode(data, handler), context))
+            except Exception as error:  # noqa: BLE001 - each becomes what may be told of it
+                await _refuse(error, method, context, request_id)
 
         return answer
 
     def _streaming(self, handler: Any, method: str) -> Any:
         async def answer(data: bytes, context: Context) -> AsyncGenerator[bytes, None]:
-            async with (
-                self._admitted(method, context) as call,
-                aclosing(handler.unary_stream(_decode(data, handler), context)) as messages,
-            ):
-                async for message in messages:
-                    call.writing = True
-                    yield message
-                    call.written()
+            request_id = self._request_id(context)
+            try:
+                with await self._admitted(method, context, request_id) as call:
+                    async with aclosing(handler.unary_stream(_decode(data, handler), context)) as messages:
+                        async for message in messages:
+                            call.writing = True
+                            yield message
+                            call.written()
+            except Exception as error:  # noqa: BLE001 - each becomes what may be told of it
+                await _refuse(error, method, context, request_id)
 
         return answer
 
-    @asynccontextmanager
-    async def _admitted(self, method: str, context: Context) -> AsyncIterator[OpenCall]:
-        metadata = tuple(context.invocation_metadata() or ())
-        given = next((str(value) for name, value in metadata if name == "x-request-id"), "")
+    def _request_id(self, context: Context) -> str:
+        given = ""
+        for name, value in context.invocation_metadata() or ():
+            if name == "x-request-id":
+                given = str(value)
+                break
         request_id = given if _REQUEST_ID.fullmatch(given) else self._new_id("req")
         context.set_trailing_metadata((("x-request-id", request_id),))
-        try:
-            self._calls.expect_room()
-            caller = await self._authenticator.caller(metadata, request_id=request_id)
-            check_access(method, caller)
-            CALLER.set(caller)
-            if not (caller.limited and method in COUNTED):
-                await send_head(context, caller)
-            async with self._calls.open(caller.key_id) as call:
-                yield call
-        except NodexaError as refusal:
-            await abort(context, refusal, request_id=request_id)
-        except grpc.aio.AbortError:
-            raise
-        except Exception:
-            log.exception("%s failed by a bug (request %s)", method, request_id)
-            message = f"The platform failed; tell the operator the request id {request_id}."
-            await abort(context, NodexaError("internal_error", message), request_id=request_id)
+        return request_id
+
+    async def _admitted(self, method: str, context: Context, request_id: str) -> OpenCall:
+        self._calls.expect_room()
+        caller = await self._authenticator.caller(tuple(context.invocation_metadata() or ()), request_id=request_id)
+        check_access(method, caller)
+        CALLER.set(caller)
+        if not (caller.limited and method in COUNTED):
+            await send_head(context, caller)
+        return OpenCall(self._calls, caller.key_id)
+
+
+async def _refuse(error: Exception, method: str, context: Context, request_id: str) -> NoReturn:
+    """Ends the call with `error`, or with what may be told of it."""
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    if not isinstance(error, NodexaError):
+        log.error("%s failed by a bug (request %s)", method, request_id, exc_info=error)
+        message = f"The platform failed; tell the operator the request id {request_id}."
+        error = NodexaError("internal_error", message)
+    await abort(context, error, request_id=request_id)
 
 
 def _decode(data: bytes, handler: Any) -> Message:

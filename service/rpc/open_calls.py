@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Any, Final
 
 from service.errors import NodexaError
 
@@ -23,15 +23,46 @@ log = logging.getLogger(__name__)
 
 
 class OpenCall:
-    """One call. `writing` is set while the transport has its last message: it isn't at its own code then."""
+    """One call, for as long as a block of its task lasts. Raises NodexaError `invalid_api_key` there once it is cut.
 
-    __slots__ = ("ends", "limit", "writing")
+    `writing` is set while the transport has its last message: it isn't at its own code then.
+    """
 
-    def __init__(self) -> None:
-        # Never runs out by itself; the cheapest way there is to break off a wait from outside.
-        self.limit: Final = asyncio.timeout(None)
+    __slots__ = ("_calls", "_cancelling", "_cut", "_key_id", "_task", "ends", "writing")
+
+    def __init__(self, calls: OpenCalls, key_id: str) -> None:
+        self._calls = calls
+        self._key_id = key_id
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelling = 0
+        self._cut = False
         self.ends = False
         self.writing = False
+
+    # No `asyncio.timeout` and no generator: this stands before every call.
+    def __enter__(self) -> OpenCall:
+        task = asyncio.current_task()
+        if task is not None:
+            self._task, self._cancelling = task, task.cancelling()
+        self._calls.add(self._key_id, self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        task, self._task = self._task, None
+        self._calls.discard(self._key_id, self)
+        if not self._cut or task is None:
+            return
+        # One whom others have cancelled too is cancelled.
+        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise NodexaError("invalid_api_key", ENDED) from None
+
+    def cut(self) -> None:
+        """Breaks off what the block waits for, if it is open still."""
+        if self._task is not None and not self._cut:
+            self._cut = True
+            self._task.cancel()
 
     def written(self) -> None:
         """Says that the transport took the message. Raises NodexaError `invalid_api_key` in a call that ends."""
@@ -55,24 +86,17 @@ class OpenCalls:
             message = f"The core has {self._most} calls open, as many as it may have; try again soon."
             raise NodexaError("server_overloaded", message, retry_after=1)
 
-    @asynccontextmanager
-    async def open(self, key_id: str) -> AsyncIterator[OpenCall]:
-        """A call for as long as the block lasts. Raises NodexaError `invalid_api_key` once the key stops working."""
-        call = OpenCall()
+    def add(self, key_id: str, call: OpenCall) -> None:
+        """Counts a call that begins."""
         self._count += 1
         self._of_key.setdefault(key_id, set()).add(call)
-        try:
-            async with call.limit:
-                yield call
-        except TimeoutError:
-            if not call.limit.expired():
-                raise
-            raise NodexaError("invalid_api_key", ENDED) from None
-        finally:
-            self._count -= 1
-            self._of_key[key_id].discard(call)
-            if not self._of_key[key_id]:
-                del self._of_key[key_id]
+
+    def discard(self, key_id: str, call: OpenCall) -> None:
+        """Counts it no more."""
+        self._count -= 1
+        self._of_key[key_id].discard(call)
+        if not self._of_key[key_id]:
+            del self._of_key[key_id]
 
     async def run(self) -> None:
         """Looks at the keys every second, until it is cancelled."""
@@ -95,16 +119,11 @@ class OpenCalls:
             if calls:
                 log.info("ending %d calls of the key %s, which stopped working", len(calls), key_id)
             for call in calls:
-                self._end(key_id, call)
+                self._end(call)
 
-    def _end(self, key_id: str, call: OpenCall) -> None:
+    def _end(self, call: OpenCall) -> None:
         call.ends = True
-        loop = asyncio.get_running_loop()
         if call.writing:
-            loop.call_later(WRITE_SECONDS, self._cut, key_id, call)
+            asyncio.get_running_loop().call_later(WRITE_SECONDS, call.cut)
         else:
-            self._cut(key_id, call)
-
-    def _cut(self, key_id: str, call: OpenCall) -> None:
-        if call in self._of_key.get(key_id, ()):
-            call.limit.reschedule(asyncio.get_running_loop().time())
+            call.cut()
