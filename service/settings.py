@@ -20,8 +20,9 @@ Clock = Callable[[], int]
 
 DAY: Final = 24 * 3600.0
 FILE_NAME: Final = "nodexa.toml"
-TABLES: Final = frozenset({"models", "egress", "mcp"})
+TABLES: Final = frozenset({"models", "egress", "mcp", "web_search"})
 """What `nodexa.toml` may hold."""
+SEARCH_SERVICES: Final = ("searxng", "brave", "tavily")
 EMBEDDED_MODEL: Final = "smollm2-135m"
 """The name of the model that comes with Nodexa."""
 
@@ -109,6 +110,36 @@ def read_mcp(data: Path) -> Mapping[str, Any]:
     if not isinstance(tables, dict):
         raise SettingsError(f"{path}: mcp must be tables, [mcp.NAME] each")
     return tables
+
+
+@dataclass(frozen=True, slots=True)
+class WebSearchSettings:
+    """The search service of the tool `web_search`. An empty `base_url` means the service's own."""
+
+    kind: str
+    base_url: str = ""
+    api_key_env: str = ""
+
+
+def read_web_search(data: Path) -> WebSearchSettings | None:
+    """The operator's search service, `[web_search]`, None where there is none.
+
+    Raises SettingsError for a file that can't be understood.
+    """
+    path = data / FILE_NAME
+    table = _table(path, "web_search", known={"kind", "base_url", "api_key_env"})
+    if not table:
+        return None
+    if not all(isinstance(value, str) for value in table.values()):
+        raise SettingsError(f"{path}: the settings of [web_search] are texts")
+    found = WebSearchSettings(**{"kind": "", **table})
+    if found.kind not in SEARCH_SERVICES:
+        raise SettingsError(f"{path}: [web_search] kind must be one of {', '.join(SEARCH_SERVICES)}")
+    if found.kind == "searxng" and not found.base_url:
+        raise SettingsError(f"{path}: [web_search] base_url must say where your SearXNG is")
+    if found.kind != "searxng" and not found.api_key_env:
+        raise SettingsError(f"{path}: [web_search] api_key_env must name the environment variable with its key")
+    return found
 
 
 def _document(path: Path) -> dict[str, Any]:

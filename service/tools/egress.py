@@ -77,9 +77,10 @@ class Egress:
         """
         try:
             parsed = _parsed(url)
+            door = self._allowed.and_door(parsed.raw_host.decode("ascii"), port_of(parsed))
+            refuse_inward(parsed, door)
         except EgressError as error:
             raise ValueError(error.message) from None
-        door = self._allowed.and_door(parsed.raw_host.decode("ascii"), port_of(parsed))
         return Egress(door, resolve=self._resolve, tls=self._tls)
 
     def client(

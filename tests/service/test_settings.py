@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 from nodexa.v1.admin_pb2 import Model
 
-from service.settings import EMBEDDED_MODEL, SettingsError, embedded_model, read_egress, read_models
+from service.settings import (
+    EMBEDDED_MODEL,
+    SettingsError,
+    WebSearchSettings,
+    embedded_model,
+    read_egress,
+    read_models,
+    read_web_search,
+)
 
 FILE = """
 [models.big]
@@ -96,3 +104,34 @@ def test_an_allowance_that_can_not_be_used_is_named(tmp_path: Path, content: str
         read_egress(tmp_path)
 
     assert said in str(refused.value)
+
+
+def test_the_file_names_a_search_service(tmp_path: Path) -> None:
+    assert read_web_search(tmp_path) is None
+
+    (tmp_path / "nodexa.toml").write_text('[web_search]\nkind = "searxng"\nbase_url = "http://127.0.0.1:8888"\n')
+    assert read_web_search(tmp_path) == WebSearchSettings("searxng", base_url="http://127.0.0.1:8888")
+
+    (tmp_path / "nodexa.toml").write_text('[web_search]\nkind = "brave"\napi_key_env = "BRAVE_KEY"\n')
+    assert read_web_search(tmp_path) == WebSearchSettings("brave", api_key_env="BRAVE_KEY")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("kind = 'oracle'", "kind must be one of searxng, brave, tavily"),
+        ("base_url = 'http://x'", "kind must be one of"),
+        ("kind = 'searxng'", "must say where your SearXNG is"),
+        ("kind = 'tavily'", "must name the environment variable"),
+        ("kind = 'brave'\napi_key = 'secret'", "[web_search] has unknown settings: api_key"),
+        ("kind = 'brave'\napi_key_env = 3", "are texts"),
+    ],
+)
+def test_a_search_service_that_can_not_be_used_is_named(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "nodexa.toml").write_text(f"[web_search]\n{content}\n")
+
+    with pytest.raises(SettingsError) as refused:
+        read_web_search(tmp_path)
+
+    assert said in str(refused.value)
+    assert "secret" not in str(refused.value)
