@@ -9,6 +9,7 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.ids import NewId
 from service.keys import load_keyring
+from service.knowledge.knowledge import Knowledge
 from service.rpc.admin import AdminServicer
 from service.rpc.caller import Authenticator
 from service.rpc.key_maker import KeyMaker
@@ -62,6 +63,7 @@ class Parts:
     administration: Administration
     catalog: Catalog
     conversations: Conversations
+    knowledge: Knowledge
     limiter: Limiter
     runner: Runner
     takeover: Takeover
@@ -102,7 +104,8 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         new_id=new_id,
         lease=settings.lease,
     )
-    upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention)
+    knowledge = Knowledge.on(database, owner=core_id, clock=clock, new_id=new_id, shared=settings.shared)
+    upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention, also=[knowledge.prune])
     authenticator = Authenticator(keyring, administration)
     calls = OpenCalls(WorkingKeys(database).among, most=settings.max_calls)
     keys = KeyMaker(administration, keyring, clock, new_id)
@@ -119,7 +122,18 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         toolbox=toolbox,
     )
     return Parts(
-        administration, catalog, conversations, limiter, runner, takeover, upkeep, authenticator, calls, keys, admin
+        administration,
+        catalog,
+        conversations,
+        knowledge,
+        limiter,
+        runner,
+        takeover,
+        upkeep,
+        authenticator,
+        calls,
+        keys,
+        admin,
     )
 
 

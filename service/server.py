@@ -12,18 +12,26 @@ from types import MappingProxyType
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from nodexa.v1 import admin_service_pb2, conversation_service_pb2, response_service_pb2
+from nodexa.v1 import (
+    admin_service_pb2,
+    conversation_service_pb2,
+    file_service_pb2,
+    response_service_pb2,
+    vector_store_service_pb2,
+)
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.assembly import MASTER_KEY, Outside, Parts, assemble
 from service.ids import NewId
 from service.rpc.conversations import ConversationServicer
 from service.rpc.doors import open_doors
+from service.rpc.files import FileServicer
 from service.rpc.gate import Gate
 from service.rpc.hop import BridgeServicer
 from service.rpc.key_maker import KeyMaker
 from service.rpc.listening import bind, expect_private
 from service.rpc.responses import ResponseServicer
+from service.rpc.vector_stores import VectorStoreServicer
 from service.runner.catalog import Catalog, OpenModel
 from service.runner.runner import Runner
 from service.runner.takeover import Takeover
@@ -36,7 +44,17 @@ __all__ = ["DATABASE", "MASTER_KEY", "SERVICES", "Core", "serving", "start_core"
 
 DATABASE = "nodexa.db"
 NO_KINDS: Mapping[str, Kind] = MappingProxyType({})
-SERVICES = ("nodexa.v1.ResponseService", "nodexa.v1.ConversationService", "nodexa.v1.AdminService")
+SERVICES = tuple(
+    service.full_name
+    for described in (
+        response_service_pb2,
+        conversation_service_pb2,
+        file_service_pb2,
+        vector_store_service_pb2,
+        admin_service_pb2,
+    )
+    for service in described.DESCRIPTOR.services_by_name.values()
+)
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +134,8 @@ async def _start(settings: Settings, database: Database, parts: Parts, new_id: N
         gate,
         responses=ResponseServicer(parts.runner, parts.limiter),
         conversations=ConversationServicer(parts.conversations),
+        files=FileServicer(parts.knowledge.files),
+        vector_stores=VectorStoreServicer(parts.knowledge.shelf, parts.knowledge.contents, parts.knowledge.search),
         admin=parts.admin,
         max_message_bytes=settings.max_message_bytes,
         max_calls=settings.max_calls,
@@ -127,6 +147,7 @@ async def _start(settings: Settings, database: Database, parts: Parts, new_id: N
         asyncio.create_task(parts.upkeep.run(settings.upkeep)),
         asyncio.create_task(parts.takeover.run(parts.runner)),
         asyncio.create_task(parts.calls.run()),
+        asyncio.create_task(parts.knowledge.indexer.run()),
     ]
     return Core(
         settings,
@@ -163,13 +184,7 @@ def _server(settings: Settings, gate: Gate) -> grpc.aio.Server:
 def _add_health_and_reflection(server: grpc.aio.Server) -> health.aio.HealthServicer:
     state = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
-    names = [
-        *(service.full_name for service in response_service_pb2.DESCRIPTOR.services_by_name.values()),
-        *(service.full_name for service in conversation_service_pb2.DESCRIPTOR.services_by_name.values()),
-        *(service.full_name for service in admin_service_pb2.DESCRIPTOR.services_by_name.values()),
-        health.SERVICE_NAME,
-        reflection.SERVICE_NAME,
-    ]
+    names = [*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)
     return state
 

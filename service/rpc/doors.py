@@ -8,13 +8,17 @@ import grpc
 from nodexa.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from nodexa.v1.bridge_service_pb2_grpc import add_BridgeServiceServicer_to_server
 from nodexa.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
+from nodexa.v1.file_service_pb2_grpc import add_FileServiceServicer_to_server
 from nodexa.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
+from nodexa.v1.vector_store_service_pb2_grpc import add_VectorStoreServiceServicer_to_server
 
 from service.rpc.admin import AdminServicer
 from service.rpc.conversations import ConversationServicer
+from service.rpc.files import FileServicer
 from service.rpc.gate import Gate
 from service.rpc.hop import BridgeServicer, Rpcs
 from service.rpc.responses import ResponseServicer
+from service.rpc.vector_stores import VectorStoreServicer
 
 
 def open_doors(
@@ -23,6 +27,8 @@ def open_doors(
     *,
     responses: ResponseServicer,
     conversations: ConversationServicer,
+    files: FileServicer,
+    vector_stores: VectorStoreServicer,
     admin: AdminServicer,
     max_message_bytes: int,
     max_calls: int,
@@ -32,6 +38,8 @@ def open_doors(
     for door in (server, cast(grpc.aio.Server, rpcs)):
         add_ResponseServiceServicer_to_server(responses, door)
         add_ConversationServiceServicer_to_server(conversations, door)
+        add_FileServiceServicer_to_server(files, door)
+        add_VectorStoreServiceServicer_to_server(vector_stores, door)
         add_AdminServiceServicer_to_server(admin, door)
     guarded = {method: gate.before(handler, method) for method, handler in rpcs.items()}
     bridges = BridgeServicer(guarded, max_message_bytes=max_message_bytes, most=max_calls)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,12 +29,23 @@ class Pruned:
 
 
 class Upkeep:
-    """Deletes by age. `log_retention` is in seconds from a response's end; how long that stays, it says itself."""
+    """Deletes by age. `log_retention` is in seconds from a response's end; how long that stays, it says itself.
 
-    def __init__(self, retention: Retention, *, clock: Clock, log_retention: float) -> None:
+    `also` is what else is done each time.
+    """
+
+    def __init__(
+        self,
+        retention: Retention,
+        *,
+        clock: Clock,
+        log_retention: float,
+        also: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
         self._retention = retention
         self._clock = clock
         self._log_retention = log_retention
+        self._also = also
 
     async def prune(self) -> Pruned:
         """Deletes what is due now. Raises NodexaError `storage_unavailable`."""
@@ -42,6 +54,8 @@ class Upkeep:
         await self._retention.forget_requests(now - REQUEST_IDS_KEPT)
         await self._retention.forget_acts(now - ACTS_KEPT)
         logs = await self._retention.drop_logs(now - int(self._log_retention * 1000))
+        for act in self._also:
+            await act()
         if responses or logs:
             log.info("deleted %d responses and the logs of %d more: they were kept long enough", responses, logs)
         return Pruned(responses, logs)

@@ -181,6 +181,58 @@ def requests(db: Tables) -> None:
     db.execute("create index requests_response on requests(response_id)")
 
 
+@migrations(name="0012_knowledge")
+def knowledge(db: Tables) -> None:
+    """Files in pieces, and vector stores. What can be searched stands in a table a tenant, made when it is needed."""
+    db.execute("""
+        create table files(
+          id text primary key, org_id text not null references organizations(id), filename text not null,
+          purpose integer not null, size integer not null, complete integer not null, created_at integer not null,
+          expires_at integer, deleted integer not null default 0) strict, without rowid""")
+    db.execute("create index files_org on files(org_id, id) where complete = 1 and deleted = 0")
+    db.execute("create index files_expiry on files(expires_at) where expires_at is not null")
+    db.execute("""
+        create table file_pieces(
+          file_id text not null references files(id) on delete cascade, start integer not null, data blob not null,
+          primary key(file_id, start)) strict""")
+    db.execute("""
+        create table vector_stores(
+          id text primary key, org_id text not null references organizations(id), name text not null,
+          description text not null, metadata text not null check(json_valid(metadata)),
+          expires_after_days integer not null, created_at integer not null, active_at integer not null,
+          deleted integer not null default 0) strict, without rowid""")
+    db.execute("create index vector_stores_org on vector_stores(org_id, id) where deleted = 0")
+    db.execute("""
+        create table vector_store_batches(
+          id text primary key, vector_store_id text not null references vector_stores(id) on delete cascade,
+          created_at integer not null, cancelled integer not null default 0) strict, without rowid""")
+    db.execute("create index vector_store_batches_store on vector_store_batches(vector_store_id)")
+    db.execute("""
+        create table vector_store_files(
+          id integer primary key autoincrement,
+          vector_store_id text not null references vector_stores(id), file_id text not null references files(id),
+          batch_id text not null, status text not null
+            check(status in ('in_progress','completed','failed','cancelled','deleted')),
+          error_code text not null default '', error_message text not null default '',
+          attributes text not null check(json_valid(attributes)), chunk_tokens integer not null,
+          overlap_tokens integer not null, size integer not null default 0, created_at integer not null,
+          swept integer not null default 0, claim text not null default '', claimed_until integer not null default 0)
+          strict""")
+    db.execute("""
+        create unique index vector_store_files_file on vector_store_files(vector_store_id, file_id)
+        where status <> 'deleted'""")
+    db.execute("""
+        create index vector_store_files_work on vector_store_files(status, id)
+        where swept = 0 and status <> 'completed'""")
+    db.execute("create index vector_store_files_of_file on vector_store_files(file_id)")
+    db.execute("create index vector_store_files_of_batch on vector_store_files(batch_id) where batch_id <> ''")
+    db.execute("""
+        create table passages(
+          id integer primary key autoincrement,
+          vector_store_file_id integer not null references vector_store_files(id), place integer not null) strict""")
+    db.execute("create unique index passages_place on passages(vector_store_file_id, place)")
+
+
 def newer_steps(db: Tables) -> list[str]:
     """The steps that were taken with this database and that this version doesn't know."""
     known = {step.name for step in migrations.pending(Tables(memory=True))}

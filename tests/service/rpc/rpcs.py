@@ -9,11 +9,19 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from nodexa.v1 import admin_service_pb2, conversation_service_pb2, response_service_pb2
+from nodexa.v1 import (
+    admin_service_pb2,
+    conversation_service_pb2,
+    file_service_pb2,
+    response_service_pb2,
+    vector_store_service_pb2,
+)
 
 SERVICES: Final = [
     *response_service_pb2.DESCRIPTOR.services_by_name.values(),
     *conversation_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *file_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *vector_store_service_pb2.DESCRIPTOR.services_by_name.values(),
     *admin_service_pb2.DESCRIPTOR.services_by_name.values(),
 ]
 METHODS: Final[Mapping[str, MethodDescriptor]] = {

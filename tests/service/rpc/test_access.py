@@ -29,6 +29,9 @@ ANSWERED_WITH_NOTHING_TO_FIND = {
     "/nodexa.v1.AdminService/Prune",
     "/nodexa.v1.ResponseService/ListResponses",
     "/nodexa.v1.ConversationService/CreateConversation",
+    "/nodexa.v1.FileService/ListFiles",
+    "/nodexa.v1.VectorStoreService/CreateVectorStore",
+    "/nodexa.v1.VectorStoreService/ListVectorStores",
 }
 CASES = [(method, scope) for method in METHODS for scope in (FULL, ASSISTANT, USER)]
 

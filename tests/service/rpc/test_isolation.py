@@ -21,6 +21,7 @@ from nodexa.v1.admin_service_pb2 import (
     ListAssistantsRequest,
     ListAuditEventsRequest,
 )
+from nodexa.v1.file_service_pb2 import WriteFileDataRequest
 from nodexa.v1.item_pb2 import Item, ItemReference
 from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.response_service_pb2 import (
@@ -37,6 +38,7 @@ from service.model.model import TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
 from tests.service.conversations import converse, items_in
+from tests.service.files import files, search, store, upload
 from tests.service.keys import revoke, with_another_key
 from tests.service.refusals import Refusal, refusal
 from tests.service.requests import create, get, said, user, watch, words_of
@@ -47,6 +49,7 @@ Request = Callable[[str, str], Message]
 
 RESPONSES, ADMIN = "/nodexa.v1.ResponseService/", "/nodexa.v1.AdminService/"
 CONVERSATIONS = "/nodexa.v1.ConversationService/"
+FILES, STORES = "/nodexa.v1.FileService/", "/nodexa.v1.VectorStoreService/"
 
 
 def by(method: str, field: str = "id", **more: Any) -> tuple[str, Request]:
@@ -111,10 +114,35 @@ OF_AN_ORGANIZATION: list[tuple[str, Request]] = [
     by(ADMIN + "GetOrganization"),
     by(ADMIN + "ListAuditEvents", "organization_id"),
 ]
+OF_A_FILE: list[tuple[str, Request]] = [
+    by(FILES + "GetFile"),
+    by(FILES + "DeleteFile"),
+    by(FILES + "ReadFile"),
+    by(FILES + "WriteFileData", "upload_id", data=b"More"),
+    by(FILES + "CreateFile", "upload_id", filename="mine", purpose="PURPOSE_ASSISTANTS"),
+    (STORES + "CreateVectorStore", lambda name, own: request_of(STORES + "CreateVectorStore", file_ids=[name])),
+]
+OF_A_STORE: list[tuple[str, Request]] = [
+    by(STORES + "GetVectorStore"),
+    by(STORES + "UpdateVectorStore", name="Mine now"),
+    by(STORES + "DeleteVectorStore"),
+    by(STORES + "SearchVectorStore", queries=["mine"]),
+    by(STORES + "CreateVectorStoreFile", "vector_store_id", file={"file_id": "file_x"}),
+    by(STORES + "GetVectorStoreFile", "vector_store_id", file_id="file_x"),
+    by(STORES + "ListVectorStoreFiles", "vector_store_id"),
+    by(STORES + "UpdateVectorStoreFile", "vector_store_id", file_id="file_x"),
+    by(STORES + "DeleteVectorStoreFile", "vector_store_id", file_id="file_x"),
+    by(STORES + "ReadVectorStoreFile", "vector_store_id", file_id="file_x"),
+    by(STORES + "CreateVectorStoreFileBatch", "vector_store_id", files=[{"file_id": "file_x"}]),
+    by(STORES + "GetVectorStoreFileBatch", "vector_store_id", id="vsfb_x"),
+    by(STORES + "CancelVectorStoreFileBatch", "vector_store_id", id="vsfb_x"),
+]
 # They take no id, or one of a thing that belongs to the whole installation.
 WITHOUT = {
     RESPONSES + "ListResponses",
     CONVERSATIONS + "CreateConversation",
+    FILES + "ListFiles",
+    STORES + "ListVectorStores",
     *(ADMIN + name for name in ("CreateOrganization", "ListOrganizations", "UpdateOrganization")),
     *(ADMIN + name for name in ("CreateAssistant", "ListAssistants", "CreateApiKey", "ListApiKeys")),
     *(ADMIN + name for name in ("CreateModel", "ListModels", "DeleteModel", "Prune")),
@@ -152,7 +180,8 @@ async def expect_unknown(core: CoreUnderTest, method: str, request: Request, hid
 
 
 def test_every_rpc_that_takes_an_id_is_in_the_tables() -> None:
-    tables = [*OF_A_RESPONSE, *OF_A_CONVERSATION, *OF_AN_ASSISTANT, *OF_A_KEY, *OF_AN_ORGANIZATION]
+    things = (OF_A_RESPONSE, OF_A_CONVERSATION, OF_A_FILE, OF_A_STORE, OF_AN_ASSISTANT, OF_A_KEY, OF_AN_ORGANIZATION)
+    tables = [row for table in things for row in table]
 
     assert {method for method, _ in tables} | WITHOUT == set(METHODS)
 
@@ -255,6 +284,36 @@ async def test_a_reference_to_an_item_of_another_s_conversation_is_one_to_nothin
         assert (await refusal(create(seen, named, user_id=user_id))).param == "input[0].id"
 
 
+async def test_another_organization_s_files_and_vector_stores_are_unknown(
+    core: CoreUnderTest, other: CoreUnderTest
+) -> None:
+    file, upload_id = await upload(core, "Mine"), await begun(core)
+    made = await store(core, file)
+
+    for method, request_ in OF_A_FILE:
+        await expect_unknown(other, method, request_, upload_id if "upload" in str(request_("x", "")) else file)
+    for method, request_ in OF_A_STORE:
+        await expect_unknown(other, method, request_, made)
+
+    assert [text for _, text, _ in await search(core, made, "mine")] == ["Mine"]
+
+
+async def test_deleted_files_and_vector_stores_are_unknown(core: CoreUnderTest) -> None:
+    file, made = await upload(core, "Mine"), await store(core)
+    for method, name in ((FILES + "DeleteFile", file), (STORES + "DeleteVectorStore", made)):
+        await cast(Awaitable[Message], rpc(core.channel, method, request_of(method, id=name), core.metadata()))
+
+    for method, request_ in OF_A_FILE:
+        await expect_unknown(core, method, request_, file)
+    for method, request_ in OF_A_STORE:
+        await expect_unknown(core, method, request_, made)
+
+
+async def begun(core: CoreUnderTest) -> str:
+    request = WriteFileDataRequest(data=b"Mine")
+    return (await files(core).WriteFileData(request, metadata=core.metadata())).upload_id
+
+
 @pytest.mark.parametrize(("method", "request_"), OF_AN_ASSISTANT, ids=name_of)
 async def test_another_organization_s_assistant_is_unknown(
     core: CoreUnderTest, other: CoreUnderTest, method: str, request_: Request
@@ -310,6 +369,10 @@ async def test_lists_hold_nothing_of_others(core: CoreUnderTest, other: CoreUnde
     keys = await core.admin.ListApiKeys(ListApiKeysRequest(), metadata=other.metadata())
     acts = await core.admin.ListAuditEvents(ListAuditEventsRequest(), metadata=other.metadata())
 
+    await store(core, await upload(core))
+    for method in (FILES + "ListFiles", STORES + "ListVectorStores"):
+        listed = await cast(Awaitable[Message], rpc(core.channel, method, request_of(method), other.metadata()))
+        assert not listed.ListFields()
     assert not responses.responses
     assert [event.target_id for event in acts.audit_events] == [other.assistant_id]
     assert [assistant.id for assistant in assistants.assistants] == [other.assistant_id]
