@@ -55,6 +55,7 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "vector_store_expired": 400,
         "conversation_locked": 409,
         "unknown_call_id": 400,
+        "unknown_approval_request": 400,
         "missing_tool_output": 400,
         "context_length_exceeded": 400,
         "tokens_not_countable": 400,

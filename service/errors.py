@@ -53,6 +53,7 @@ STATUS_OF: Final[Mapping[str, str]] = MappingProxyType(
         "conversation_locked": "ABORTED",
         "unknown_call_id": "FAILED_PRECONDITION",
         "missing_tool_output": "FAILED_PRECONDITION",
+        "unknown_approval_request": "FAILED_PRECONDITION",
         "context_length_exceeded": "FAILED_PRECONDITION",
         "tokens_not_countable": "FAILED_PRECONDITION",
         # the model server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from nodexa.v1 import response_service_pb2 as pb
@@ -16,7 +17,7 @@ from rest_bridge.routes.call import Answer, Call, answer, page
 from rest_bridge.routes.query import Query
 from rest_bridge.routes.streaming import play
 from rest_bridge.wire import json
-from rest_bridge.wire.dialect import hides_requires_action
+from rest_bridge.wire.dialect import dialect_of, hides_requires_action
 from rest_bridge.wire.item import render_items
 from rest_bridge.wire.request import parse_create
 from rest_bridge.wire.response import render_response, render_settings
@@ -45,7 +46,8 @@ async def create(call: Call) -> Answer | None:
         return None
     rpc = core.responses.CreateResponse(reading.request, metadata=metadata, timeout=settings.create_seconds)
     response = await call.ask(rpc, repeatable=repeatable)
-    return answer(_shown(call, response), *rates(await rpc.initial_metadata()))
+    told = await rpc.initial_metadata()
+    return answer(_shown(call, response, told), *rates(told))
 
 
 async def retrieve(call: Call) -> Answer | None:
@@ -118,6 +120,11 @@ async def input_items(call: Call) -> Answer:
     return page(render_items(found.items), has_more=bool(found.next_page_token))
 
 
-def _shown(call: Call, response: Response) -> dict[str, Any]:
-    hides = hides_requires_action(call.headers, response.settings)
-    return render_response(response, render_settings(response.settings), hides_requires_action=hides)
+def _shown(call: Call, response: Response, told: Iterable[tuple[str, str | bytes]] = ()) -> dict[str, Any]:
+    """The response for this client, of whose key the core has `told`."""
+    return render_response(
+        response,
+        render_settings(response.settings),
+        hides_requires_action=hides_requires_action(call.headers, response.settings),
+        dialect=dialect_of(call.headers, told),
+    )

@@ -31,6 +31,8 @@ def told_name(dialect: Dialect, name: str) -> str:
     return "" if name in NODEXA_EVENTS else name
 
 
+NODEXA_ITEMS: Final = frozenset({"oauth_required"})
+"""Types of items that strict clients refuse. They stand at the end of an output, so leaving them out leaves no gap."""
 NODEXA_EVENTS: Final = frozenset({"response.status"})
 """What strict clients refuse: left out of the dialect of OpenAI, which leaves a gap in the numbers."""
 

@@ -25,6 +25,7 @@ _DELTA_ENDS: Final = {
     "custom_tool_call_input_delta": b"}",
     "reasoning_summary_text_delta": b"}",
 }
+_ITEMS: Final = frozenset({"output_item_added", "output_item_done"})
 _PART_BEGINNINGS: Final = frozenset({"content_part_added", "reasoning_summary_part_added"})
 
 
@@ -115,7 +116,7 @@ class StreamRenderer:
         failed = render_response(self._response, self._settings) | {
             "status": "failed",
             "error": error_object(code, message, ""),
-            "output": item.render_items(self._done),
+            "output": item.render_items(self._done, self.dialect),
             "output_text": item.output_text(self._done),
         }
         return [told, self._event(EVENT_NAMES["failed"], self._number, {"response": failed})]
@@ -123,13 +124,17 @@ class StreamRenderer:
     def _known(self, kind: str, event: ResponseEvent) -> bool:
         if kind == "item_progress":
             return event.item_progress.phase in PHASES.get(event.item_progress.type, ())
+        if kind in _ITEMS:
+            return item.knows_item(self.dialect, getattr(event, kind).item)
         # One without a kind is an event of a newer core.
         return bool(kind) and bool(told_name(self.dialect, EVENT_NAMES[kind]))
 
     def _frame(self, kind: str, number: int, body: Any) -> bytes:
         if kind in SNAPSHOTS:
             self._response = body.response
-            shown = render_response(body.response, self._settings, hides_requires_action=self._hidden)
+            shown = render_response(
+                body.response, self._settings, hides_requires_action=self._hidden, dialect=self.dialect
+            )
             return self._event(EVENT_NAMES[kind], number, {"response": shown})
         if kind in _PART_BEGINNINGS:
             self._templates.pop(body.item_id, None)

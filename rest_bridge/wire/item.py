@@ -19,6 +19,7 @@ from nodexa.v1.item_pb2 import (
 )
 
 from rest_bridge.wire import call, content, json, shape
+from rest_bridge.wire.dialect import NODEXA_ITEMS, Dialect
 
 ROLES: Final[Mapping[str, Message.Role.ValueType]] = MappingProxyType(
     {
@@ -59,9 +60,14 @@ def parse_items(name: str, value: object, ignored: list[str]) -> list[Item]:
     return _parse_items(value, name, ignored)
 
 
-def render_items(items: Iterable[Item]) -> list[dict[str, Any]]:
-    """The items as on the wire."""
-    return [render_item(item) for item in items]
+def render_items(items: Iterable[Item], dialect: Dialect = Dialect.OPENAI) -> list[dict[str, Any]]:
+    """The items as on the wire, without those that the dialect doesn't know."""
+    return [render_item(item) for item in items if knows_item(dialect, item)]
+
+
+def knows_item(dialect: Dialect, item: Item) -> bool:
+    """Whether clients of the dialect know items of its type."""
+    return dialect is Dialect.NODEXA or item.opaque.type not in NODEXA_ITEMS
 
 
 def render_item(item: Item) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from nodexa.v1.response_pb2 import Response, ResponseError, ResponseSettings, Us
 
 from rest_bridge.errors import error_object
 from rest_bridge.wire import choice, item, text, tool
+from rest_bridge.wire.dialect import Dialect
 
 STATUS_WORDS: Final[Mapping[Response.Status.ValueType, str]] = MappingProxyType(
     {
@@ -69,7 +70,11 @@ def _render_settings(settings: ResponseSettings) -> Mapping[str, Any]:
 
 
 def render_response(
-    response: Response, settings: Mapping[str, Any], *, hides_requires_action: bool = False
+    response: Response,
+    settings: Mapping[str, Any],
+    *,
+    hides_requires_action: bool = False,
+    dialect: Dialect = Dialect.OPENAI,
 ) -> dict[str, Any]:
     """The whole object. `settings` come from render_settings."""
     status = STATUS_WORDS.get(response.status, "in_progress")
@@ -88,17 +93,19 @@ def render_response(
         "model": response.assistant_id,
         "previous_response_id": response.previous_response_id or None,
         "conversation": {"id": response.conversation_id} if response.conversation_id else None,
-        "output": item.render_items(response.output),
+        "output": item.render_items(response.output, dialect),
         "output_text": item.output_text(response.output),
         "usage": render_usage(response.usage) if response.HasField("usage") else None,
         **settings,
-        **_left_out(response, settings),
+        **_of_our_own(response, settings, dialect),
     }
 
 
-def _left_out(response: Response, settings: Mapping[str, Any]) -> dict[str, Any]:
-    told = {"truncated_items": response.truncated_items}
-    return {"nodexa": {**settings.get("nodexa", {}), **told}} if response.truncated_items else {}
+def _of_our_own(response: Response, settings: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+    told: dict[str, Any] = {"truncated_items": response.truncated_items} if response.truncated_items else {}
+    if hidden := [each for each in response.output if not item.knows_item(dialect, each)]:
+        told["oauth_required"] = [item.render_item(each) for each in hidden]
+    return {"nodexa": {**settings.get("nodexa", {}), **told}} if told else {}
 
 
 def _render_error(error: ResponseError) -> dict[str, Any]:

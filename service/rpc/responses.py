@@ -8,6 +8,7 @@ from typing import cast
 
 from google.protobuf.empty_pb2 import Empty
 from nodexa.v1 import response_service_pb2 as pb
+from nodexa.v1.admin_pb2 import ApiKey
 from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceServicer
@@ -99,7 +100,7 @@ class ResponseServicer(ResponseServiceServicer):
         return compacted
 
     async def _tell_limits(self, context: Context, caller: Caller) -> None:
-        if caller.limited:
+        if caller.limited or caller.dialect == ApiKey.DIALECT_NODEXA:
             await send_head(context, caller, self._limiter.standing(caller))
 
 

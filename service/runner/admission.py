@@ -144,12 +144,13 @@ class Admission:
         self, read: Read, turn: Turn, response: Response, caller: Caller, tokens: Mapping[str, str]
     ) -> Rounds | None:
         """What runs the platform's tools; None where there is nothing for it to do."""
-        if not read.wanted:
+        if not (read.wanted or read.held):
             return None
         errand = Errand(caller.org_id, response.assistant_id, caller.user_id, response.id, UserTokens(tokens))
         return Rounds(
             turn,
             wanted=read.wanted,
+            held=read.held,
             errand=errand,
             response=response,
             shown_before=read.past.said.items,

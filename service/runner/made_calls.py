@@ -39,14 +39,23 @@ Result = Outcome | ToolError | TokenWantedError
 
 @dataclass(slots=True)
 class Made:
-    """A call and what came of it. `index` is the number of its OutputItems; `approval` the request it was held by."""
+    """A call and what came of it. `index` is the number of its OutputItems.
+
+    `cleared` says that it was held, and can be made now; `approval` is the request that it was held by.
+    """
 
     tool: Tool
     call: Call
     call_id: str
     index: int
+    cleared: bool = False
     approval: str = ""
     result: Result | None = None
+
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether somebody has to approve of it before it's made."""
+        return self.tool.approval and not self.cleared
 
     @property
     def run(self) -> ToolRun:

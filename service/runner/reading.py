@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -23,6 +23,7 @@ from service.model.thread import Continued
 from service.runner.caller import Caller
 from service.runner.catalog import Catalog
 from service.runner.conversations import FIELD, Conversations, Joined, check_new
+from service.runner.held import Held, approved, brought, with_tokens
 from service.runner.history import History
 from service.runner.input_check import check_assistant_id, check_items, check_readable, with_ids
 from service.runner.matching import answers_first, match_calls, match_waiting
@@ -44,7 +45,8 @@ LARGE: Final = 64 * 1024
 class Read:
     """What a request comes to: the model to ask, all that it is told, the conversation that the answer goes to.
 
-    `past` is what was said before; `wanted` are the tools that the platform runs for it.
+    `past` is what was said before; `wanted` are the tools that the platform runs for it, and `held` the calls that can
+    be made now.
     """
 
     model: Model
@@ -52,6 +54,7 @@ class Read:
     joined: Joined | None
     past: Past
     wanted: Sequence[Wanted]
+    held: Sequence[Held]
 
 
 class Reading:
@@ -90,7 +93,9 @@ class Reading:
         nothing new. Raises NodexaError for every refusal.
         """
         check_assistant_id(request.assistant_id)
-        if request.input or not (open_end and request.previous_response_id):
+        tokens = request.user_tokens if isinstance(request, CreateResponseRequest) else {}
+        goes_on = bool(request.previous_response_id and (open_end or tokens))
+        if request.input or not goes_on:
             check_items(request.input)
         assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
         model = await self._catalog.model(assistant.model)
@@ -115,6 +120,7 @@ class Reading:
             request.ClearField("input")
             request.input.extend(given.items)
         asked = list(with_ids(request.input, self._new_id))
+        held = _held(past, asked, tokens, open_end=open_end)
         prompt = Prompt(
             instructions=system_prompt(assistant, request.settings),
             items=self._told(past, asked, caller, before=FIELD if seen else "previous_response_id", open_end=open_end),
@@ -122,8 +128,9 @@ class Reading:
             streaming=streaming or settings.background,
         )
         joined = Joined(seen, answers_first(asked, past.waiting)) if seen else None
-        offered = () if settings.tool_choice.mode == ToolChoice.MODE_NONE else settings.tools.tools
-        return Read(model, prompt, joined, past, self._toolbox.wanted(offered, hosted=hosted))
+        silent = settings.tool_choice.mode == ToolChoice.MODE_NONE and not held
+        wanted = self._toolbox.wanted(() if silent else settings.tools.tools, hosted=hosted)
+        return Read(model, prompt, joined, past, wanted, held)
 
     async def _recall(
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller
@@ -148,6 +155,16 @@ class Reading:
         said, _ = told(opened)
         read, origins = told(fresh, opened)
         return [*said, *match_calls(said, read, places=[sent[origin] for origin in origins], open_end=open_end)]
+
+
+def _held(past: Past, asked: Sequence[Item], tokens: Mapping[str, str], *, open_end: bool) -> list[Held]:
+    """The calls of the past that can be made now. Raises as `approved`, and where there is nothing new at all."""
+    waiting = brought(past.said.items, tokens) if tokens and not past.plain else []
+    if not (asked or waiting or open_end):
+        check_items(asked)
+    if past.plain and all(map(is_plain, asked)):
+        return []
+    return [*with_tokens(waiting), *approved(past.said.items, asked)]
 
 
 async def _check_settings(settings: ResponseSettings) -> None:

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
 
-from nodexa.v1.item_pb2 import Item
+from nodexa.v1.item_pb2 import Item, ToolRun
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.tool_pb2 import ToolChoice
 
@@ -18,6 +18,7 @@ from service.model.model import Chunk, FinishReason, PassEnd, Status
 from service.model.past_calls import pair, said_of, told
 from service.runner.bench import Bench, laid_out
 from service.runner.cited import with_citations
+from service.runner.held import Held
 from service.runner.made_calls import Made, Result, listing, result_of, token_item
 from service.runner.sealed import Sealed
 from service.runner.truncation import fitted
@@ -27,6 +28,7 @@ from service.tools.toolbox import Wanted
 
 FIRST_INDEX: Final = 1_000_000
 """The first OutputItem of the platform's; models count theirs from zero."""
+_GONE: Final = "This tool is not there any more, so the call was not made."
 _FORCED: Final = ("function", "custom", "opaque")
 
 
@@ -53,6 +55,7 @@ class Rounds:
         turn: Turn,
         *,
         wanted: Sequence[Wanted],
+        held: Sequence[Held],
         errand: Errand,
         response: Response,
         shown_before: Sequence[Item],
@@ -64,6 +67,7 @@ class Rounds:
         self.cut = ""
         self._turn = turn
         self._wanted = wanted
+        self._held = held
         self._errand = errand
         self._response = response
         self._sealed = sealed
@@ -88,9 +92,31 @@ class Rounds:
                 return
             self._turn.ours = bench.tools.keys()
             self._turn.go_on(replace(self._turn.prompt, settings=settings))
-            async with aclosing(self._rounds(bench, deadline)) as batches:
-                async for batch in batches:
-                    yield batch
+            for work in (self._let_go, self._rounds):
+                if self.waits:
+                    return
+                async with aclosing(work(bench, deadline)) as batches:
+                    async for batch in batches:
+                        yield batch
+
+    async def _let_go(self, bench: Bench, deadline: float) -> AsyncGenerator[Sequence[Chunk], None]:
+        """Makes the calls that were held, before the model is asked."""
+        calls: list[Made] = []
+        for held in self._held:
+            if held.run.name not in bench.tools:
+                gone = ToolRun(call_id=held.run.call_id, name=held.run.name, arguments=held.run.arguments, output=_GONE)
+                self._grow((), [gone])
+                continue
+            made = self._made(bench, held.run.name, held.run.arguments, held.run.call_id)
+            made.cleared, made.approval = True, held.approval
+            calls.append(made)
+        async with aclosing(self._run(calls, deadline)) as batches:
+            async for batch in batches:
+                yield batch
+        if asked := self._asked(calls):
+            yield asked
+            self._turn.reason, self.waits = FinishReason.STOP, True
+        self._grow((), [made.run for made in calls])
 
     async def _rounds(self, bench: Bench, deadline: float) -> AsyncGenerator[Sequence[Chunk], None]:
         turn, loop = self._turn, asyncio.get_running_loop()
@@ -118,7 +144,8 @@ class Rounds:
                 self.cut = "max_tool_seconds"
             if self.waits or self.cut:
                 return
-            self._grow(said, made)
+            self._grow(said, [each.run for each in made])
+            self._turn.go_on(replace(turn.prompt, settings=_unforced(turn.prompt.settings)))
 
     def _called(self, bench: Bench) -> list[Made]:
         """The calls of the pass that are the platform's, in the model's order."""
@@ -131,7 +158,7 @@ class Rounds:
 
     async def _run(self, calls: Sequence[Made], deadline: float) -> AsyncGenerator[Sequence[Chunk], None]:
         """Makes the calls that need no approval, side by side."""
-        calls = [made for made in calls if not made.tool.approval]
+        calls = [made for made in calls if not made.waits_for_approval]
         if begun := [chunk for made in calls for chunk in made.begun()]:
             yield begun
         seconds = min(self._caps.call_seconds, max(deadline - asyncio.get_running_loop().time(), 0.0))
@@ -154,11 +181,11 @@ class Rounds:
 
     def _asked(self, calls: Sequence[Made]) -> list[Chunk]:
         """The items for what keeps calls from being made; tokens come last, since not every client is shown them."""
-        approvals = [made for made in calls if made.tool.approval and not made.approval]
         held: list[Chunk] = []
-        for made in approvals:
-            made.index = self._index()
-            held.append(made.approval_asked())
+        for made in calls:
+            if made.waits_for_approval:
+                made.index = self._index()
+                held.append(made.approval_asked())
         for made in calls:
             if isinstance(made.result, TokenWantedError):
                 made.index = self._index()
@@ -184,14 +211,11 @@ class Rounds:
             self.cut = "max_tool_calls"
         return allowed
 
-    def _grow(self, said: Sequence[Item], calls: Sequence[Made]) -> None:
-        """Puts what was said and called behind the prompt. Who had to call something has done so."""
+    def _grow(self, said: Sequence[Item], calls: Sequence[ToolRun]) -> None:
+        """Puts what was said and called behind the prompt."""
         opened, *_ = self._sealed.opened(said, (), before="input")
-        items = [*self._turn.prompt.items, *told(opened)[0], *(each for made in calls for each in pair(made.run))]
-        settings = ResponseSettings()
-        settings.CopyFrom(self._turn.prompt.settings)
-        _unforce(settings.tool_choice)
-        self._turn.go_on(replace(self._turn.prompt, items=items, settings=settings))
+        items = [*self._turn.prompt.items, *told(opened)[0], *(each for run in calls for each in pair(run))]
+        self._turn.go_on(replace(self._turn.prompt, items=items))
 
     def _listed(self, bench: Bench) -> list[Chunk]:
         """The items that the sources have to show, apart from those that an earlier turn showed."""
@@ -209,8 +233,13 @@ def _as_listed(item: Item) -> dict[str, object]:
     return {name: value for name, value in said_of(item).items() if name != "id"}
 
 
-def _unforce(choice: ToolChoice) -> None:
+def _unforced(settings: ResponseSettings) -> ResponseSettings:
+    """The settings of a later pass: who had to call something has done so."""
+    free = ResponseSettings()
+    free.CopyFrom(settings)
+    choice = free.tool_choice
     if choice.WhichOneof("kind") in _FORCED or choice.mode == ToolChoice.MODE_REQUIRED:
         choice.Clear()
     elif choice.HasField("allowed_tools"):
         choice.allowed_tools.mode = ToolChoice.MODE_AUTO
+    return free

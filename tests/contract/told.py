@@ -102,6 +102,9 @@ def check_event(event: Json, *, ours: bool = False) -> None:
         assert set(event) == {"type", "sequence_number", "status"}
         assert re.fullmatch("[a-z_]+", event["status"])
         return
+    if ours and event.get("item", {}).get("type") == "oauth_required":
+        assert {"id", "type", "provider", "url"} <= set(event["item"])
+        return
     if ours and event["type"] == "response.error":
         event = {**event, "type": "error"}
     word = event["type"]

@@ -11,7 +11,7 @@ from service.model.scripted import ScriptedModel, calls, says
 from service.settings import Settings
 from service.tools.tool import ToolError
 from tests.conftest import CoreUnderTest, running_core
-from tests.fakes.tool_kind import LABEL, FakeKind, FakeTool, described
+from tests.fakes.tool_kind import LABEL, PROVIDER, FakeKind, FakeTool, described
 from tests.rest_bridge.conftest import BridgeUnderTest
 from tests.rest_bridge.ladder import events_of
 
@@ -23,6 +23,8 @@ def kind() -> FakeKind:
         FakeTool("look", "It rains."),
         FakeTool("break", ToolError("tool_error", "The server is down.")),
         FakeTool("search", "Found it.", type="web_search_call", phases=("in_progress", "searching")),
+        FakeTool("send", "Sent.", approval=True),
+        FakeTool("open", "A file.", provider=PROVIDER),
     )
 
 
@@ -75,3 +77,62 @@ async def test_a_limit_of_calls_says_which(bridge: BridgeUnderTest, core: CoreUn
         response = (await http.post("/v1/responses", json=body)).json()
 
     assert (response["status"], response["incomplete_details"]) == ("incomplete", {"reason": "max_tool_calls"})
+
+
+async def test_a_wanted_token_is_told_to_everybody_in_their_own_way(
+    bridge: BridgeUnderTest, core: CoreUnderTest
+) -> None:
+    core.model.add(*[calls(("open", "{}"))] * 4)
+    body = bridge.body(tools=[described()])
+    ours = {"x-nodexa-dialect": "nodexa"}
+
+    async with bridge.http() as http:
+        plain = (await http.post("/v1/responses", json=body)).json()
+        own = (await http.post("/v1/responses", json=body, headers=ours)).json()
+        streamed = events_of((await http.post("/v1/responses", json={**body, "stream": True})).content)
+        own_stream = events_of((await http.post("/v1/responses", json={**body, "stream": True}, headers=ours)).content)
+
+    for response in (plain, streamed[-1]["response"]):
+        assert [item["type"] for item in response["output"]] == ["mcp_list_tools", "mcp_call"]
+        (wanted,) = response["nodexa"]["oauth_required"]
+        assert (wanted["provider"], wanted["name"]) == (PROVIDER, "open")
+    for response in (own, own_stream[-1]["response"]):
+        assert response["output"][-1]["type"] == "oauth_required"
+        assert "oauth_required" not in response["nodexa"]
+        assert response["status"] == "requires_action"
+    assert "oauth_required" not in {event.get("item", {}).get("type") for event in streamed}
+    assert [e["type"] for e in own_stream if e.get("item", {}).get("type") == "oauth_required"] == [
+        *("response.output_item.added", "response.output_item.done"),
+    ]
+
+
+async def test_a_call_is_approved_of_through_the_sdk(bridge: BridgeUnderTest, core: CoreUnderTest) -> None:
+    core.model.add(calls(("send", "{}")), says("Sent."))
+    tool: Mcp = {"type": "mcp", "server_label": LABEL}
+
+    async with bridge.sdk() as client:
+        first = await client.responses.create(model=bridge.assistant_id, input="Send it", tools=[tool])
+        request = first.output[-1]
+        assert request.type == "mcp_approval_request"
+        second = await client.responses.create(
+            model=bridge.assistant_id,
+            input=[{"type": "mcp_approval_response", "approval_request_id": request.id, "approve": True}],
+            previous_response_id=first.id,
+            tools=[tool],
+        )
+
+    call = second.output[0]
+    assert call.type == "mcp_call"
+    assert (call.output, call.approval_request_id) == ("Sent.", request.id)
+
+
+async def test_a_token_in_the_header_lets_a_call_go_on(bridge: BridgeUnderTest, core: CoreUnderTest) -> None:
+    core.model.add(calls(("open", "{}")), says("A file."))
+
+    async with bridge.http() as http:
+        first = (await http.post("/v1/responses", json=bridge.body(tools=[described()]))).json()
+        body = bridge.body(tools=[described()], input=[], previous_response_id=first["id"])
+        brought = {"x-user-tokens": '{"drive": "canary"}'}
+        second = (await http.post("/v1/responses", json=body, headers=brought)).json()
+
+    assert [item["type"] for item in second["output"]] == ["mcp_call", "message"]
