@@ -81,6 +81,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         max_calls=given.max_calls,
         retention=given.keep_days * DAY,
         log_retention=given.keep_log_days * DAY,
+        environment=os.environ,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nodexa.v1.admin_pb2 import Model as ModelConfig
@@ -24,7 +24,7 @@ from service.runner.runner import Runner
 from service.runner.takeover import Takeover
 from service.runner.upkeep import Upkeep
 from service.seal import Seal
-from service.settings import Clock, Settings, monotonic_ms
+from service.settings import Clock, Settings, monotonic_ms, read_egress, read_web_search
 from service.store.administration import Administration
 from service.store.audit import AuditLog
 from service.store.conversations import ConversationStore
@@ -34,8 +34,13 @@ from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
 from service.store.retention import Retention
 from service.store.working_keys import WorkingKeys
+from service.tools.addresses import Allowance
+from service.tools.egress import Egress
+from service.tools.rest import Rest
 from service.tools.tool import Kind
 from service.tools.toolbox import Toolbox
+from service.tools.web_search import TYPES as SEARCHES
+from service.tools.web_search import SearchEngine, WebSearch, search_engine
 
 MASTER_KEY = "master.key"
 
@@ -72,10 +77,11 @@ class Parts:
     calls: OpenCalls
     keys: KeyMaker
     admin: AdminServicer
+    clients: Sequence[Egress]
 
 
 def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
-    """The parts on an open database. Raises ValueError for a broken master key."""
+    """The parts on an open database. Raises ValueError for a broken master key, SettingsError for nodexa.toml."""
     clock, new_id = outside.clock, outside.new_id
     core_id = new_id("core")
     store, administration = ResponseStore(database, owner=core_id), Administration(database)
@@ -84,7 +90,9 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     kept = ConversationStore(database)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
     limiter = Limiter(monotonic_ms)
-    toolbox = Toolbox({**_kinds(settings), **outside.kinds})
+    egress = Egress(Allowance.of(read_egress(settings.data)))
+    search = _search_engine(settings, egress)
+    toolbox = Toolbox({**_kinds(settings, egress, search), **outside.kinds})
     runner = _runner(
         settings,
         outside,
@@ -121,6 +129,7 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         audit=AuditLog(database),
         toolbox=toolbox,
     )
+    clients = [egress, search.egress] if search else [egress]
     return Parts(
         administration,
         catalog,
@@ -134,12 +143,22 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         calls,
         keys,
         admin,
+        clients,
     )
 
 
-def _kinds(settings: Settings) -> dict[str, Kind]:
+def _search_engine(settings: Settings, egress: Egress) -> SearchEngine | None:
+    """The operator's search service, if there is one."""
+    found = read_web_search(settings.data)
+    return search_engine(found, egress, settings.environment) if found else None
+
+
+def _kinds(settings: Settings, egress: Egress, search: SearchEngine | None) -> dict[str, Kind]:
     """The tools that the platform runs, by their `type` words on the HTTP wire."""
-    return {}
+    kinds: dict[str, Kind] = {"rest": Rest(egress, settings.environment)}
+    if search:
+        kinds |= dict.fromkeys(SEARCHES, WebSearch(search))
+    return kinds
 
 
 def _runner(

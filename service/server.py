@@ -38,6 +38,7 @@ from service.runner.takeover import Takeover
 from service.settings import Clock, Settings
 from service.store.administration import Administration
 from service.store.database import Database
+from service.tools.egress import Egress
 from service.tools.tool import Kind
 
 __all__ = ["DATABASE", "MASTER_KEY", "SERVICES", "Core", "serving", "start_core"]
@@ -75,6 +76,7 @@ class Core:
     addresses: Sequence[str]
     takeover: Takeover
     chores: Sequence[asyncio.Task[None]]
+    clients: Sequence[Egress]
 
     async def stop(self) -> None:
         """Says that it's leaving, lets what runs come to its end, then closes everything."""
@@ -88,6 +90,8 @@ class Core:
         await asyncio.wait(self.chores)
         await self.takeover.leave()
         await self.catalog.close()
+        for client in self.clients:
+            await client.close()
         await self.database.close()
 
 
@@ -105,7 +109,7 @@ async def start_core(
 
     `problem` says why a model can't answer now; `kinds` are kinds of tools that this core runs besides its own. Raises
     AddressError for an address that is taken or open to the network, InUseError for a data directory that another core
-    uses, ValueError for a broken master key.
+    uses, ValueError for a broken master key or a setting of nodexa.toml that can't be, SettingsError for others.
     """
     expect_private(settings.listen, encrypted=settings.tls is not None, insecure=settings.insecure)
     _make_private(settings.data)
@@ -162,6 +166,7 @@ async def _start(settings: Settings, database: Database, parts: Parts, new_id: N
         addresses,
         parts.takeover,
         chores,
+        parts.clients,
     )
 
 

@@ -40,6 +40,7 @@ class Settings:
     are in seconds; `grace` is how long a foreground response goes on without a reader. A response is kept for
     `retention` from its start, its log for `log_retention` from its end; what is due is deleted every `upkeep`. With
     `shared`, other cores may use the same data directory; one that is not heard of for `lease` loses its runs.
+    `environment` holds the secrets of tools and of the search service, by the names that the settings of those have.
     """
 
     data: Path = Path("var")
@@ -57,6 +58,7 @@ class Settings:
     max_calls: int = 20_000
     max_message_bytes: int = 16 * 1024 * 1024
     models: Mapping[str, Model] = field(default_factory=lambda: MappingProxyType({}))
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
 
 def now_ms() -> int:
