@@ -39,6 +39,7 @@ class HopCall(Generic[T]):
         self._unread = 0
         self._begun = False
         self._end: CallEnd | None = None
+        self._loop = asyncio.get_running_loop()
         self._news: asyncio.Future[None] | None = None
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -55,7 +56,8 @@ class HopCall(Generic[T]):
 
     async def read(self) -> Any:
         """The next message, or EOF. Raises AioRpcError."""
-        await self._wait(lambda: bool(self._messages))
+        while not self._messages and self._end is None:
+            await self._next_news()
         if not self._messages:
             self._expect_good_end()
             return grpc.aio.EOF
@@ -68,12 +70,14 @@ class HopCall(Generic[T]):
 
     async def initial_metadata(self) -> grpc.aio.Metadata:
         """What the core said before its first message."""
-        await self._wait(lambda: self._begun)
+        while not self._begun and self._end is None:
+            await self._next_news()
         return grpc.aio.Metadata(*self._head)
 
     async def trailing_metadata(self) -> grpc.aio.Metadata:
         """What the core said at the end."""
-        await self._wait(lambda: False)
+        while self._end is None:
+            await self._next_news()
         return _metadata(self._end)
 
     def cancel(self) -> bool:
@@ -90,9 +94,8 @@ class HopCall(Generic[T]):
 
     def take(self, part: CorePart) -> None:
         """Takes what the core says about the call."""
-        self._begun = True
-        if part.head:
-            self._head = _pairs(part.head)
+        if not self._begun:
+            self._begun, self._head = True, _pairs(part.head)
         if part.HasField("message"):
             self._messages.append(part.message)
         if part.HasField("end"):
@@ -113,14 +116,14 @@ class HopCall(Generic[T]):
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
-    async def _wait(self, there: Callable[[], bool]) -> None:
-        while self._end is None and not there():
-            self._news = asyncio.get_running_loop().create_future()
-            await self._news
+    def _next_news(self) -> asyncio.Future[None]:
+        self._news = self._loop.create_future()
+        return self._news
 
     async def _answer(self) -> T:
         try:
-            await self._wait(lambda: False)
+            while self._end is None:
+                await self._next_news()
         except asyncio.CancelledError:
             self.cancel()
             raise

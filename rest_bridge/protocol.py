@@ -36,6 +36,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._begun = False
+        self._fresh = False
         self._excess = False
         self._head_bytes = 0
         self._refusal: RequestError | None = None
@@ -58,8 +59,14 @@ class _LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         was_in_head = self._in_head
         super().data_received(data)
+        if not self._in_head or self.transport.is_closing():
+            return
+        # Most heads come whole: a time is set only for one that doesn't.
+        if self._fresh:
+            self._fresh = False
+            self._start_deadline()
         # A field without an end reaches no callback: what came in is counted here as well.
-        if was_in_head and self._in_head and not self.transport.is_closing():
+        if was_in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self.settings.max_head_bytes + self.settings.max_url_bytes:
                 self._refusal = self._head_too_large()
@@ -67,8 +74,7 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._begun, self._head_bytes = True, True, 0
-        self._start_deadline()
+        self._in_head, self._begun, self._fresh, self._head_bytes = True, True, True, 0
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -76,13 +82,10 @@ class _LimitedProtocol(HttpToolsProtocol):
             limit = self.settings.max_url_bytes
             self._refuse(RequestError("url_too_long", f"The URL has more than {limit} bytes."))
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
+    def on_headers_complete(self) -> None:
         if len(self.headers) > self.settings.max_headers:
             limit = self.settings.max_headers
             self._refuse(RequestError("request_head_too_large", f"The request has more than {limit} headers."))
-
-    def on_headers_complete(self) -> None:
         size = sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in self.headers)
         if len(self.url) + size > self.settings.max_head_bytes:
             self._refuse(self._head_too_large())
