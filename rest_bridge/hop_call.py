@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 import grpc
 from nodexa.v1.bridge_service_pb2 import BridgePart, CallEnd, CorePart, MetadataEntry
 
-CREDIT: Final = 64 * 1024
+CREDIT: Final = 8 * 1024
 """So many bytes of messages are read before the core is told that it may send as many more."""
 LOST: Final = CallEnd(status=grpc.StatusCode.UNAVAILABLE.value[0], message="The connection to the core was lost.")
 LATE: Final = CallEnd(status=grpc.StatusCode.DEADLINE_EXCEEDED.value[0], message="The core did not answer in time.")

@@ -20,6 +20,8 @@ CLOSE_SECONDS: Final = 2
 """How long a WebSocket's client may take to answer our goodbye."""
 SPARE_CONNECTIONS: Final = 100
 """How many are heard out beyond the bound, for the sake of probes; the next are closed at once."""
+UNSENT_BYTES: Final = 4 * 1024
+"""So much of an answer waits here for a client that is slow to read; what makes the answer waits behind that."""
 PROBES: Final = (b"/healthz", b"/readyz")
 _FIELD_OVERHEAD: Final = 4  # ": " and the line's end
 
@@ -45,6 +47,7 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=UNSENT_BYTES)
         self._excess = len(self.connections) > self.settings.max_connections
         if len(self.connections) > self.settings.max_connections + SPARE_CONNECTIONS:
             transport.abort()

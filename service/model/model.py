@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncGenerator, Iterable, Sequence, Set
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -185,6 +185,28 @@ def text_of(chunks: Iterable[Chunk]) -> str:
         elif isinstance(chunk, TextDelta):
             pieces.append(chunk.text)
     return "".join(pieces)
+
+
+def portions(chunks: Iterable[Chunk], most: int) -> Iterator[list[Chunk]]:
+    """The chunks in portions that lead to about `most` events at most; a run of more pieces is divided."""
+    portion: list[Chunk] = []
+    room = most
+    for chunk in chunks:
+        for part in _divided(chunk, most) if isinstance(chunk, TextRun) else (chunk,):
+            size = len(part.texts) if isinstance(part, TextRun) else 1
+            if size > room:
+                yield portion
+                portion, room = [], most
+            portion.append(part)
+            room -= size
+    if portion:
+        yield portion
+
+
+def _divided(run: TextRun, most: int) -> list[TextRun]:
+    if len(run.texts) <= most:
+        return [run]
+    return [TextRun(run.texts[start : start + most]) for start in range(0, len(run.texts), most)]
 
 
 PASSED_ON = frozenset(

@@ -11,9 +11,11 @@ from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 
 from service.store.responses import Segment
 
-MESSAGE_BYTES: Final = 16 * 1024
+MESSAGE_BYTES: Final = 8 * 1024
 """A reader that lags gets what it missed in messages of about this size: each is several times as large in the bridge,
 which holds two or three for a client that doesn't read."""
+EVENT_TAG: Final = EventBatch.EVENTS_FIELD_NUMBER << 3 | 2
+"""How an event begins in a serialized batch."""
 
 
 def segment_of(batch: EventBatch) -> Segment:
@@ -35,13 +37,33 @@ def messages(segments: Sequence[Segment], after: int) -> Iterator[bytes]:
         if segment.last <= after:
             continue
         data = segment.data if segment.first > after else _cut(segment.data, after)
-        gathered.append(data)
-        size += len(data)
-        if size >= MESSAGE_BYTES:
-            yield b"".join(gathered)
-            gathered, size = [], 0
+        for piece in pieces(data):
+            gathered.append(piece)
+            size += len(piece)
+            if size >= MESSAGE_BYTES:
+                yield b"".join(gathered)
+                gathered, size = [], 0
     if gathered:
         yield b"".join(gathered)
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """A serialized batch as several of about the size of a message, cut between events without reading them."""
+    start = at = 0
+    # A field each: the tag, the length in sevens of bits, the event.
+    while len(data) - start > 2 * MESSAGE_BYTES and at < len(data) and data[at] == EVENT_TAG:
+        length, shift, byte = 0, 0, 128
+        while byte >= 128:
+            at += 1
+            byte = data[at]
+            length |= (byte & 127) << shift
+            shift += 7
+        at += 1 + length
+        if at - start >= MESSAGE_BYTES:
+            yield data[start:at]
+            start = at
+    if start < len(data):
+        yield data[start:]
 
 
 class EventLog:

@@ -13,7 +13,7 @@ from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
-from service.model.model import Chunk, FinishReason
+from service.model.model import Chunk, FinishReason, portions
 from service.runner.compaction import Shortening
 from service.runner.conversations import Joined
 from service.runner.emit import Emitter
@@ -29,10 +29,10 @@ from service.store.responses import LostRunError, ResponseRow, ResponseStore, Se
 FIRST_READER_SECONDS: Final = 1.0
 """How long a new run waits for its first reader, however impatient it is."""
 MOST_AT_ONCE: Final = 128
-"""Chunks that become one batch, which every reader holds as a whole, however many a hasty model sends at once."""
+"""Events that become one batch, which every reader holds as a whole, however many a hasty model sends at once."""
 RETRY_SECONDS: Final = 0.5
 """How long the end of a response waits before it tries the disk again."""
-HELD_BYTES: Final = 64 * 1024
+HELD_BYTES: Final = 32 * 1024
 """So much of an answer that nobody reads before its end goes to disk together with that."""
 
 log = logging.getLogger(__name__)
@@ -200,8 +200,8 @@ class Run:
     async def _show(self, written: AsyncGenerator[Sequence[Chunk], None]) -> None:
         async with aclosing(written) as batches:
             async for chunks in batches:
-                for start in range(0, len(chunks), MOST_AT_ONCE):
-                    await self._append(self._emitter.feed(chunks[start : start + MOST_AT_ONCE]))
+                for portion in portions(chunks, MOST_AT_ONCE):
+                    await self._append(self._emitter.feed(portion))
 
     async def _append(self, batch: EventBatch) -> None:
         if not batch.events:

@@ -10,7 +10,7 @@ from service.errors import NodexaError
 from service.runner.log import MESSAGE_BYTES, messages
 from service.store.responses import ResponseStore
 
-ENOUGH: Final = 2 * MESSAGE_BYTES
+ENOUGH: Final = 4 * MESSAGE_BYTES
 """Bytes of the log that a reader has in hand: one that doesn't read on holds no more."""
 PAUSE: Final = 0.05
 """Seconds between two looks: another process can't wake this one."""
