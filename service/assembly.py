@@ -24,7 +24,7 @@ from service.runner.runner import Runner
 from service.runner.takeover import Takeover
 from service.runner.upkeep import Upkeep
 from service.seal import Seal
-from service.settings import Clock, Settings, monotonic_ms, read_egress, read_web_search
+from service.settings import Clock, Settings, monotonic_ms, read_egress, read_mcp, read_web_search
 from service.store.administration import Administration
 from service.store.audit import AuditLog
 from service.store.conversations import ConversationStore
@@ -36,6 +36,8 @@ from service.store.retention import Retention
 from service.store.working_keys import WorkingKeys
 from service.tools.addresses import Allowance
 from service.tools.egress import Egress
+from service.tools.mcp import Mcp
+from service.tools.mcp_operator import operator_servers
 from service.tools.rest import Rest
 from service.tools.tool import Kind
 from service.tools.toolbox import Toolbox
@@ -155,7 +157,11 @@ def _search_engine(settings: Settings, egress: Egress) -> SearchEngine | None:
 
 def _kinds(settings: Settings, egress: Egress, search: SearchEngine | None) -> dict[str, Kind]:
     """The tools that the platform runs, by their `type` words on the HTTP wire."""
-    kinds: dict[str, Kind] = {"rest": Rest(egress, settings.environment)}
+    servers = operator_servers(read_mcp(settings.data))
+    kinds: dict[str, Kind] = {
+        "mcp": Mcp(egress, operator=servers, environment=settings.environment, clock=monotonic_ms),
+        "rest": Rest(egress, settings.environment),
+    }
     if search:
         kinds |= dict.fromkeys(SEARCHES, WebSearch(search))
     return kinds

@@ -243,11 +243,13 @@ class AdminServicer(AdminServiceServicer):
     async def _check_assistant(self, assistant: Assistant) -> None:
         # In a thread: it may hold schemas of megabytes, and nobody else waits for them.
         await asyncio.to_thread(check.check_assistant, assistant)
-        tools = assistant.defaults.tools.tools
-        await self._toolbox.check(tools, org_id=CALLER.get().org_id, own=True, path="assistant.defaults.tools")
         if all(model.name != assistant.model for model in await self._catalog.configs()):
             message = f"There is no model {assistant.model!r}; ListModels names them."
             raise NodexaError("model_not_found", message, param="assistant.model")
+        if tools := assistant.defaults.tools.tools:
+            hosted = (await self._catalog.model(assistant.model)).abilities.hosted
+            place = "assistant.defaults.tools"
+            await self._toolbox.check(tools, org_id=CALLER.get().org_id, own=True, hosted=hosted, path=place)
 
     def _shown(self, model: Model) -> Model:
         shown = Model()

@@ -101,9 +101,9 @@ class Reading:
         model = await self._catalog.model(assistant.model)
         settings = effective_settings(assistant, request.settings)
         await _check_settings(settings)
-        if request.settings.tools.tools:
-            await self._toolbox.check(settings.tools.tools, org_id=caller.org_id, own=False)
         hosted = model.abilities.hosted
+        if request.settings.tools.tools:
+            await self._toolbox.check(settings.tools.tools, org_id=caller.org_id, own=False, hosted=hosted)
         runs = partial(self._toolbox.runs, hosted=hosted)
         _expect_tools(model, assistant, settings, runs)
         without_runs(request.input)

@@ -30,7 +30,12 @@ class McpSource:
     """
 
     def __init__(
-        self, server: McpServer, *, target: Callable[[Errand], Endpoint | Program], egress: Egress, listings: Listings
+        self,
+        server: McpServer,
+        *,
+        target: Callable[[Errand], Endpoint | Program],
+        egress: Egress,
+        listings: Listings,
     ) -> None:
         self._server = server
         self._target = target
@@ -69,7 +74,7 @@ class McpSource:
         except UnauthorizedError as error:
             if not self._server.provider:
                 return self._none(error)
-            raise await token_wanted(error, self._server.provider, self._egress) from None
+            raise await token_wanted(error, self._server.provider, line.egress) from None
         except ToolError as error:
             return self._none(error)
         item = self._item([tool.item() for tool in allowed], None)

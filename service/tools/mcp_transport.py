@@ -19,7 +19,7 @@ from service.tools.mcp_server import Endpoint, Program
 
 OPEN_SECONDS: Final = 10.0
 """How long a server may take until it is ready for calls."""
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 20.0
 """The same for a program, which has to start."""
 IDLE_SECONDS: Final = 300.0
 EVENT_BYTES: Final = 4 * 1024 * 1024

@@ -36,8 +36,11 @@ class Toolbox:
         kind = self._kinds.get(tool.opaque.type)
         return kind is not None and not (hosted and kind.hosted(_described(tool)))
 
-    async def check(self, tools: Sequence[Tool], *, org_id: str, own: bool, path: str = "tools") -> None:
-        """Raises NodexaError for the first tool that can't be; `own` says that an administrator wrote them."""
+    async def check(self, tools: Sequence[Tool], *, org_id: str, own: bool, hosted: bool, path: str = "tools") -> None:
+        """Raises NodexaError for the first tool that can't be; `own` says that an administrator wrote them.
+
+        What is left to the model's server, as `hosted` says, that server judges.
+        """
         for index, tool in enumerate(tools):
             if tool.opaque.type in OWN_ONLY and not own:
                 raise NodexaError(
@@ -47,7 +50,7 @@ class Toolbox:
                     param=f"{path}[{index}]",
                 )
             kind = self._kinds.get(tool.opaque.type)
-            if kind is not None:
+            if kind is not None and self.runs(tool, hosted=hosted):
                 await kind.check(_described(tool), f"{path}[{index}]", org_id=org_id, own=own)
 
     def wanted(self, tools: Sequence[Tool], *, hosted: bool) -> list[Wanted]:

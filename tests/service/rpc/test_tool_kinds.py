@@ -21,7 +21,7 @@ from tests.service.runner.ladder import climb, kinds
 LOOK: dict[str, Any] = {"function": {"name": "look"}}
 SHELL: dict[str, Any] = {"custom": {"name": "shell"}}
 EYES: dict[str, Any] = {"namespace": {"name": "eyes", "tools": [LOOK, SHELL]}}
-HOSTED: dict[str, Any] = {"opaque": {"type": "mcp", "json": '{"type":"mcp"}'}}
+HOSTED: dict[str, Any] = {"opaque": {"type": "code_interpreter", "json": '{"type":"code_interpreter"}'}}
 NO_TOOL = "invalid_request tools[0]"
 LINES = "ls\n\n"
 
@@ -144,7 +144,7 @@ async def test_a_grammar_is_noted_and_tools_are_not(core: CoreUnderTest) -> None
     core.model.add(says("Yes."))
     patch = {"custom": {"name": "patch", "grammar": {"syntax": "regex", "definition": "x+"}}}
     space = {"namespace": {"name": "n", "tools": [patch]}}
-    hosted = {"opaque": {"type": "mcp", "json": '{"type":"mcp"}'}}
+    hosted = {"opaque": {"type": "code_interpreter", "json": '{"type":"code_interpreter"}'}}
 
     response = await create(
         core, settings=settings_of(LOOK, SHELL, EYES, patch, space, hosted, choice=allowed(LOOK, hosted))
@@ -192,7 +192,12 @@ REFUSED: dict[str, tuple[ResponseSettings, str]] = {
         "invalid_request tool_choice.mode",
     ),
     "a call that must be, of nothing": (
-        settings_of(LOOK, choice=allowed({"opaque": {"type": "mcp", "json": '{"type":"mcp"}'}}, mode="MODE_REQUIRED")),
+        settings_of(
+            LOOK,
+            choice=allowed(
+                {"opaque": {"type": "code_interpreter", "json": '{"type":"code_interpreter"}'}}, mode="MODE_REQUIRED"
+            ),
+        ),
         "invalid_request tool_choice.tools",
     ),
     "a call that must be, of what nobody runs": (
@@ -203,7 +208,10 @@ REFUSED: dict[str, tuple[ResponseSettings, str]] = {
         settings_of(LOOK, HOSTED, choice=HOSTED),
         "tool_not_supported_for_model tool_choice",
     ),
-    "a tool that is no JSON": (settings_of({"opaque": {"type": "mcp", "json": '{"type":"mcp"},{}'}}), NO_TOOL),
+    "a tool that is no JSON": (
+        settings_of({"opaque": {"type": "code_interpreter", "json": '{"type":"code_interpreter"},{}'}}),
+        NO_TOOL,
+    ),
     "a tool of another type": (settings_of({"opaque": {"type": "mcp", "json": '{"type":"web"}'}}), NO_TOOL),
     "a choice that is no JSON": (
         settings_of(HOSTED, choice={"opaque": {"type": "mcp", "json": "mcp"}}),
