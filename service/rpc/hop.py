@@ -14,7 +14,7 @@ from nodexa.v1.bridge_service_pb2 import BridgeFrame, BridgePart, CallEnd, CoreF
 from nodexa.v1.bridge_service_pb2_grpc import BridgeServiceServicer
 
 WINDOW: Final = 16 * 1024
-"""Bytes of one call's messages that may be on their way to a reader that has not read them: two messages of a replay."""
+"""Bytes of one call's messages that may be on their way to a reader that has not read them; two of a replay."""
 FRAME_BYTES: Final = 512 * 1024
 """A frame that holds as much takes no more parts."""
 FRAME_SLACK: Final = 64 * 1024
