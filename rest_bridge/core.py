@@ -16,6 +16,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from nodexa.v1.admin_service_pb2_grpc import AdminServiceStub
 from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceStub
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
+from nodexa.v1.user_service_pb2_grpc import UserServiceStub
 
 from rest_bridge.errors import RequestError
 from rest_bridge.hop import Hop
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from nodexa.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
     from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceAsyncStub
     from nodexa.v1.response_service_pb2_grpc import ResponseServiceAsyncStub
+    from nodexa.v1.user_service_pb2_grpc import UserServiceAsyncStub
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 OPTIONS: Final = (
@@ -80,6 +82,7 @@ class Core:
 
     responses: ResponseServiceAsyncStub
     conversations: ConversationServiceAsyncStub
+    users: UserServiceAsyncStub
     admin: AdminServiceAsyncStub
 
     def __init__(self, address: str, *, tls: CoreTls | None = None) -> None:
@@ -92,6 +95,7 @@ class Core:
         quick = cast(grpc.aio.Channel, self.hop)
         self.responses = ResponseServiceStub(quick)
         self.conversations = ConversationServiceStub(quick)
+        self.users = UserServiceStub(quick)
         self.admin = AdminServiceStub(quick)
         self._check: grpc.aio.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse] = (
             self._channel.unary_unary(

@@ -32,6 +32,9 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "input_not_supported_for_model": 400,
         "invalid_encrypted_content": 400,
         "url_not_allowed": 400,
+        "too_many_claims": 400,
+        "claim_too_large": 400,
+        "invalid_claim_key": 400,
         "request_too_large": 413,
         "rate_limit_exceeded": 429,
         # what it is asked of
@@ -42,6 +45,8 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "file_not_found": 404,
         "vector_store_not_found": 404,
         "file_batch_not_found": 404,
+        "claim_not_found": 404,
+        "memory_not_found": 404,
         "organization_not_found": 404,
         "api_key_not_found": 404,
         "model_not_found": 404,

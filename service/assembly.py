@@ -14,11 +14,17 @@ from service.rpc.admin import AdminServicer
 from service.rpc.caller import Authenticator
 from service.rpc.key_maker import KeyMaker
 from service.rpc.open_calls import OpenCalls
+from service.rpc.users import UserServicer
 from service.runner.admission import Admission
 from service.runner.catalog import Catalog, OpenModel
+from service.runner.chats import Chats
+from service.runner.claims import Claims
 from service.runner.conversations import Conversations
 from service.runner.history import History
+from service.runner.known import Known
 from service.runner.limits import Limiter
+from service.runner.memory import Memories
+from service.runner.reading import Reading
 from service.runner.references import References
 from service.runner.runner import Runner
 from service.runner.takeover import Takeover
@@ -27,8 +33,11 @@ from service.seal import Seal
 from service.settings import Clock, Settings, monotonic_ms, read_egress, read_mcp, read_web_search
 from service.store.administration import Administration
 from service.store.audit import AuditLog
+from service.store.chats import ChatStore
+from service.store.claims import ClaimStore
 from service.store.conversations import ConversationStore
 from service.store.database import Database
+from service.store.memories import MemoryStore
 from service.store.ownership import Ownership
 from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
@@ -71,6 +80,7 @@ class Parts:
     catalog: Catalog
     conversations: Conversations
     knowledge: Knowledge
+    users: UserServicer
     limiter: Limiter
     runner: Runner
     takeover: Takeover
@@ -91,6 +101,7 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     catalog = Catalog(administration, open_model=outside.open_model, from_file=outside.from_file)
     kept = ConversationStore(database)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
+    claims, memories = ClaimStore(database), Memories(MemoryStore(database), clock, new_id)
     limiter = Limiter(monotonic_ms)
     egress = Egress(Allowance.of(read_egress(settings.data)))
     search = _search_engine(settings, egress)
@@ -105,15 +116,9 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         seal=Seal(keyring),
         toolbox=toolbox,
         requests=RequestStore(database),
+        known=Known(claims, memories),
     )
-    takeover = Takeover(
-        ownership=Ownership(database, core_id),
-        store=store,
-        revive=runner.revive,
-        clock=clock,
-        new_id=new_id,
-        lease=settings.lease,
-    )
+    takeover = _takeover(settings, outside, Ownership(database, core_id), store, runner)
     knowledge = Knowledge.on(database, owner=core_id, clock=clock, new_id=new_id, shared=settings.shared)
     upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention, also=[knowledge.prune])
     authenticator = Authenticator(keyring, administration)
@@ -131,21 +136,21 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         audit=AuditLog(database),
         toolbox=toolbox,
     )
-    clients = [egress, search.egress] if search else [egress]
     return Parts(
-        administration,
-        catalog,
-        conversations,
-        knowledge,
-        limiter,
-        runner,
-        takeover,
-        upkeep,
-        authenticator,
-        calls,
-        keys,
-        admin,
-        clients,
+        administration=administration,
+        catalog=catalog,
+        conversations=conversations,
+        knowledge=knowledge,
+        users=UserServicer(Claims(claims, clock), memories, Chats(ChatStore(database), store, kept)),
+        limiter=limiter,
+        runner=runner,
+        takeover=takeover,
+        upkeep=upkeep,
+        authenticator=authenticator,
+        calls=calls,
+        keys=keys,
+        admin=admin,
+        clients=[egress, search.egress] if search else [egress],
     )
 
 
@@ -167,6 +172,19 @@ def _kinds(settings: Settings, egress: Egress, search: SearchEngine | None) -> d
     return kinds
 
 
+def _takeover(
+    settings: Settings, outside: Outside, ownership: Ownership, store: ResponseStore, runner: Runner
+) -> Takeover:
+    return Takeover(
+        ownership=ownership,
+        store=store,
+        revive=runner.revive,
+        clock=outside.clock,
+        new_id=outside.new_id,
+        lease=settings.lease,
+    )
+
+
 def _runner(
     settings: Settings,
     outside: Outside,
@@ -178,16 +196,25 @@ def _runner(
     seal: Seal,
     toolbox: Toolbox,
     requests: RequestStore,
+    known: Known,
 ) -> Runner:
     # What another core deletes must not be continued from this one's memory.
     history = History(store, cache_bytes=0) if settings.shared else History(store)
-    admission = Admission(
-        store=store,
+    reading = Reading(
         catalog=catalog,
         history=history,
         conversations=conversations,
+        references=conversations.references,
+        known=known,
         seal=seal,
         toolbox=toolbox,
+        new_id=outside.new_id,
+    )
+    admission = Admission(
+        store=store,
+        history=history,
+        reading=reading,
+        seal=seal,
         clock=outside.clock,
         new_id=outside.new_id,
         grace=settings.grace,

@@ -29,6 +29,9 @@ STATUS_OF: Final[Mapping[str, str]] = MappingProxyType(
         "input_not_supported_for_model": "INVALID_ARGUMENT",
         "invalid_encrypted_content": "INVALID_ARGUMENT",
         "url_not_allowed": "INVALID_ARGUMENT",
+        "too_many_claims": "INVALID_ARGUMENT",
+        "claim_too_large": "INVALID_ARGUMENT",
+        "invalid_claim_key": "INVALID_ARGUMENT",
         "request_too_large": "RESOURCE_EXHAUSTED",
         "rate_limit_exceeded": "RESOURCE_EXHAUSTED",
         # what it is asked of
@@ -40,6 +43,8 @@ STATUS_OF: Final[Mapping[str, str]] = MappingProxyType(
         "file_not_found": "NOT_FOUND",
         "vector_store_not_found": "NOT_FOUND",
         "file_batch_not_found": "NOT_FOUND",
+        "claim_not_found": "NOT_FOUND",
+        "memory_not_found": "NOT_FOUND",
         "organization_not_found": "NOT_FOUND",
         "api_key_not_found": "NOT_FOUND",
         "model_not_found": "NOT_FOUND",

@@ -17,6 +17,7 @@ from nodexa.v1 import (
     conversation_service_pb2,
     file_service_pb2,
     response_service_pb2,
+    user_service_pb2,
     vector_store_service_pb2,
 )
 from nodexa.v1.admin_pb2 import Model as ModelConfig
@@ -52,6 +53,7 @@ SERVICES = tuple(
         conversation_service_pb2,
         file_service_pb2,
         vector_store_service_pb2,
+        user_service_pb2,
         admin_service_pb2,
     )
     for service in described.DESCRIPTOR.services_by_name.values()
@@ -140,6 +142,7 @@ async def _start(settings: Settings, database: Database, parts: Parts, new_id: N
         conversations=ConversationServicer(parts.conversations),
         files=FileServicer(parts.knowledge.files),
         vector_stores=VectorStoreServicer(parts.knowledge.shelf, parts.knowledge.contents, parts.knowledge.search),
+        users=parts.users,
         admin=parts.admin,
         max_message_bytes=settings.max_message_bytes,
         max_calls=settings.max_calls,

@@ -14,6 +14,7 @@ import pytest
 from nodexa.v1.admin_service_pb2_grpc import AdminServiceStub
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
+from nodexa.v1.user_service_pb2_grpc import UserServiceStub
 
 from service.bootstrap import QUICKSTART, bootstrap, read_quickstart
 from service.ids import new_id
@@ -25,6 +26,7 @@ from service.tools.tool import Kind
 if TYPE_CHECKING:
     from nodexa.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
     from nodexa.v1.response_service_pb2_grpc import ResponseServiceAsyncStub
+    from nodexa.v1.user_service_pb2_grpc import UserServiceAsyncStub
 
 # How long an example takes is the machine's affair.
 hypothesis.settings.register_profile("nodexa", deadline=None)
@@ -70,6 +72,10 @@ class CoreUnderTest:
     @property
     def responses(self) -> ResponseServiceAsyncStub:
         return ResponseServiceStub(self.channel)
+
+    @property
+    def users(self) -> UserServiceAsyncStub:
+        return UserServiceStub(self.channel)
 
     @property
     def admin(self) -> AdminServiceAsyncStub:

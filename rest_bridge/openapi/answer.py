@@ -14,6 +14,7 @@ from rest_bridge.wire.text import TRUNCATIONS
 _TEXT: Final = of("string")
 _COUNT: Final = of("integer", minimum=0)
 _TIME: Final = of("integer", "Seconds since 1970.")
+_MOMENT: Final = of("string", "UTC, with milliseconds.", pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 
 _USAGE: Final = whole(
     {
@@ -122,6 +123,55 @@ SCHEMAS: Final[Mapping[str, Schema]] = MappingProxyType(
         "DeletedConversation": whole(
             {"id": _TEXT, "object": constant("conversation.deleted"), "deleted": {"const": True}}
         ),
+        "ClaimsSet": members({"count": _COUNT, "nodexa": _NODEXA}, ("count",)),
+        "ClaimList": whole(
+            {
+                "claims": items(
+                    whole({"claimKey": _TEXT, "claimValue": {}, "createdAt": _MOMENT, "updatedAt": _MOMENT}),
+                    "In the order of their keys.",
+                )
+            }
+        ),
+        "MemoryList": whole(
+            {
+                "memories": items(
+                    whole(
+                        {
+                            "id": of("string", "mem_ and a UUID."),
+                            "text": _TEXT,
+                            "assistantId": of("string", "The assistant that noted it, and that alone is told of it."),
+                            "responseId": of("string", "The response in which it was noted."),
+                            "createdAt": _MOMENT,
+                        }
+                    )
+                )
+            }
+        ),
+        "DeletedMemory": whole({"id": _TEXT, "deleted": {"const": True}}),
+        "ChatConversations": items(
+            whole(
+                {
+                    "id": of("string", "A UUID."),
+                    "title": of("string", "The beginning of the first thing that the user said."),
+                    "isActive": of("boolean", "Whether it can go on: its assistant is there."),
+                    "createdAt": _MOMENT,
+                    "updatedAt": _MOMENT,
+                    "assistantId": nullable(of("string", "The assistant that answered last.")),
+                }
+            )
+        ),
+        "ChatMessages": items(
+            whole(
+                {
+                    "id": _TEXT,
+                    "role": word("user", "assistant"),
+                    "content": of("string", "The text of it."),
+                    "responseId": nullable(_TEXT),
+                    "createdAt": nullable(_MOMENT),
+                }
+            )
+        ),
+        "DeletedClaim": whole({"claimKey": _TEXT, "deleted": {"const": True}}),
         "Model": whole(
             {
                 "id": of("string", "asst_ and a UUID."),

@@ -8,8 +8,9 @@ from importlib import metadata
 from typing import Any, Final
 
 from rest_bridge.openapi import answer, event, failure, item, request, tool
-from rest_bridge.openapi.operation import EVENTS, HTML, OPERATIONS, Operation
-from rest_bridge.openapi.parameter import EVERYWHERE, PARAMETERS
+from rest_bridge.openapi.method import EVENTS, HTML, Operation
+from rest_bridge.openapi.operation import OPERATIONS
+from rest_bridge.openapi.parameter import EVERYWHERE, OF_USER, PARAMETERS
 from rest_bridge.openapi.schema import Schema, of, ref
 from rest_bridge.wire import json
 
@@ -75,7 +76,8 @@ def _components() -> dict[str, Any]:
 
 
 def _operation(operation: Operation) -> Schema:
-    names = (*operation.parameters, *(EVERYWHERE if operation.needs_key else ("x-request-id",)))
+    common = OF_USER if operation.of_user else EVERYWHERE if operation.needs_key else ("x-request-id",)
+    names = (*operation.parameters, *common)
     statuses = {*_ALWAYS, *operation.refusals, *(_KEYED if operation.needs_key else ())}
     described: Schema = {
         "operationId": operation.id,

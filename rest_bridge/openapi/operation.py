@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-JSON, EVENTS, HTML = "application/json", "text/event-stream", "text/html"
+from rest_bridge.openapi.method import BODY, CONVERSATIONS, EVENTS, HTML, JSON, MODELS, RESPONSES, SERVER, Operation
+from rest_bridge.openapi.users import USER_OPERATIONS
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Operation:
-    """One method of one path.
-
-    `parameters` are names of parameter.PARAMETERS, `body` and the values of `answer` (by media type) are schemas among
-    the components. `refusals` are the statuses of errors beside those that every operation has. `needs_key` is False
-    where anybody may call, and `limited` True where a key's limits hold.
-    """
-
-    id: str
-    tag: str
-    summary: str
-    says: str = ""
-    parameters: tuple[str, ...] = ()
-    body: str = ""
-    answer: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    status: int = 200
-    refusals: tuple[int, ...] = ()
-    needs_key: bool = True
-    limited: bool = False
-
-
-RESPONSES, CONVERSATIONS, MODELS, SERVER = "Responses", "Conversations", "Models", "Server"
-_BODY: Final = (408, 413, 415)
 _MODEL: Final = (409, 429, 502)
 _PAGE: Final = ("limit", "after")
 
@@ -48,7 +23,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
             parameters=("x-user-tokens", "idempotency-key", "x-nodexa-dialect"),
             body="CreateResponse",
             answer={JSON: "Response", EVENTS: "StreamEvent"},
-            refusals=(404, *_BODY, *_MODEL),
+            refusals=(404, *BODY, *_MODEL),
             limited=True,
         ),
         ("GET", "/v1/responses"): Operation(
@@ -67,7 +42,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
             "Where the model can count them beforehand; else 400 `tokens_not_countable`.",
             body="CountInputTokens",
             answer={JSON: "InputTokens"},
-            refusals=(404, *_BODY, *_MODEL),
+            refusals=(404, *BODY, *_MODEL),
         ),
         ("POST", "/v1/responses/compact"): Operation(
             "compactResponse",
@@ -76,7 +51,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
             "The output is what to send as input in place of the conversation.",
             body="CompactResponse",
             answer={JSON: "Compaction"},
-            refusals=(404, *_BODY, *_MODEL),
+            refusals=(404, *BODY, *_MODEL),
             limited=True,
         ),
         ("GET", "/v1/responses/{id}"): Operation(
@@ -120,7 +95,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
             answer={JSON: "Conversation"},
             refusals=(
                 404,
-                *_BODY,
+                *BODY,
             ),
         ),
         ("GET", "/v1/conversations/{id}"): Operation(
@@ -140,7 +115,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
             answer={JSON: "Conversation"},
             refusals=(
                 404,
-                *_BODY,
+                *BODY,
             ),
         ),
         ("DELETE", "/v1/conversations/{id}"): Operation(
@@ -163,7 +138,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
             answer={JSON: "ItemList"},
             refusals=(
                 404,
-                *_BODY,
+                *BODY,
                 409,
             ),
         ),
@@ -204,6 +179,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
                 409,
             ),
         ),
+        **USER_OPERATIONS,
         ("GET", "/v1/models"): Operation(
             "listModels", MODELS, "List the caller's assistants, the oldest first", answer={JSON: "ModelList"}
         ),

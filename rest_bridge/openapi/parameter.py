@@ -13,6 +13,7 @@ from rest_bridge.wire.dialect import Dialect
 from rest_bridge.wire.request import Treatment
 
 _TEXT: Final = of("string")
+_USER_ID: Final = of("string", minLength=1, maxLength=MAX_USER_ID, pattern=r"^[ -~]*[!-~][ -~]*$")
 
 
 def _path(says: str, name: str = "id") -> Schema:
@@ -39,6 +40,11 @@ PARAMETERS: Final[Mapping[str, Schema]] = MappingProxyType(
         "assistant_id": _path("The assistant."),
         "conversation_id": _path("The conversation."),
         "item_id": _path("The item.", "item_id"),
+        "memory_id": _path("The memory."),
+        "chat_id": _path("The conversation: a UUID."),
+        "long_limit": _query("limit", "The most to show.", of("integer", minimum=1, maximum=1000, default=1000)),
+        "after_place": _query("after", "As the header `Link` of the page before has it.", _TEXT),
+        "claim_key": _path("The claim's key.", "claim_key"),
         "limit": _query("limit", "The most to show.", of("integer", minimum=1, maximum=100, default=20)),
         "after": _query("after", "The `last_id` of the page before.", _TEXT),
         "order": _query("order", "The oldest first, or the newest.", word("asc", "desc")),
@@ -54,11 +60,8 @@ PARAMETERS: Final[Mapping[str, Schema]] = MappingProxyType(
             "The caller's own id for this request. One of other characters is replaced.",
             of("string", examples=["order-17"]),
         ),
-        "x-user-id": _header(
-            "x-user-id",
-            "The end user. Their responses are invisible to other users.",
-            of("string", minLength=1, maxLength=MAX_USER_ID, pattern=r"^[ -~]*[!-~][ -~]*$"),
-        ),
+        "x-user-id": _header("x-user-id", "The end user. Their responses are invisible to other users.", _USER_ID),
+        "x-user-id-needed": {**_header("x-user-id", "The end user whom it is about.", _USER_ID), "required": True},
         "x-user-tokens": _header(
             "x-user-tokens",
             "The end user's tokens by provider, a JSON object of texts; never stored.",
@@ -80,3 +83,5 @@ PARAMETERS: Final[Mapping[str, Schema]] = MappingProxyType(
 
 EVERYWHERE: Final = ("x-user-id", "x-request-id")
 """The parameters of every operation that needs a key."""
+OF_USER: Final = ("x-user-id-needed", "x-request-id")
+"""The same where a user has to be named."""

@@ -15,6 +15,13 @@ _TEXT: Final = of("string")
 _FLAG: Final = of("boolean")
 _REQUIRED: Final = ("model", "input")
 _ITEMS: Final = items(ref("InputItem"), maxItems=20)
+_CLAIM: Final = members(
+    {
+        "claimKey": of("string", minLength=1, maxLength=255),
+        "claimValue": {"description": "Any JSON value of at most 64 KB."},
+    },
+    ("claimKey", "claimValue"),
+)
 _INT32: Final = 2**31 - 1
 _INT64: Final = 2**63 - 1
 
@@ -119,6 +126,7 @@ def schemas() -> dict[str, Schema]:
         "NewConversation": members({"items": nullable(_ITEMS), "metadata": nullable(METADATA)}),
         "ConversationUpdate": members({"metadata": nullable(METADATA)}, ("metadata",), "Replaces all metadata."),
         "NewItems": members({"items": _ITEMS}, ("items",)),
+        "NewClaims": members({"claims": items(_CLAIM, maxItems=50)}, ("claims",)),
     }
 
 

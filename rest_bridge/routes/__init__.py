@@ -10,8 +10,26 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from rest_bridge.errors import RequestError
-from rest_bridge.routes import compact, conversations, document, health, input_tokens, models, responses, socket
+from rest_bridge.routes import (
+    chats,
+    claims,
+    compact,
+    conversations,
+    document,
+    health,
+    input_tokens,
+    memory,
+    models,
+    responses,
+    socket,
+)
 from rest_bridge.routes.call import SCOPE_KEY, Answer, Call, Endpoint, send_answer
+
+_CLAIMS: Final[Mapping[str, Mapping[str, Endpoint]]] = {
+    "/user-claims": {"GET": claims.list_claims, "DELETE": claims.delete_all},
+    "/user-claims/bulk": {"POST": claims.put, "DELETE": claims.delete_bulk},
+    "/user-claims/{claim_key}": {"DELETE": claims.delete},
+}
 
 ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
     {
@@ -33,6 +51,12 @@ ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
             "GET": conversations.retrieve_item,
             "DELETE": conversations.delete_item,
         },
+        **{f"/v1{path}": endpoints for path, endpoints in _CLAIMS.items()},
+        **_CLAIMS,
+        "/v1/memory": {"GET": memory.list_memories, "DELETE": memory.delete_all},
+        "/v1/memory/{id}": {"DELETE": memory.delete},
+        "/v1/chat/history/conversations": {"GET": chats.list_conversations},
+        "/v1/chat/history/conversations/{id}/messages": {"GET": chats.list_messages},
         "/v1/models": {"GET": models.list_models},
         "/v1/models/{id}": {"GET": models.retrieve_model},
         "/healthz": {"GET": health.alive},
@@ -49,7 +73,8 @@ SOCKETS: Final[Mapping[str, Endpoint]] = MappingProxyType({"/v1/responses": sock
 def starlette_routes() -> list[BaseRoute]:
     """The tables as routes; each is an ASGI application of its own, so that a stream can be sent as it comes."""
     return [
-        *(Route(path, _Methods(endpoints)) for path, endpoints in ROUTES.items()),
+        # A key may hold slashes.
+        *(Route(path.replace("_key}", "_key:path}"), _Methods(endpoints)) for path, endpoints in ROUTES.items()),
         *(WebSocketRoute(path, _Upgrade(endpoint)) for path, endpoint in SOCKETS.items()),
         WebSocketRoute("/{path:path}", _Upgrade(_no_socket)),
     ]
@@ -82,7 +107,7 @@ class _Methods:
             )
         call: Call = scope[SCOPE_KEY]
         if named := scope.get("path_params"):
-            call.target, call.part = named.get("id", ""), named.get("item_id", "")
+            call.target, call.part = named.get("id") or named.get("claim_key", ""), named.get("item_id", "")
         return await endpoint(call)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from rest_bridge.errors import RequestError
 
@@ -47,6 +47,13 @@ class Query:
             limits = f"from {low} to {high}" if high < MAX_INTEGER else f"of at least {low}"
             raise _wrong(name, f"must be a whole number {limits}")
         return int(value)
+
+
+def next_link(path: str, limit: int, after: str) -> tuple[tuple[bytes, bytes], ...]:
+    """The header that says where a list goes on (RFC 8288); none where it ends."""
+    if not after:
+        return ()
+    return ((b"link", f'<{path}?limit={limit}&after={quote(after, safe="")}>; rel="next"'.encode()),)
 
 
 def _wrong(name: str, complaint: str) -> RequestError:

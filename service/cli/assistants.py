@@ -36,6 +36,7 @@ _PATHS: Final[Mapping[str, str]] = {
     "temperature": "defaults.temperature",
     "top_p": "defaults.top_p",
     "max_output_tokens": "defaults.max_output_tokens",
+    "memory": "memory",
 }
 _CLEARABLE: Final = ("tools", "temperature", "top_p", "max_output_tokens")
 
@@ -43,6 +44,11 @@ _CLEARABLE: Final = ("tools", "temperature", "top_p", "max_output_tokens")
 def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that create and update share."""
     for option in (
+        click.option(
+            "--memory/--no-memory",
+            default=None,
+            help="Whether it remembers its users: what it notes, docs/users.md says.",
+        ),
         click.option("--max-output-tokens", type=int, help="The most tokens of an answer."),
         click.option("--top-p", type=float, help="Nucleus sampling, 0 to 1."),
         click.option("--temperature", type=float, help="Sampling temperature, 0 to 2."),
@@ -174,7 +180,9 @@ def assistant_id(core: Core, name_or_id: str) -> str:
 
 def _assistant(values: Mapping[str, Any]) -> Assistant:
     """The assistant that the options describe; an option that is None leaves its field unset."""
-    assistant = Assistant(**{key: values[key] for key in ("name", "model", "instructions") if values[key] is not None})
+    assistant = Assistant(
+        **{key: values[key] for key in ("name", "model", "instructions", "memory") if values[key] is not None}
+    )
     if values["instructions_mode"] is not None:
         assistant.instructions_mode = Assistant.InstructionsMode.ValueType(number(_MODES, values["instructions_mode"]))
     if values["tools"] is not None:
@@ -196,6 +204,7 @@ def _fields(assistant: Assistant) -> list[tuple[str, str]]:
         ("instructions", assistant.instructions),
         ("mode", word(_MODES, assistant.instructions_mode) if assistant.instructions_mode else ""),
         ("tools", ", ".join(tools)),
+        ("memory", "on" if assistant.memory else ""),
         *((key, f"{getattr(defaults, key):g}") for key in numbers),
         ("made (UTC)", time_of(assistant.create_time)),
         ("changed (UTC)", time_of(assistant.update_time)),

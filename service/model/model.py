@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from nodexa.v1.item_pb2 import Item, TokenLogprob
@@ -18,12 +18,18 @@ class Prompt:
     `instructions` is the system prompt, empty for none. `items` are the history and the new input, oldest first; kinds
     that a model can't read are left out by it. `settings` are the effective ones: nothing in them is taken from
     elsewhere. `streaming` is False when nobody reads before the end, so that one upstream reply is enough.
+    `known` is what is kept of the user: never part of what was said, so it is neither cut nor summed up with it.
     """
 
     instructions: str
     items: Sequence[Item]
     settings: ResponseSettings
     streaming: bool = True
+    known: Sequence[Item] = ()
+
+    def told(self) -> Prompt:
+        """The same as a model gets it: what is known of the user stands before all that was said."""
+        return replace(self, items=[*self.known, *self.items], known=()) if self.known else self
 
 
 class FinishReason(enum.Enum):

@@ -13,6 +13,7 @@ from service.runner.caller import Caller
 
 _FULL: Final = frozenset({ApiKey.SCOPE_FULL_ACCESS})
 _ASSISTANT: Final = frozenset({ApiKey.SCOPE_FULL_ACCESS, ApiKey.SCOPE_ASSISTANT})
+_USER: Final = frozenset({ApiKey.SCOPE_FULL_ACCESS, ApiKey.SCOPE_USER})
 
 SCOPES: Final[Mapping[str, frozenset[ApiKey.Scope.ValueType]]] = MappingProxyType(
     {
@@ -56,6 +57,15 @@ SCOPES: Final[Mapping[str, frozenset[ApiKey.Scope.ValueType]]] = MappingProxyTyp
         "/nodexa.v1.VectorStoreService/CreateVectorStoreFileBatch": _FULL,
         "/nodexa.v1.VectorStoreService/GetVectorStoreFileBatch": _FULL,
         "/nodexa.v1.VectorStoreService/CancelVectorStoreFileBatch": _FULL,
+        "/nodexa.v1.UserService/SetClaims": _USER,
+        "/nodexa.v1.UserService/ListClaims": _USER,
+        "/nodexa.v1.UserService/DeleteClaim": _USER,
+        "/nodexa.v1.UserService/DeleteClaims": _USER,
+        "/nodexa.v1.UserService/ListMemories": _USER,
+        "/nodexa.v1.UserService/DeleteMemory": _USER,
+        "/nodexa.v1.UserService/DeleteMemories": _USER,
+        "/nodexa.v1.UserService/ListChatConversations": _FULL,
+        "/nodexa.v1.UserService/ListChatMessages": _FULL,
         "/nodexa.v1.AdminService/CreateOrganization": _FULL,
         "/nodexa.v1.AdminService/GetOrganization": _FULL,
         "/nodexa.v1.AdminService/ListOrganizations": _FULL,

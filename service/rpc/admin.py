@@ -26,7 +26,7 @@ from service.store.administration import Administration, Page
 from service.store.audit import AuditLog
 from service.tools.toolbox import Toolbox
 
-ASSISTANT_FIELDS = ("name", "model", "instructions", "instructions_mode", "defaults")
+ASSISTANT_FIELDS = ("name", "model", "instructions", "instructions_mode", "defaults", "memory")
 ORGANIZATION_FIELDS = ("name", "disabled", "limits")
 KEY_FIELDS = ("name", "dialect", "limits")
 

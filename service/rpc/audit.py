@@ -24,6 +24,7 @@ TOLD: Final = frozenset(
         "limits.requests_per_minute",
         "limits.tokens_per_minute",
         "logs",
+        "memory",
         "model",
         "name",
         "no_images",

@@ -10,6 +10,7 @@ from nodexa.v1.bridge_service_pb2_grpc import add_BridgeServiceServicer_to_serve
 from nodexa.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
 from nodexa.v1.file_service_pb2_grpc import add_FileServiceServicer_to_server
 from nodexa.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
+from nodexa.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from nodexa.v1.vector_store_service_pb2_grpc import add_VectorStoreServiceServicer_to_server
 
 from service.rpc.admin import AdminServicer
@@ -18,6 +19,7 @@ from service.rpc.files import FileServicer
 from service.rpc.gate import Gate
 from service.rpc.hop import BridgeServicer, Rpcs
 from service.rpc.responses import ResponseServicer
+from service.rpc.users import UserServicer
 from service.rpc.vector_stores import VectorStoreServicer
 
 
@@ -29,6 +31,7 @@ def open_doors(
     conversations: ConversationServicer,
     files: FileServicer,
     vector_stores: VectorStoreServicer,
+    users: UserServicer,
     admin: AdminServicer,
     max_message_bytes: int,
     max_calls: int,
@@ -40,6 +43,7 @@ def open_doors(
         add_ConversationServiceServicer_to_server(conversations, door)
         add_FileServiceServicer_to_server(files, door)
         add_VectorStoreServiceServicer_to_server(vector_stores, door)
+        add_UserServiceServicer_to_server(users, door)
         add_AdminServiceServicer_to_server(admin, door)
     guarded = {method: gate.before(handler, method) for method, handler in rpcs.items()}
     bridges = BridgeServicer(guarded, max_message_bytes=max_message_bytes, most=max_calls)

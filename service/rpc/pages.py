@@ -22,11 +22,11 @@ class HasId(Protocol):
 T = TypeVar("T", bound=HasId)
 
 
-def page_size(asked: int) -> int:
-    """The size of a page. Raises NodexaError `invalid_request` outside 0 to 100; 0 means 20."""
-    if not 0 <= asked <= MAX_PAGE:
-        raise NodexaError("invalid_request", f"page_size must be between 1 and {MAX_PAGE}.", param="page_size")
-    return asked or DEFAULT_PAGE
+def page_size(asked: int, *, most: int = MAX_PAGE, default: int = DEFAULT_PAGE) -> int:
+    """The size of a page. Raises NodexaError `invalid_request` outside 0 to `most`; 0 means `default`."""
+    if not 0 <= asked <= most:
+        raise NodexaError("invalid_request", f"page_size must be between 1 and {most}.", param="page_size")
+    return asked or default
 
 
 def cut_page(found: Sequence[T], size: int) -> tuple[Sequence[T], str]:

@@ -19,9 +19,8 @@ from service.ids import NewId
 from service.model.model import Model, Prompt
 from service.runner.caller import Caller
 from service.runner.calls import call_ids
-from service.runner.catalog import Catalog
 from service.runner.compaction import Shortening, shortening_of, shortening_of_all
-from service.runner.conversations import Conversations, Joined
+from service.runner.conversations import Joined
 from service.runner.emit import Emitter
 from service.runner.history import History
 from service.runner.input_check import check_user_tokens, with_ids
@@ -37,7 +36,6 @@ from service.seal import Seal
 from service.settings import Clock
 from service.store.responses import ResponseRow, ResponseStore, Segment
 from service.tools.tool import Errand, UserTokens
-from service.tools.toolbox import Toolbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +57,9 @@ class Admission:
         self,
         *,
         store: ResponseStore,
-        catalog: Catalog,
         history: History,
-        conversations: Conversations,
+        reading: Reading,
         seal: Seal,
-        toolbox: Toolbox,
         clock: Clock,
         new_id: NewId,
         grace: float,
@@ -71,16 +67,8 @@ class Admission:
     ) -> None:
         self._store = store
         self._history = history
+        self._reading = reading
         self._seal = seal
-        self._reading = Reading(
-            catalog=catalog,
-            history=history,
-            conversations=conversations,
-            references=conversations.references,
-            seal=seal,
-            toolbox=toolbox,
-            new_id=new_id,
-        )
         self._clock = clock
         self._new_id = new_id
         self._grace = grace

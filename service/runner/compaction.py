@@ -95,7 +95,7 @@ def shortening_of_all(prompt: Prompt, sealed: Sealed) -> Shortening:
 
 async def _counted(model: Model, prompt: Prompt) -> int | None:
     try:
-        return await model.count(prompt)
+        return await model.count(prompt.told())
     except NodexaError as refusal:
         if refusal.code != "tokens_not_countable":
             raise
@@ -127,7 +127,9 @@ class Shortening:
     async def _items(self, turn: Turn) -> Sequence[Item]:
         """The short prompt's items."""
         told = [*self.cut.old, _message(Message.ROLE_USER, ASK)]
-        asked = Turn(turn.model, replace(turn.prompt, items=told, settings=_quiet(turn.prompt.settings)))
+        # What is known of the user would stay in the summary after it was changed or deleted.
+        quiet = replace(turn.prompt, items=told, settings=_quiet(turn.prompt.settings), known=())
+        asked = Turn(turn.model, quiet)
         try:
             summary = await _summary(asked)
         finally:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from nodexa.v1.admin_pb2 import Assistant
@@ -26,6 +27,7 @@ from service.runner.conversations import FIELD, Conversations, Joined, check_new
 from service.runner.held import Held, approved, brought, with_tokens
 from service.runner.history import History
 from service.runner.input_check import check_assistant_id, check_items, check_readable, with_ids
+from service.runner.known import Known
 from service.runner.matching import answers_first, match_calls, match_waiting
 from service.runner.past import Past, is_plain
 from service.runner.references import References
@@ -67,6 +69,7 @@ class Reading:
         history: History,
         conversations: Conversations,
         references: References,
+        known: Known,
         seal: Seal,
         toolbox: Toolbox,
         new_id: NewId,
@@ -76,6 +79,7 @@ class Reading:
         self._history = history
         self._conversations = conversations
         self._references = references
+        self._known = known
         self._seal = seal
         self._new_id = new_id
 
@@ -126,10 +130,13 @@ class Reading:
             items=self._told(past, asked, caller, before=FIELD if seen else "previous_response_id", open_end=open_end),
             settings=settings,
             streaming=streaming or settings.background,
+            known=await self._known.of(caller, assistant, [*islice(past.said, 1), *asked]) if caller.user_id else (),
         )
         joined = Joined(seen, answers_first(asked, past.waiting)) if seen else None
         silent = settings.tool_choice.mode == ToolChoice.MODE_NONE and not held
         wanted = self._toolbox.wanted(() if silent else settings.tools.tools, hosted=hosted)
+        if model.abilities.tools and not held:
+            wanted += self._known.tools(caller, assistant, request.settings, settings)
         return Read(model, prompt, joined, past, wanted, held)
 
     async def _recall(

@@ -232,7 +232,7 @@ class Runner:
         Raises NodexaError for every refusal, `tokens_not_countable` where the model can't tell.
         """
         model, prompt = await self._admission.prompt(request, caller, streaming=False)
-        tokens = await model.count(prompt)
+        tokens = await model.count(prompt.told())
         if tokens is None:
             raise NodexaError(
                 "tokens_not_countable",

@@ -110,7 +110,7 @@ class Turn:
         self.reason = None
         self._hidden.clear()
         self._usages.append(None)
-        async with aclosing(self.model.stream(prompt)) as stream:
+        async with aclosing(self.model.stream(prompt.told())) as stream:
             async for batch in stream:
                 shown = self._sift(batch)
                 if shown:

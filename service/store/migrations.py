@@ -233,6 +233,48 @@ def knowledge(db: Tables) -> None:
     db.execute("create unique index passages_place on passages(vector_store_file_id, place)")
 
 
+@migrations(name="0013_claims")
+def claims(db: Tables) -> None:
+    """What applications know about their users."""
+    db.execute("""
+        create table claims(
+          org_id text not null references organizations(id), user_id text not null, key text not null,
+          value text not null, created_at integer not null, updated_at integer not null,
+          primary key(org_id, user_id, key)) strict, without rowid""")
+
+
+@migrations(name="0014_memories")
+def memories(db: Tables) -> None:
+    """What assistants noted about their users."""
+    db.execute("""
+        create table memories(
+          id text primary key, org_id text not null references organizations(id), user_id text not null,
+          assistant_id text not null, text text not null, digest blob not null check(length(digest) = 32),
+          response_id text not null, created_at integer not null, noted_at integer not null) strict, without rowid""")
+    db.execute("create unique index memories_once on memories(org_id, user_id, assistant_id, digest)")
+    db.execute("create index memories_of_user on memories(org_id, user_id, id)")
+
+
+@migrations(name="0015_chats")
+def chats(db: Tables) -> None:
+    """Which conversation a response belongs to: the id of a conversation, or of the first response of its tree."""
+    db.execute("alter table responses add column root_id text")
+    db.execute("create index responses_parent on responses(previous_response_id)")
+    db.execute("create temp table roots(id text primary key, root_id text)")
+    db.execute("""
+        insert into roots with recursive tree(id, root_id) as (
+          select id, coalesce(conversation_id, id) from responses r where previous_response_id is null
+            or not exists (select 1 from responses where id = r.previous_response_id)
+          union all
+          select r.id, tree.root_id from tree join responses r on r.previous_response_id = tree.id)
+        select id, root_id from tree""")
+    db.execute("update responses set root_id = (select root_id from roots where roots.id = responses.id)")
+    db.execute("drop table roots")
+    db.execute("drop index responses_parent")
+    db.execute("create index responses_of_user on responses(org_id, user_id, root_id, id) where user_id is not null")
+    db.execute("create index conversations_of_user on conversations(org_id, user_id, id) where user_id is not null")
+
+
 def newer_steps(db: Tables) -> list[str]:
     """The steps that were taken with this database and that this version doesn't know."""
     known = {step.name for step in migrations.pending(Tables(memory=True))}

@@ -112,12 +112,14 @@ class ResponseStore:
                 claim(db, row.org_id, conversation)
             db.conn.execute(
                 """insert into responses(id, org_id, assistant_id, user_id, key_id, previous_response_id, status,
-                     background, created_at, expires_at, last_seq, conversation_id, owner)
-                   values(?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?)""",
+                     background, created_at, expires_at, last_seq, conversation_id, owner, root_id)
+                   values(?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?,
+                     coalesce(?, (select root_id from responses where id = ?), ?))""",
                 (
                     *(row.id, row.org_id, row.assistant_id, row.user_id, row.key_id, row.previous_response_id),
                     *(row.status, row.background, row.created_at, row.expires_at, segment.last),
                     *(conversation.id if conversation else None, self._owner),
+                    *(conversation.id if conversation else None, row.previous_response_id, row.id),
                 ),
             )
             if named:

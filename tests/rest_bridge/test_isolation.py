@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -15,6 +16,8 @@ from nodexa.v1.admin_service_pb2 import DeleteAssistantRequest
 from nodexa.v1.conversation_service_pb2 import DeleteConversationRequest
 from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceStub
 from nodexa.v1.response_service_pb2 import DeleteResponseRequest
+from nodexa.v1.user_pb2 import Claim
+from nodexa.v1.user_service_pb2 import DeleteClaimRequest, DeleteMemoryRequest, SetClaimsRequest
 
 from rest_bridge.routes import ROUTES, SOCKETS
 from rest_bridge.settings import Settings
@@ -25,10 +28,12 @@ from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge
 from tests.rest_bridge.socket_client import opened
 from tests.service.conversations import converse
 from tests.service.keys import as_another_organization, revoke, with_another_assistant, with_another_key
+from tests.service.memories import remembered
 from tests.service.requests import create, user
 
 SOCKET = "WEBSOCKET"
 RESPONSE, CONVERSATION, ASSISTANT = "resp", "conv", "asst"
+CLAIM, MEMORY, CHAT = "claim", "mem", "chat"
 """What there is to hide: each word is the prefix of its ids."""
 
 
@@ -53,6 +58,8 @@ def posts(path: str, *kinds: str, method: str = "POST", **more: Any) -> list[Ask
 
 
 ALL = (RESPONSE, CONVERSATION, ASSISTANT)
+OF_USERS = (CLAIM, MEMORY, CHAT)
+CLAIMS, CHATS = ("/v1/user-claims", "/user-claims"), "/v1/chat/history/conversations"
 ITEM = {"type": "message", "role": "user", "content": "Hi"}
 OF_A_RESPONSE, OF_A_CONVERSATION = "/v1/responses/{id}", "/v1/conversations/{id}"
 ASKS = [
@@ -75,10 +82,18 @@ ASKS = [
     Ask(f"{OF_A_CONVERSATION}/items/{{item_id}}", "GET", CONVERSATION),
     Ask(f"{OF_A_CONVERSATION}/items/{{item_id}}", "DELETE", CONVERSATION),
     Ask("/v1/models/{id}", "GET", ASSISTANT),
+    *(Ask(f"{path}/{{claim_key}}", "DELETE", CLAIM) for path in CLAIMS),
+    Ask("/v1/memory/{id}", "DELETE", MEMORY),
+    Ask(f"{CHATS}/{{id}}/messages", "GET", CHAT),
 ]
 # They name nothing that could be another's. The lists have a test of their own.
 LISTS = {("/v1/responses", "GET"), ("/v1/models", "GET")}
-WITHOUT = {("/v1/conversations", "POST")}
+LISTS_OF_USERS = {(path, "GET") for path in (*CLAIMS, "/v1/memory", CHATS)}
+WITHOUT = {
+    ("/v1/conversations", "POST"),
+    *((f"{path}/bulk", method) for path in CLAIMS for method in ("POST", "DELETE")),
+    *((path, "DELETE") for path in (*CLAIMS, "/v1/memory")),
+}
 NEED_NO_KEY = {(path, "GET") for path in ("/healthz", "/readyz", "/openapi.json", "/docs", "/")}
 
 ADDRESSES = {(path, method) for path, methods in ROUTES.items() for method in methods} | {
@@ -89,7 +104,7 @@ Told = tuple[str, int, list[tuple[str, str]], str]
 
 
 def test_every_route_is_in_a_table() -> None:
-    assert {(ask.path, ask.method) for ask in ASKS} | LISTS | WITHOUT | NEED_NO_KEY == ADDRESSES
+    assert {(ask.path, ask.method) for ask in ASKS} | LISTS | LISTS_OF_USERS | WITHOUT | NEED_NO_KEY == ADDRESSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +118,7 @@ class Things:
         return [await answer(ask, self.ids[ask.kind], bridge, headers) for ask in asks]
 
 
-NEVER = Things({kind: new_id(kind) for kind in ALL})
+NEVER = Things({kind: new_id(kind) for kind in (*ALL, *OF_USERS)} | {CHAT: str(uuid4())})
 
 
 async def things(core: CoreUnderTest, *, user_id: str = "") -> Things:
@@ -117,8 +132,23 @@ async def things(core: CoreUnderTest, *, user_id: str = "") -> Things:
             RESPONSE: response.id,
             CONVERSATION: await converse(core, first, user_id=user_id),
             ASSISTANT: core.assistant_id,
+            CLAIM: await claimed(core, user_id or "alice"),
+            MEMORY: await remembered(core, user_id or "alice"),
+            CHAT: await chatted(core, user_id or "alice"),
         }
     )
+
+
+async def claimed(core: CoreUnderTest, user_id: str) -> str:
+    key = new_id(CLAIM)
+    request = SetClaimsRequest(claims=[Claim(key=key, value_json='"Mine"')])
+    await core.users.SetClaims(request, metadata=core.metadata(x_user_id=user_id))
+    return key
+
+
+async def chatted(core: CoreUnderTest, user_id: str) -> str:
+    core.model.add(says("Mine"))
+    return (await create(core, user_id=user_id)).id.removeprefix("resp_")
 
 
 async def answer(ask: Ask, name: str, bridge: BridgeUnderTest, headers: Mapping[str, str]) -> Told:
@@ -128,8 +158,8 @@ async def answer(ask: Ask, name: str, bridge: BridgeUnderTest, headers: Mapping[
         body = json.loads(json.dumps({**own, **ask.body}).replace("{id}", name))
     if ask.method == SOCKET:
         return await over_socket(ask, name, bridge, {**body, "type": "response.create"}, headers)
-    path = ask.path.replace("{id}", name).replace("{item_id}", "msg_first") + ask.query
-    sent = {"x-request-id": "same", **headers}
+    path = ask.path.replace("{id}", name).replace("{claim_key}", name).replace("{item_id}", "msg_first") + ask.query
+    sent = {"x-request-id": "same", **({"x-user-id": "alice"} if ask.kind in OF_USERS else {}), **headers}
     async with bridge.http() as http:
         got = await http.request(ask.method, path, json=body, headers=sent)
     text = got.text.replace(name, "ID")
@@ -185,6 +215,11 @@ async def test_deleted_things_are_unknown(core: CoreUnderTest, bridge_settings: 
     gone = await things(core)
     own = await with_another_assistant(core)
     metadata = core.metadata()
+    claim = DeleteClaimRequest(key=gone.ids[CLAIM])
+    await core.users.DeleteClaim(claim, metadata=core.metadata(x_user_id="alice"))
+    memory = DeleteMemoryRequest(id=gone.ids[MEMORY])
+    await core.users.DeleteMemory(memory, metadata=core.metadata(x_user_id="alice"))
+    await core.responses.DeleteResponse(DeleteResponseRequest(id=f"resp_{gone.ids[CHAT]}"), metadata=metadata)
     await core.responses.DeleteResponse(DeleteResponseRequest(id=gone.ids[RESPONSE]), metadata=metadata)
     stub: Any = ConversationServiceStub(core.channel)
     await stub.DeleteConversation(DeleteConversationRequest(id=gone.ids[CONVERSATION]), metadata=metadata)
@@ -192,6 +227,15 @@ async def test_deleted_things_are_unknown(core: CoreUnderTest, bridge_settings: 
 
     async with seen_by(own, bridge_settings) as bridge:
         expect_unknown(await gone.told(ASKS, bridge), await NEVER.told(ASKS, bridge))
+
+
+async def test_a_user_s_lists_hold_nothing_of_others(core: CoreUnderTest, bridge: BridgeUnderTest) -> None:
+    mine = await things(core)
+    async with bridge.http() as http:
+        for path, _ in LISTS_OF_USERS:
+            told = {name: (await http.get(path, headers={"x-user-id": name})).text for name in ("alice", "bob")}
+            assert any(name in told["alice"] for name in mine.ids.values())
+            assert not any(name in told["bob"] for name in mine.ids.values())
 
 
 async def test_one_s_own_things_are_known(core: CoreUnderTest, bridge: BridgeUnderTest) -> None:
@@ -216,9 +260,10 @@ async def test_a_revoked_key_is_told_what_any_wrong_key_is(core: CoreUnderTest, 
 async def turned_away(path: str, method: str, mine: Things, bridge: BridgeUnderTest) -> tuple[int, str]:
     kind = CONVERSATION if "conversations" in path else ASSISTANT if "models" in path else RESPONSE
     where = path.replace("{id}", mine.ids[kind]).replace("{item_id}", "msg_first")
+    where = where.replace("{claim_key}", mine.ids[CLAIM])
     upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
     headers = {**upgrade, "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="} if method == SOCKET else {}
-    body = bridge.body() if "responses" in path else {"items": [ITEM], "metadata": {}}
+    body = bridge.body() if "responses" in path else {"items": [ITEM], "metadata": {}, "claims": []}
     async with httpx.AsyncClient(base_url=bridge.url, trust_env=False, timeout=30) as http:
         got = await http.request(
             "GET" if method == SOCKET else method,

@@ -19,6 +19,10 @@ FULL, ASSISTANT, USER = ApiKey.SCOPE_FULL_ACCESS, ApiKey.SCOPE_ASSISTANT, ApiKey
 # What the contract's page says, written down a second time on purpose.
 CREATING = {"/nodexa.v1.ResponseService/CreateResponse", "/nodexa.v1.ResponseService/StreamResponse"}
 RESUMING = {"/nodexa.v1.ResponseService/WatchResponse"}
+OF_USERS = {
+    *(f"/nodexa.v1.UserService/{name}" for name in ("SetClaims", "ListClaims", "DeleteClaim", "DeleteClaims")),
+    *(f"/nodexa.v1.UserService/{name}" for name in ("ListMemories", "DeleteMemory", "DeleteMemories")),
+}
 ANSWERED_WITH_NOTHING_TO_FIND = {
     "/nodexa.v1.AdminService/GetOrganization",
     "/nodexa.v1.AdminService/ListOrganizations",
@@ -49,7 +53,8 @@ async def test_a_scope_reaches_what_the_contract_says(
     request = CreateApiKeyRequest(name="key", scopes=[scope])
     made = await shared.admin.CreateApiKey(request, metadata=shared.metadata())
     call = rpc(shared.channel, method, request_of(method), [("x-api-key", made.secret)])
-    allowed = scope == FULL or (scope == ASSISTANT and method in CREATING | RESUMING)
+    reached = {FULL: set(METHODS), ASSISTANT: CREATING | RESUMING, USER: OF_USERS}
+    allowed = method in reached[scope]
 
     if allowed and method in ANSWERED_WITH_NOTHING_TO_FIND:
         assert await cast(Awaitable[Message], call) is not None

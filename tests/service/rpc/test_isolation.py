@@ -32,6 +32,15 @@ from nodexa.v1.response_service_pb2 import (
     ListResponsesRequest,
     WatchResponseRequest,
 )
+from nodexa.v1.user_pb2 import Claim
+from nodexa.v1.user_service_pb2 import (
+    DeleteClaimsRequest,
+    DeleteMemoriesRequest,
+    ListChatConversationsRequest,
+    ListClaimsRequest,
+    ListMemoriesRequest,
+    SetClaimsRequest,
+)
 
 from service.ids import new_id
 from service.model.model import TextDelta
@@ -40,6 +49,7 @@ from tests.conftest import CoreUnderTest
 from tests.service.conversations import converse, items_in
 from tests.service.files import files, search, store, upload
 from tests.service.keys import revoke, with_another_key
+from tests.service.memories import remembered
 from tests.service.refusals import Refusal, refusal
 from tests.service.requests import create, get, said, user, watch, words_of
 from tests.service.rpc.rpcs import METHODS, request_of, rpc
@@ -50,6 +60,7 @@ Request = Callable[[str, str], Message]
 RESPONSES, ADMIN = "/nodexa.v1.ResponseService/", "/nodexa.v1.AdminService/"
 CONVERSATIONS = "/nodexa.v1.ConversationService/"
 FILES, STORES = "/nodexa.v1.FileService/", "/nodexa.v1.VectorStoreService/"
+USERS = "/nodexa.v1.UserService/"
 
 
 def by(method: str, field: str = "id", **more: Any) -> tuple[str, Request]:
@@ -106,6 +117,11 @@ OF_AN_ASSISTANT: list[tuple[str, Request]] = [
     answering(RESPONSES + "CountInputTokens"),
     answering(RESPONSES + "CompactResponse"),
 ]
+OF_A_USER: list[tuple[str, Request]] = [
+    by(USERS + "DeleteClaim", "key"),
+    by(USERS + "DeleteMemory"),
+    by(USERS + "ListChatMessages", "conversation_id"),
+]
 OF_A_KEY: list[tuple[str, Request]] = [
     by(ADMIN + "RevokeApiKey"),
     inside(ADMIN + "UpdateApiKey", "api_key", name="Mine now"),
@@ -143,6 +159,9 @@ WITHOUT = {
     CONVERSATIONS + "CreateConversation",
     FILES + "ListFiles",
     STORES + "ListVectorStores",
+    # They are about the user in the metadata; what each sees has tests of its own.
+    *(USERS + name for name in ("SetClaims", "ListClaims", "DeleteClaims")),
+    *(USERS + name for name in ("ListMemories", "DeleteMemories", "ListChatConversations")),
     *(ADMIN + name for name in ("CreateOrganization", "ListOrganizations", "UpdateOrganization")),
     *(ADMIN + name for name in ("CreateAssistant", "ListAssistants", "CreateApiKey", "ListApiKeys")),
     *(ADMIN + name for name in ("CreateModel", "ListModels", "DeleteModel", "Prune")),
@@ -180,8 +199,8 @@ async def expect_unknown(core: CoreUnderTest, method: str, request: Request, hid
 
 
 def test_every_rpc_that_takes_an_id_is_in_the_tables() -> None:
-    things = (OF_A_RESPONSE, OF_A_CONVERSATION, OF_A_FILE, OF_A_STORE, OF_AN_ASSISTANT, OF_A_KEY, OF_AN_ORGANIZATION)
-    tables = [row for table in things for row in table]
+    things = (OF_A_RESPONSE, OF_A_CONVERSATION, OF_A_FILE, OF_A_STORE, OF_AN_ASSISTANT, OF_A_USER, OF_A_KEY)
+    tables = [row for table in (*things, OF_AN_ORGANIZATION) for row in table]
 
     assert {method for method, _ in tables} | WITHOUT == set(METHODS)
 
@@ -329,6 +348,59 @@ async def test_a_deleted_assistant_is_unknown(core: CoreUnderTest, method: str, 
     await core.admin.DeleteAssistant(DeleteAssistantRequest(id=core.assistant_id), metadata=core.metadata())
 
     await expect_unknown(core, method, request_, core.assistant_id)
+
+
+async def kept_of(core: CoreUnderTest, user_id: str) -> dict[str, str]:
+    """Something of each kind that is kept of a user: its id, by the RPC that takes one."""
+    metadata = core.metadata(x_user_id=user_id)
+    await core.users.SetClaims(SetClaimsRequest(claims=[Claim(key="claim_1", value_json="1")]), metadata=metadata)
+    memory_id = await remembered(core, user_id)
+    core.model.add(says("Hi"))
+    chat = await create(core, user_id=user_id)
+    return {
+        USERS + "DeleteClaim": "claim_1",
+        USERS + "DeleteMemory": memory_id,
+        USERS + "ListChatMessages": chat.id.removeprefix("resp_"),
+    }
+
+
+@pytest.mark.parametrize(("method", "request_"), OF_A_USER, ids=name_of)
+async def test_what_is_kept_of_a_user_is_unknown_to_all_others(
+    core: CoreUnderTest, other: CoreUnderTest, method: str, request_: Request
+) -> None:
+    kept = (await kept_of(core, "alice"))[method]
+
+    await expect_unknown(core, method, request_, kept, user_id="bob")
+    await expect_unknown(other, method, request_, kept, user_id="alice")
+
+    known = rpc(core.channel, method, request_(kept, ""), core.metadata(x_user_id="alice"))
+    await cast(Awaitable[Message], known)
+    if "Delete" in method:
+        await expect_unknown(core, method, request_, kept, user_id="alice")
+
+
+async def test_lists_of_a_user_hold_nothing_of_others(core: CoreUnderTest, other: CoreUnderTest) -> None:
+    await kept_of(core, "alice")
+
+    for seen, user_id in ((core, "bob"), (other, "alice")):
+        metadata = seen.metadata(x_user_id=user_id)
+        assert not (await seen.users.ListClaims(ListClaimsRequest(), metadata=metadata)).claims
+        assert not (await seen.users.DeleteClaims(DeleteClaimsRequest(), metadata=metadata)).count
+        assert not (await seen.users.ListMemories(ListMemoriesRequest(), metadata=metadata)).memories
+        assert not (await seen.users.DeleteMemories(DeleteMemoriesRequest(), metadata=metadata)).count
+        chats = await seen.users.ListChatConversations(ListChatConversationsRequest(), metadata=metadata)
+        assert not chats.conversations
+
+    own = await core.users.ListClaims(ListClaimsRequest(), metadata=core.metadata(x_user_id="alice"))
+    assert [claim.key for claim in own.claims] == ["claim_1"]
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method.startswith(USERS)], ids=name_of)
+async def test_what_is_kept_of_a_user_needs_a_user(core: CoreUnderTest, method: str) -> None:
+    answer = await refusal(rpc(core.channel, method, request_of(method), core.metadata()))
+
+    assert (answer.reason, answer.param) == ("invalid_user_id", "x-user-id")
+    assert "x-user-id" in answer.message
 
 
 @pytest.mark.parametrize(("method", "request_"), OF_A_KEY, ids=name_of)

@@ -19,15 +19,20 @@ from service.runner.admission import Admission
 from service.runner.caller import Caller
 from service.runner.conversations import Conversations
 from service.runner.history import History
+from service.runner.known import Known
 from service.runner.limits import Limiter
 from service.runner.log import MESSAGE_BYTES
+from service.runner.memory import Memories
+from service.runner.reading import Reading
 from service.runner.references import References
 from service.runner.run import Run, Stop
 from service.runner.runner import Runner
 from service.seal import Seal
 from service.server import MASTER_KEY
 from service.settings import Settings, monotonic_ms, now_ms
+from service.store.claims import ClaimStore
 from service.store.conversations import ConversationStore
+from service.store.memories import MemoryStore
 from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
 from service.tools.toolbox import Toolbox
@@ -43,16 +48,24 @@ def runner_beside(core: CoreUnderTest, *, ids: Callable[[str], str] = new_id, gr
     """A second owner of runs on the same store, with ids that the test hears of."""
     store = ResponseStore(core.core.database)
     history = History(store)
-    catalog = core.core.catalog
     kept = ConversationStore(core.core.database)
     references = References(store, kept)
-    admission = Admission(
-        store=store,
-        catalog=catalog,
+    seal = Seal(load_keyring(core.data / MASTER_KEY))
+    reading = Reading(
+        catalog=core.core.catalog,
         history=history,
         conversations=Conversations(store=kept, references=references, clock=now_ms, new_id=ids),
-        seal=Seal(load_keyring(core.data / MASTER_KEY)),
+        references=references,
+        known=Known(ClaimStore(core.core.database), Memories(MemoryStore(core.core.database), now_ms, ids)),
+        seal=seal,
         toolbox=Toolbox(),
+        new_id=ids,
+    )
+    admission = Admission(
+        store=store,
+        history=history,
+        reading=reading,
+        seal=seal,
         clock=now_ms,
         new_id=ids,
         grace=grace,
