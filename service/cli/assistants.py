@@ -17,10 +17,10 @@ from nodexa.v1.admin_service_pb2 import (
     ListAssistantsResponse,
     UpdateAssistantRequest,
 )
-from nodexa.v1.tool_pb2 import Tool
 
 from service.cli.connection import Core, connect
 from service.cli.document import number, time_of, word, words
+from service.cli.openapi_options import imported, joined, openapi_options, tool_name
 from service.cli.options import data_option, json_option
 from service.cli.output import print_fields, print_json, print_table
 from service.cli.tools_file import read_tools
@@ -76,12 +76,17 @@ def assistants() -> None:
 @click.option("--name", required=True, help="For people.")
 @click.option("--model", required=True, help="The model that writes: see `nodexa models list`.")
 @_settings_options
+@openapi_options
 @data_option
 @json_option
 def create(*, data: Path | None, as_json: bool, **values: Any) -> None:
     """Make an assistant."""
+    more = imported(values)
+    wanted = _assistant(values)
+    if more:
+        wanted.defaults.tools.tools.extend(more)
     with connect(data) as core:
-        request = CreateAssistantRequest(assistant=_assistant(values))
+        request = CreateAssistantRequest(assistant=wanted)
         assistant: Assistant = core.ask(core.admin.CreateAssistant, request)
     if as_json:
         print_json(assistant)
@@ -126,20 +131,29 @@ def show(*, assistant: str, data: Path | None, as_json: bool) -> None:
 @click.option("--name", help="For people.")
 @click.option("--model", help="The model that writes.")
 @_settings_options
+@openapi_options
 @click.option("--clear", type=click.Choice(_CLEARABLE), multiple=True, help="Take a setting away. Repeatable.")
 @data_option
 @json_option
 def update(*, assistant: str, clear: Sequence[str], data: Path | None, as_json: bool, **values: Any) -> None:
     """Change an assistant, by id or name. What is not named stays."""
+    more = imported(values)
     changed = [option for option, value in values.items() if value is not None]
     if both := sorted(set(changed) & set(clear)):
         raise click.UsageError(f"{both[0]} can't be both set and cleared.")
+    if more and "tools" not in clear:
+        changed.append("tools")
     if not changed and not clear:
         raise click.UsageError("Nothing to change: name at least one option.")
     wanted = _assistant(values)
     mask = FieldMask(paths=[_PATHS[option] for option in (*changed, *clear)])
     with connect(data) as core:
         wanted.id = assistant_id(core, assistant)
+        if more and "tools" not in clear:
+            kept: Assistant = core.ask(core.admin.GetAssistant, GetAssistantRequest(id=wanted.id))
+            more = joined(kept.defaults.tools.tools, more)
+        if more:
+            wanted.defaults.tools.tools.extend(more)
         request = UpdateAssistantRequest(assistant=wanted, update_mask=mask)
         updated: Assistant = core.ask(core.admin.UpdateAssistant, request)
     if as_json:
@@ -195,7 +209,7 @@ def _assistant(values: Mapping[str, Any]) -> Assistant:
 
 def _fields(assistant: Assistant) -> list[tuple[str, str]]:
     defaults = assistant.defaults
-    tools = [_tool_name(tool) for tool in defaults.tools.tools]
+    tools = [tool_name(tool) for tool in defaults.tools.tools]
     numbers = [key for key in ("temperature", "top_p", "max_output_tokens") if defaults.HasField(key)]
     return [
         ("id", assistant.id),
@@ -209,8 +223,3 @@ def _fields(assistant: Assistant) -> list[tuple[str, str]]:
         ("made (UTC)", time_of(assistant.create_time)),
         ("changed (UTC)", time_of(assistant.update_time)),
     ]
-
-
-def _tool_name(tool: Tool) -> str:
-    kind = tool.WhichOneof("kind") or "function"
-    return tool.opaque.type if kind == "opaque" else str(getattr(tool, kind).name)

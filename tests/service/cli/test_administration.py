@@ -69,6 +69,41 @@ def test_assistants_are_made_shown_changed_and_deleted_by_name(site: Site, tmp_p
     assert made["id"] not in site.ok("assistants", "list").out
 
 
+def test_operations_of_an_openapi_document_become_tools(site: Site, tmp_path: Path) -> None:
+    operations = {f"/{name}": {"get": {"operationId": name}} for name in ("one", "two", "three")}
+    document = tmp_path / "api.json"
+    document.write_text(
+        json.dumps({"openapi": "3.1.0", "paths": operations, "servers": [{"url": "https://api.example"}]})
+    )
+    tools = tmp_path / "tools.json"
+    tools.write_text(json.dumps([{"type": "function", "name": "look_up"}, {"type": "function", "name": "two"}]))
+    create = ("assistants", "create", "--name", "shop", "--model", "fake")
+    site.ok(*create, "--openapi", str(document), "--operations", "one")
+    assert "one" in site.ok("assistants", "show", "shop").out
+
+    site.ok("assistants", "update", "shop", "--tools", str(tools))
+    changed = site.ok(
+        *("assistants", "update", "shop", "--openapi", str(document), "--operations", "two,three"),
+        *("--openapi-provider", "crm", "--json"),
+    ).json["defaults"]["tools"]["tools"]
+
+    assert changed[0]["function"]["name"] == "look_up"
+    made = [json.loads(tool["opaque"]["json"]) for tool in changed[1:]]
+    assert [(tool["name"], tool["url"], tool["provider"]) for tool in made] == [
+        ("two", "https://api.example/two", "crm"),
+        ("three", "https://api.example/three", "crm"),
+    ]
+    for options, said in (
+        (("--openapi", str(document)), "needs --operations"),
+        (("--operations", "one"), "needs --openapi"),
+        (("--openapi", str(document), "--operations", "one", "--tools", str(tools)), "can't be given together"),
+        (("--openapi", str(document), "--operations", "four"), "has no operation 'four'"),
+    ):
+        ended = site.run("assistants", "update", "shop", *options)
+        assert (ended.code, said in " ".join(ended.err.split())) == (2, True), ended.err
+    site.ok("assistants", "delete", "shop")
+
+
 def test_making_an_assistant_prints_its_id_alone(site: Site) -> None:
     made = site.ok("assistants", "create", "--name", "plain", "--model", "fake")
     assert made.out.strip().startswith("asst_")
