@@ -6,7 +6,7 @@ calls that nobody answered and answers that nobody asked for (servers refuse bot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from nodexa.v1.item_pb2 import ContentPart, FunctionCallOutput, InputFile, InputImage, Item
@@ -34,32 +34,36 @@ def chat_messages(instructions: str, items: Iterable[Item]) -> list[Message]:
 
 def translated(items: Iterable[Item]) -> list[Message]:
     """Returns the messages of these items alone, as they stand further on in a conversation."""
-    items = list(items)
+    told = [(item, str(item.WhichOneof("kind"))) for item in items]
     outputs = {
         item.function_call_output.call_id: item.function_call_output
-        for item in items
-        if item.HasField("function_call_output")
+        for item, kind in told
+        if kind == "function_call_output"
     }
     messages: list[Message] = []
     turn: Message = {}
-    for item in items:
-        kind = item.WhichOneof("kind")
-        if kind == "function_call":
-            _add_call(turn, item, outputs)
-        elif kind == "message" and item.message.role == ItemMessage.ROLE_ASSISTANT:
+    for item, kind in told:
+        if kind == "message":
+            message = item.message
+            if message.role != ItemMessage.ROLE_ASSISTANT:
+                turn = _close(turn, messages, outputs)
+                messages += _message(message)
+                continue
             if "content" in turn:
                 turn = _close(turn, messages, outputs)
-            turn |= {"role": "assistant", "content": parts_text(item.message.content)}
-        elif kind in ("message", "function_call_output"):
+            turn["role"], turn["content"] = "assistant", parts_text(message.content)
+        elif kind == "function_call":
+            _add_call(turn, item, outputs)
+        elif kind == "function_call_output":
             turn = _close(turn, messages, outputs)
-            if kind == "message":
-                messages += _message(item.message)
     _close(turn, messages, outputs)
     return messages
 
 
-def parts_text(parts: Iterable[ContentPart]) -> str:
+def parts_text(parts: Sequence[ContentPart]) -> str:
     """Returns the text of all parts that have one, a line break between them."""
+    if len(parts) == 1:  # By far the most.
+        return _text(parts[0]) or ""
     return "\n".join(text for part in parts if (text := _text(part)) is not None)
 
 
@@ -70,19 +74,23 @@ def output_text(output: FunctionCallOutput) -> str:
 
 def _text(part: ContentPart) -> str | None:
     kind = part.WhichOneof("kind")
-    if kind == "refusal":
-        return part.refusal.refusal
-    return getattr(part, kind).text if kind in ("input_text", "output_text") else None
+    if kind == "input_text":
+        return part.input_text.text
+    if kind == "output_text":
+        return part.output_text.text
+    return part.refusal.refusal if kind == "refusal" else None
 
 
 def _message(message: ItemMessage) -> list[Message]:
-    role = ROLES.get(message.role, "user")
-    text = parts_text(message.content)
-    if role != "user" or not _attachments(message.content):
-        readable = any(_text(part) is not None for part in message.content)
+    role, content = ROLES.get(message.role, "user"), message.content
+    if len(content) == 1 and (text := _text(content[0])) is not None:
+        return [{"role": role, "content": text}]
+    text = parts_text(content)
+    if role != "user" or not _attachments(content):
+        readable = any(_text(part) is not None for part in content)
         return [{"role": role, "content": text}] if readable else []
     parts = []
-    for part in message.content:
+    for part in content:
         if attachments := _attachments([part]):
             parts += attachments
         elif (piece := _text(part)) is not None:
@@ -125,10 +133,13 @@ def _add_call(turn: Message, item: Item, outputs: Mapping[str, FunctionCallOutpu
 
 def _close(turn: Message, messages: list[Message], outputs: Mapping[str, FunctionCallOutput]) -> Message:
     """Appends the assistant's turn and the outputs of its calls; returns the next, empty turn."""
-    if turn:
-        messages.append({"role": "assistant", "content": None, **turn})
+    if not turn:
+        return turn
+    messages.append(turn if "content" in turn else {"role": "assistant", "content": None, **turn})
+    if "tool_calls" not in turn:
+        return {}
     attached: list[Message] = []
-    for call in turn.get("tool_calls", ()):
+    for call in turn["tool_calls"]:
         output = outputs[call["id"]]
         messages.append({"role": "tool", "tool_call_id": call["id"], "content": output_text(output)})
         attached += _attachments(output.parts.parts)

@@ -123,7 +123,9 @@ def _is_known(tool: Tool) -> bool:
 
 def _is_plain(item: Item) -> bool:
     kind = item.WhichOneof("kind")
-    return kind not in ("custom_tool_call", "custom_tool_call_output") and not item.function_call.namespace
+    if kind == "function_call":
+        return not item.function_call.namespace
+    return kind not in ("custom_tool_call", "custom_tool_call_output")
 
 
 def _plain(item: Item) -> Item:

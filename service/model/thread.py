@@ -22,7 +22,8 @@ class Thread:
         self.told: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes it: a thousand of them are made when a long thread is read.
+@dataclass(slots=True)
 class Said:
     """The first `length` items of a thread, and the first `calls` of its call ids. It never changes."""
 

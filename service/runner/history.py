@@ -141,11 +141,11 @@ def _size(turn: Turn) -> int:
 
 
 def _expect_continuable(past: Past, response_id: str) -> None:
-    if past.status in (Response.STATUS_QUEUED, Response.STATUS_IN_PROGRESS, Response.STATUS_UNSPECIFIED):
+    if past.last is None:
         raise NodexaError(
             "response_not_ready", f"The response {response_id!r} is still running; wait for its end.", param=_FIELD
         )
-    if past.status == Response.STATUS_FAILED:
+    if past.last.status == Response.STATUS_FAILED:
         raise NodexaError(
             "previous_response_failed",
             f"The response {response_id!r} failed; continue from the one before it.",

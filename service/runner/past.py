@@ -17,23 +17,27 @@ from service.runner.sealed import is_trigger
 from service.store.responses import Turn
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes it: a thousand of them are made when a long thread is read.
+@dataclass(slots=True)
 class Past:
-    """`status` is that of the last response, `org_id` and `users` are whose responses they all are.
+    """`last` is the last response, `org_id` and `users` are whose responses they all are.
 
     `waiting` are the names of the calls that nobody answered, by their ids. `plain` says that a model reads the items
-    as they stand there: nothing of them is sealed, and none is a call that the platform ran. `tokens` are those of the
-    last response, prompt and answer; None where nobody counted.
+    as they stand there: nothing of them is sealed, and none is a call that the platform ran.
     """
 
     said: Said = field(default_factory=lambda: Said(Thread()))
     waiting: Mapping[str, str] = field(default_factory=dict)
     plain: bool = True
     turns: int = 0
-    status: Response.Status.ValueType = Response.STATUS_COMPLETED
+    last: Response | None = None
     org_id: str = ""
     users: frozenset[str] = frozenset()
-    tokens: int | None = None
+
+    @property
+    def tokens(self) -> int | None:
+        """Those of the last response, prompt and answer; None where nobody counted, or where its prompt was cut."""
+        return spent_on(self.last) if self.last else None
 
     def may_be_read_by(self, caller: Caller) -> bool:
         """Whether all of it is the caller's to see."""
@@ -41,23 +45,18 @@ class Past:
 
     def and_then(self, turn: Turn) -> Past:
         """The conversation with one more turn."""
+        row, result = turn.row, turn.result
         items = answers_first(turn.input.items, self.waiting)
-        items += spoken(turn.result) if turn.result else ()
-        user = turn.row.user_id
-        return Past(
-            *self._with(items),
-            turns=self.turns + 1,
-            status=turn.result.status if turn.result else Response.STATUS_IN_PROGRESS,
-            org_id=turn.row.org_id,
-            users=self.users if user in self.users else self.users | {user},
-            tokens=spent_on(turn.result) if turn.result else None,
-        )
+        if result:
+            items += spoken(result)
+        users = self.users if row.user_id in self.users else self.users | {row.user_id}
+        said, waiting, plain = self._with(items)
+        return Past(said, waiting, plain, self.turns + 1, result, row.org_id, users)
 
     def _with(self, items: Sequence[Item]) -> tuple[Said, Mapping[str, str], bool]:
         waiting, plain, call_ids = self.waiting, self.plain, list[str]()
         for item in items:
-            kind = item.WhichOneof("kind")
-            if kind == "message":  # By far the most.
+            if item.HasField("message"):  # By far the most.
                 continue
             plain = plain and is_plain(item)
             if call := call_of(item):

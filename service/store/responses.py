@@ -34,7 +34,8 @@ class Segment:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes it: a long thread has a thousand of them.
+@dataclass(slots=True)
 class ResponseRow:
     """What is known of a response without opening it. Times are milliseconds since 1970; empty text means none."""
 
@@ -58,7 +59,7 @@ class State:
     log_dropped: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turn:
     """One response as its successors see it: what was put in and what came out (`result` is None until final)."""
 
@@ -312,8 +313,7 @@ def _expect_owner(response_id: str, changed: int) -> None:
 
 
 def _row(row: Sequence[object]) -> ResponseRow:
-    texts, background, times = row[:7], bool(row[7]), row[8:10]
-    return ResponseRow(*texts, background, *times)  # type: ignore[arg-type, call-arg]
+    return ResponseRow(*row[:7], bool(row[7]), *row[8:10])  # type: ignore[arg-type, call-arg]
 
 
 def _stored(row: Sequence[bytes]) -> StoredResponse:
