@@ -16,22 +16,23 @@ ASSISTANT_ID: Final = re.compile(r"asst_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12
 
 def new_id(prefix: str) -> str:
     """A fresh id whose order is the order of making, to the millisecond (UUID version 7, RFC 9562)."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(_chance())
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    digits = f"{value:032x}"
-    return f"{prefix}_{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    moment = f"{time.time_ns() // 1_000_000:012x}"
+    return f"{prefix}_{moment[:8]}-{moment[8:]}-{_chance()}"
 
 
-def _chance() -> bytes:
-    """Ten random bytes. Asking the system for each id's own lets another thread in between, and waits for it."""
+def _chance() -> str:
+    """The random end of a UUID. Asking the system for each one's own lets another thread in between, and waits."""
     try:
         return _chances.pop()
     except IndexError:
-        block = os.urandom(10 * 256)
-        _chances.extend(block[start : start + 10] for start in range(0, len(block), 10))
+        _chances.extend(map(_end, (os.urandom(10) for _ in range(256))))
         return _chances.pop()
 
 
-_chances: Final[list[bytes]] = []
+def _end(chance: bytes) -> str:
+    variant = bytes([chance[2] & 0x3F | 0x80])
+    return f"7{chance[:2].hex()[1:]}-{variant.hex()}{chance[3:4].hex()}-{chance[4:].hex()}"
+
+
+_chances: Final[list[str]] = []
 os.register_at_fork(after_in_child=_chances.clear)

@@ -159,9 +159,10 @@ class Admission:
     ) -> tuple[Turn, Shortening | None]:
         """The model's work, and what comes before it."""
         sealed = Sealed(self._seal, caller.org_id)
+        shortening: Shortening | None = None
         if only:
-            shortening: Shortening | None = shortening_of_all(prompt, sealed)
-        else:
+            shortening = shortening_of_all(prompt, sealed)
+        elif prompt.settings.HasField("compact_threshold"):
             before = request.previous_response_id
             spent = joined.seen.tokens if joined else await self._history.tokens(before, caller)
             shortening = await shortening_of(model, prompt, sealed, spent=spent)

@@ -43,6 +43,9 @@ class Catalog:
         assistant = await self._store.assistant(org_id, assistant_id)
         if assistant is None:
             raise NodexaError("assistant_not_found", f"No assistant {assistant_id!r}.", param="model")
+        # The same object where nothing changed: what was made of it stays good.
+        if found is not None and found[1] == assistant:
+            assistant = found[1]
         if len(self._assistants) >= MOST_AT_HAND:
             self._assistants.clear()
         self._assistants[org_id, assistant_id] = (time.monotonic() + SECONDS_AT_HAND, assistant)
@@ -82,7 +85,7 @@ class Catalog:
 
     def forget(self) -> None:
         """Reads everything anew: an administrator changed something."""
-        self._assistants.clear()
+        self._assistants = {name: (0.0, assistant) for name, (_, assistant) in self._assistants.items()}
         self._configs = None
 
     async def close(self) -> None:

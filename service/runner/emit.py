@@ -6,7 +6,8 @@ No I/O: `writing` tells what the model says, `calling` what it calls, `passing` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.item_pb2 import Item
@@ -63,29 +64,9 @@ class Emitter:
         self._tale = Tale(response, next_sequence=next_sequence, new_id=new_id)
         self._writing = Writing(self._tale, seal, logprobs=logprobs)
         self._passing = Passing(self._tale)
-        ways: dict[type, Callable[[Any], None]] = {}
-        self._ways = ways
-        self._calling = Calling(
-            self._tale,
-            offers=offers or {},
-            used_call_ids=used_call_ids,
-            play=lambda chunk: ways[type(chunk)](chunk),
-            make_way=self._writing.close,
-        )
-        ways |= {
-            TextDelta: self._writing.text,
-            TextRun: self._writing.run,
-            RefusalDelta: self._writing.refusal,
-            MessageEnd: self._writing.end_message,
-            ReasoningDelta: self._writing.reasoning,
-            SummaryDelta: self._writing.summary,
-            ReasoningEnd: self._writing.end_reasoning,
-            Annotation: self._writing.annotate,
-            OutputItem: self._pass_on,
-            ToolCallDelta: self._calling.call,
-            Status: self._status,
-            PassEnd: self._end_pass,
-        }
+        self._offers = offers or {}
+        self._used_call_ids = used_call_ids
+        self._calling: Calling | None = None
 
     @property
     def next_sequence(self) -> int:
@@ -111,12 +92,12 @@ class Emitter:
     def feed(self, chunks: Sequence[Chunk]) -> EventBatch:
         """What the model wrote; chunks that are not output are somebody else's."""
         for chunk in chunks:
-            way = self._ways.get(type(chunk))
+            way = _WAYS.get(type(chunk))
             if way is not None:
-                if self._calling.busy and not self._may_pass(chunk):
+                if self._calling is not None and self._calling.busy and not self._may_pass(chunk):
                     self._calling.hold(chunk)
                 else:
-                    way(chunk)
+                    way(self, chunk)
         return self._tale.take()
 
     def finish(
@@ -146,8 +127,8 @@ class Emitter:
             self.response.error.param = error.param
             self._tale.add(error=self.response.error)
         self._snapshot(TERMINAL_EVENT[status])
-        # They lead back here; a response in a cycle would wait for the garbage collector, which comes seldom.
-        self._ways.clear()
+        # It leads back here; a response in a cycle would wait for the garbage collector, which comes seldom.
+        self._calling = None
         return self._tale.take()
 
     def _pass_on(self, chunk: OutputItem) -> None:
@@ -155,10 +136,23 @@ class Emitter:
             self._writing.close()
         self._passing.pass_on(chunk)
 
-    def _end_pass(self, chunk: PassEnd) -> None:
-        self._calling.close(Item.STATUS_COMPLETED)
+    def _end_pass(self, _: PassEnd) -> None:
+        if self._calling is not None:
+            self._calling.close(Item.STATUS_COMPLETED)
         self._writing.close()
         self._passing.close()
+
+    def _call(self, chunk: ToolCallDelta) -> None:
+        # Made for the first call: most responses have none.
+        if self._calling is None:
+            self._calling = Calling(
+                self._tale,
+                offers=self._offers,
+                used_call_ids=self._used_call_ids,
+                play=lambda chunk: _WAYS[type(chunk)](self, chunk),
+                make_way=self._writing.close,
+            )
+        self._calling.call(chunk)
 
     def _status(self, chunk: Status) -> None:
         self._tale.add(status={"status": chunk.word})
@@ -170,7 +164,8 @@ class Emitter:
         return isinstance(chunk, (ToolCallDelta, Status, PassEnd))
 
     def _close_all(self, status: Item.Status.ValueType) -> None:
-        self._calling.close(status)
+        if self._calling is not None:
+            self._calling.close(status)
         self._writing.close(status)
         self._passing.close()
         for index, item in enumerate(self.response.output):
@@ -189,3 +184,22 @@ class Emitter:
 
     def _snapshot(self, kind: str) -> None:
         self._tale.add(**{kind: {"response": self.response}})
+
+
+# By the type of chunk, for all emitters: a table for each would lead back to it.
+_WAYS: Final[Mapping[type, Callable[[Emitter, Any], None]]] = MappingProxyType(
+    {
+        TextDelta: lambda emitter, chunk: emitter._writing.text(chunk),
+        TextRun: lambda emitter, chunk: emitter._writing.run(chunk),
+        RefusalDelta: lambda emitter, chunk: emitter._writing.refusal(chunk),
+        MessageEnd: lambda emitter, chunk: emitter._writing.end_message(chunk),
+        ReasoningDelta: lambda emitter, chunk: emitter._writing.reasoning(chunk),
+        SummaryDelta: lambda emitter, chunk: emitter._writing.summary(chunk),
+        ReasoningEnd: lambda emitter, chunk: emitter._writing.end_reasoning(chunk),
+        Annotation: lambda emitter, chunk: emitter._writing.annotate(chunk),
+        OutputItem: Emitter._pass_on,
+        ToolCallDelta: Emitter._call,
+        Status: Emitter._status,
+        PassEnd: Emitter._end_pass,
+    }
+)

@@ -58,7 +58,7 @@ class History:
 
     async def tokens(self, response_id: str, caller: Caller) -> int | None:
         """The tokens of a response, prompt and answer; None where nobody counted. Raises as `recall` does."""
-        return (await self.recall(response_id, caller)).tokens
+        return (await self.recall(response_id, caller)).tokens if response_id else None
 
     def keep(self, turn: Turn) -> None:
         """Takes a turn that just became final and is on disk: the next one need not read it."""

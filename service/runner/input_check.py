@@ -18,6 +18,7 @@ from service.runner.sealed import is_trigger
 
 MAX_USER_TOKENS: Final = 8 * 1024
 _DATA_URL: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[^;,]+)*;base64,.")
+_ROLES: Final = frozenset(Message.Role.values()[1:])
 _PREFIXES: Final = {
     "message": "msg",
     "function_call": "fc",
@@ -54,6 +55,8 @@ def check_items(items: Sequence[Item], name: str = "input") -> None:
 
 def check_user_tokens(tokens: Mapping[str, str]) -> None:
     """Raises NodexaError `invalid_user_tokens`, which tells nothing of what was sent."""
+    if not tokens:
+        return
     size = sum(len(provider.encode()) + len(token.encode()) for provider, token in tokens.items())
     if size > MAX_USER_TOKENS or not all(tokens.keys()) or not all(tokens.values()):
         message = (
@@ -93,7 +96,7 @@ def _check_item(item: Item, path: str) -> None:
     kind = item.WhichOneof("kind")
     if kind is None:
         raise NodexaError("invalid_input_type", "An input item needs a kind.", param=path)
-    if kind == "message" and item.message.role not in Message.Role.values()[1:]:
+    if kind == "message" and item.message.role not in _ROLES:
         raise NodexaError(
             "invalid_input_type", "A message's role is user, assistant, system or developer.", param=f"{path}.role"
         )

@@ -40,9 +40,14 @@ TERMINAL_EVENT: Final[Mapping[Response.Status.ValueType, str]] = MappingProxyTyp
 """Final state → the member of ResponseEvent.kind that says so."""
 
 
+_WORDS: Final = MappingProxyType(
+    {status: name.removeprefix("STATUS_").lower() for name, status in Response.Status.items()}
+)
+
+
 def word(status: Response.Status.ValueType) -> str:
     """The state's name on disk and on the HTTP wire: `in_progress`."""
-    return Response.Status.Name(status).removeprefix("STATUS_").lower()
+    return _WORDS[status]
 
 
 def is_final(status: Response.Status.ValueType) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
@@ -67,29 +67,32 @@ def pieces(data: bytes) -> Iterator[bytes]:
 
 
 class EventLog:
-    """The log of one running response. One writer; any number of readers."""
+    """The log of one running response. One writer; any number of readers. `closed`: nothing comes any more; `complete`:
+    that is because all has come.
+    """
 
     def __init__(self) -> None:
         self.segments: list[Segment] = []
         self.closed = False
-        self._changed = asyncio.Event()
+        self.complete = False
+        self._changed: asyncio.Event | None = None
+        self._at_end: list[Callable[[], None]] = []
 
-    async def append(self, segment: Segment, written: Awaitable[None] | None, *, last: bool = False) -> None:
+    async def append(self, segment: Segment, written: asyncio.Future[None] | None, *, last: bool = False) -> None:
         """Shows `segment` to the readers once `written` says that it is on disk (None: it needn't be).
 
         A cancellation is held back until then, so that what is on disk and what is shown never differ.
         """
         cancelled: asyncio.CancelledError | None = None
         if written is not None:
-            writing = asyncio.ensure_future(written)
-            while not writing.done():
+            while not written.done():
                 try:
-                    await asyncio.shield(writing)
+                    await _settled(written)
                 except asyncio.CancelledError as error:
                     cancelled = error
-            writing.result()
+            written.result()
         self.segments.append(segment)
-        self.closed = last
+        self.closed = self.complete = last
         self._wake()
         if cancelled is not None:
             try:
@@ -102,7 +105,6 @@ class EventLog:
         """Serialized batches of the events after number `after`, to the last one; whatever is ready goes together."""
         position = bisect_right(self.segments, after, key=lambda segment: segment.last)
         while True:
-            changed = self._changed
             ready = self.segments[position:]
             position += len(ready)
             for message in messages(ready, after):
@@ -110,12 +112,23 @@ class EventLog:
             if not ready:
                 if self.closed:
                     return
-                await changed.wait()
+                # Made for whoever waits: most of what is told finds nobody waiting.
+                self._changed = self._changed or asyncio.Event()
+                await self._changed.wait()
+
+    def when_closed(self, call: Callable[[], None]) -> None:
+        """Calls once the last segment is in, at once where it is."""
+        if self.closed:
+            call()
+        else:
+            self._at_end.append(call)
 
     async def wait_closed(self) -> None:
         """Returns when the last segment is in."""
-        while not self.closed:
-            await self._changed.wait()
+        if not self.closed:
+            closed = asyncio.Event()
+            self.when_closed(closed.set)
+            await closed.wait()
 
     def abandon(self) -> None:
         """Lets the readers go without an end: the log goes on elsewhere."""
@@ -123,8 +136,28 @@ class EventLog:
         self._wake()
 
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+        if self.closed:
+            for call in self._at_end:
+                call()
+            self._at_end.clear()
+
+
+async def _settled(written: asyncio.Future[None]) -> None:
+    """Returns when it is done; a cancellation ends the waiting, and not the writing."""
+    done = asyncio.get_running_loop().create_future()
+
+    def tell(_: asyncio.Future[None]) -> None:
+        if not done.done():
+            done.set_result(None)
+
+    written.add_done_callback(tell)
+    try:
+        await done
+    finally:
+        written.remove_done_callback(tell)
 
 
 def _cut(data: bytes, after: int) -> bytes:

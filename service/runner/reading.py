@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
-from typing import Final
 
-from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.item_pb2 import Item, ItemList
-from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
-from nodexa.v1.tool_pb2 import Tool, ToolChoice
+from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
 from service.ids import NewId
 from service.model.model import Model, Prompt
-from service.model.offers import offers_of
 from service.model.past_calls import told, without_runs
 from service.model.thread import Continued
 from service.runner.caller import Caller
@@ -32,15 +26,11 @@ from service.runner.matching import answers_first, match_calls, match_waiting
 from service.runner.past import Past, is_plain
 from service.runner.references import References
 from service.runner.sealed import Sealed, sealed_elsewhere
-from service.runner.settings_check import check_settings
-from service.runner.settings_merge import effective_settings, system_prompt, unused_settings
-from service.runner.tool_check import check_hosted
+from service.runner.settings_merge import system_prompt
+from service.runner.settling import Settling
 from service.seal import Seal
 from service.store.conversations import Seen
 from service.tools.toolbox import Toolbox, Wanted
-
-LARGE: Final = 64 * 1024
-"""Settings of more bytes are looked through in a thread: schemas of 16 MB take seconds, and nobody else waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +66,7 @@ class Reading:
     ) -> None:
         self._catalog = catalog
         self._toolbox = toolbox
+        self._settling = Settling(toolbox)
         self._history = history
         self._conversations = conversations
         self._references = references
@@ -103,13 +94,10 @@ class Reading:
             check_items(request.input)
         assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
         model = await self._catalog.model(assistant.model)
-        settings = effective_settings(assistant, request.settings)
-        await _check_settings(settings)
+        settings = await self._settling.settle(request.settings, assistant, model)
         hosted = model.abilities.hosted
         if request.settings.tools.tools:
             await self._toolbox.check(settings.tools.tools, org_id=caller.org_id, own=False, hosted=hosted)
-        runs = partial(self._toolbox.runs, hosted=hosted)
-        _expect_tools(model, assistant, settings, runs)
         without_runs(request.input)
         past, seen = await self._recall(request, caller)
         unread = list(check_readable(request.input, abilities=model.abilities, model=assistant.model))
@@ -117,8 +105,7 @@ class Reading:
         if seen:
             unread += check_readable(past.said.items, abilities=model.abilities, model=assistant.model, name=FIELD)
             check_new(past.said, request.input)
-        unused = unused_settings(settings, model.abilities, runs)
-        settings.ignored.extend(path for path in [*unused, *unread] if path not in settings.ignored)
+        settings.ignored.extend(path for path in unread if path not in settings.ignored)
         if any(item.HasField("item_reference") for item in request.input):
             given = ItemList(items=await self._references.resolve(request.input, history=past.said, caller=caller))
             request.ClearField("input")
@@ -172,22 +159,3 @@ def _held(past: Past, asked: Sequence[Item], tokens: Mapping[str, str], *, open_
     if past.plain and all(map(is_plain, asked)):
         return []
     return [*with_tokens(waiting), *approved(past.said.items, asked)]
-
-
-async def _check_settings(settings: ResponseSettings) -> None:
-    if settings.ByteSize() > LARGE:
-        await asyncio.to_thread(check_settings, settings)
-    else:
-        check_settings(settings)
-
-
-def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings, runs: Callable[[Tool], bool]) -> None:
-    able = model.abilities
-    if not able.tools and any(able.hosted or any(offers_of(tool)) or runs(tool) for tool in settings.tools.tools):
-        raise NodexaError(
-            "tool_not_supported_for_model",
-            f"The model {assistant.model!r} can't call tools: send tools: [], or use another assistant.",
-            param="tools",
-        )
-    if not able.hosted:
-        check_hosted(settings, model=assistant.model, runs=runs)

@@ -50,8 +50,7 @@ class Run:
 
     `store` is None for a response that keeps nothing; `patience` is how many seconds the run goes on without a reader,
     None for ever. `joined` is the conversation that it adds to, if any; `shortening` is what comes
-    before the answer, and `rounds` is there where the platform runs tools for it. `kept` says that the final response
-    is on disk.
+    before the answer, and `rounds` is there where the platform runs tools for it.
     """
 
     def __init__(
@@ -73,7 +72,6 @@ class Run:
         self.log = EventLog()
         self.failure: NodexaError | None = None
         self.lost = False
-        self.kept = False
         self._turn = turn
         self._emitter = emitter
         self._store = store
@@ -95,6 +93,11 @@ class Run:
     def stored(self) -> bool:
         """Whether it can be found by its id."""
         return self._store is not None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the final response is on disk."""
+        return self.stored and self.log.complete
 
     @property
     def epoch(self) -> int:
@@ -260,7 +263,6 @@ class Run:
                 await self.log.append(
                     segment, self._write_end(self._store, segment) if self._store else None, last=True
                 )
-                self.kept = self.stored
                 break
             except NodexaError as error:
                 log.error("%s can't be ended yet: %s", self.row.id, error.message)

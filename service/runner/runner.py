@@ -55,7 +55,6 @@ class Runner:
         self._limiter = limiter
         self._drain = drain
         self._live: dict[str, Run] = {}
-        self._reaping: set[asyncio.Task[None]] = set()
         self._draining = False
 
     async def start(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run | Earlier:
@@ -198,7 +197,7 @@ class Runner:
             self.let_go([row.id])  # an earlier life of it, which another core had taken from here
         self._live[row.id] = run
         run.revive(segments)
-        self._reap_later(run, turns[0].input)
+        run.log.when_closed(lambda: self._reap(run, turns[0].input, FREE))
 
     def cancel_own(self, response_ids: Sequence[str]) -> None:
         """Stops those of the runs that are still here."""
@@ -263,7 +262,6 @@ class Runner:
                 for run in list(self._live.values()):
                     run.stop(Stop.INTERRUPTED)
             await asyncio.sleep(0.02)
-        await asyncio.gather(*self._reaping)
 
     async def _launch(self, run: Run, items: ItemList, name: Named | None, permit: Permit) -> None:
         self._live[run.row.id] = run
@@ -272,17 +270,11 @@ class Runner:
         finally:
             if run.begun:
                 permit.keep()
-                self._reap_later(run, items, permit)
+                run.log.when_closed(lambda: self._reap(run, items, permit))
             else:
                 del self._live[run.row.id]
 
-    def _reap_later(self, run: Run, asked: ItemList, permit: Permit = FREE) -> None:
-        task = asyncio.create_task(self._reap(run, asked, permit))
-        self._reaping.add(task)
-        task.add_done_callback(self._reaping.discard)
-
-    async def _reap(self, run: Run, asked: ItemList, permit: Permit) -> None:
-        await run.wait()
+    def _reap(self, run: Run, asked: ItemList, permit: Permit) -> None:
         if run.kept:
             self._history.keep(Turn(run.row, asked, run.response))
         if self._live.get(run.row.id) is run:

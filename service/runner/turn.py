@@ -89,6 +89,8 @@ class Turn:
     @property
     def usage(self) -> Usage | None:
         """What all passes cost together; None when one of them went uncounted."""
+        if len(self._usages) == 1:
+            return self._usages[0]
         total = Usage()
         for usage in self._usages:
             if usage is None:

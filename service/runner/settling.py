@@ -1,0 +1,85 @@
+"""What a request's settings come to with its assistant and its model, kept for requests that ask for the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from nodexa.v1.admin_pb2 import Assistant
+from nodexa.v1.response_pb2 import ResponseSettings
+from nodexa.v1.tool_pb2 import Tool
+
+from service.errors import NodexaError
+from service.model.model import Model
+from service.model.offers import offers_of
+from service.runner.settings_check import check_settings
+from service.runner.settings_merge import effective_settings, unused_settings
+from service.runner.tool_check import check_hosted
+from service.tools.toolbox import Toolbox
+
+LARGE: Final = 64 * 1024
+"""Settings of more bytes are looked through in a thread: schemas of 16 MB take seconds, and nobody else waits."""
+KEPT_BYTES: Final = 4 * 1024 * 1024
+_OVERHEAD: Final = 1024
+
+
+class Settling:
+    """Checks settings once, as long as neither the assistant nor the model changes."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self._toolbox = toolbox
+        # With the assistant and the model themselves, so that no other gets their identity meanwhile.
+        self._kept: dict[tuple[int, int, bytes], tuple[Assistant, Model, ResponseSettings]] = {}
+        self._size = 0
+
+    async def settle(self, asked: ResponseSettings, assistant: Assistant, model: Model) -> ResponseSettings:
+        """The effective settings, the caller's own; what has no effect is in their `ignored`. Raises NodexaError."""
+        said = asked.SerializeToString()
+        found = self._kept.get((id(assistant), id(model), said))
+        if found is None:
+            runs = partial(self._toolbox.runs, hosted=model.abilities.hosted)
+            settings = await _settled(asked, assistant, model, runs)
+            self._keep(said, assistant, model, settings)
+        else:
+            settings = found[2]
+        own = ResponseSettings()
+        own.CopyFrom(settings)
+        return own
+
+    def _keep(self, said: bytes, assistant: Assistant, model: Model, settings: ResponseSettings) -> None:
+        size = len(said) + settings.ByteSize() + _OVERHEAD
+        if size > LARGE:
+            return
+        if self._size + size > KEPT_BYTES:
+            self._kept.clear()
+            self._size = 0
+        self._kept[id(assistant), id(model), said] = assistant, model, settings
+        self._size += size
+
+
+async def _settled(
+    asked: ResponseSettings, assistant: Assistant, model: Model, runs: Callable[[Tool], bool]
+) -> ResponseSettings:
+    settings = effective_settings(assistant, asked)
+    if settings.ByteSize() > LARGE:
+        await asyncio.to_thread(check_settings, settings)
+    else:
+        check_settings(settings)
+    _expect_tools(model, assistant, settings, runs)
+    unused = unused_settings(settings, model.abilities, runs)
+    settings.ignored.extend(path for path in unused if path not in settings.ignored)
+    return settings
+
+
+def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings, runs: Callable[[Tool], bool]) -> None:
+    able = model.abilities
+    if not able.tools and any(able.hosted or any(offers_of(tool)) or runs(tool) for tool in settings.tools.tools):
+        raise NodexaError(
+            "tool_not_supported_for_model",
+            f"The model {assistant.model!r} can't call tools: send tools: [], or use another assistant.",
+            param="tools",
+        )
+    if not able.hosted:
+        check_hosted(settings, model=assistant.model, runs=runs)
