@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import openai
 import pytest
 
+from tests.sdk.node_sdk import PROGRAMS, Run, expect_node
 from tests.sdk.recorder import Recorder
 from tests.sdk.stack import Stack
-from tests.sdk.wire_check import check_exchanges
-from tests.service.cli.served import SECONDS
+from tests.sdk.wire_check import Exchange, check_exchanges
+from tests.service.cli.served import SECONDS, environment
+
+FILE = """
+[egress]
+allow = ["127.0.0.0/8"]
+
+[mcp.operators]
+url = "https://mcp.example"
+"""
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Nodexa and its model server, started once for all tests of this folder."""
     stack = Stack(tmp_path_factory.mktemp("sdk"))
+    stack.configure(FILE)
     try:
         yield stack.start()
     finally:
@@ -60,3 +73,27 @@ async def async_client(stack: Stack, recorder: Recorder) -> AsyncIterator[openai
         base_url=f"{stack.base_url}/v1", api_key=stack.key, timeout=SECONDS, http_client=recorder.async_http()
     ) as client:
         yield client
+
+
+@pytest.fixture
+def run(stack: Stack, assistant: str) -> Run:
+    """Runs a program with arguments; what it reports, once everything that it was told has been checked."""
+    expect_node()
+
+    def start(program: str, *arguments: str, **env: str) -> Any:
+        reached = {"NODEXA_BASE_URL": stack.base_url, "NODEXA_API_KEY": stack.key, "NODEXA_ASSISTANT_ID": assistant}
+        done = subprocess.run(
+            ["node", program, *arguments],
+            cwd=PROGRAMS,
+            env=environment(**reached, **env),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        check_exchanges([Exchange(**{**each, "body": each["body"].encode()}) for each in told["exchanges"]])
+        return told["result"]
+
+    return start

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+Run = Callable[..., Any]
+"""Runs a program with arguments: what it reports."""
 PROGRAMS: Final = Path(__file__).parent / "node"
 MODULES: Final = PROGRAMS / "node_modules"
 _ADVICE: Final = (

@@ -32,6 +32,11 @@ class Stack:
         self._running: list[Running] = []
         self._grpc = "127.0.0.1:0"
 
+    def configure(self, content: str) -> None:
+        """Writes its nodexa.toml, which it reads when it starts."""
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        (self.data / "nodexa.toml").write_text(content)
+
     def start(self) -> Stack:
         """Starts the model server first, then Nodexa, and waits until both answer."""
         self.start_model_server()

@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from tests.sdk.node_sdk import PROGRAMS, expect_node
+from tests.sdk.node_sdk import Run
 from tests.sdk.stack import Stack
-from tests.sdk.wire_check import Exchange, check_exchanges
-from tests.service.cli.served import SECONDS, environment
 
 pytestmark = pytest.mark.node
 
 CALLS: Final = [["weather", "Paris"], ["weather", "Rome"]]
 ANSWER: Final = "The tools said: Paris; Rome"
-
-Run = Callable[..., Any]
-
-
-@pytest.fixture
-def run(stack: Stack, assistant: str) -> Run:
-    """Runs a program with arguments; what it reports, once everything that it was told has been checked."""
-    expect_node()
-
-    def start(program: str, *arguments: str, **env: str) -> Any:
-        reached = {"NODEXA_BASE_URL": stack.base_url, "NODEXA_API_KEY": stack.key, "NODEXA_ASSISTANT_ID": assistant}
-        done = subprocess.run(
-            ["node", program, *arguments],
-            cwd=PROGRAMS,
-            env=environment(**reached, **env),
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
-        check_exchanges([Exchange(**{**each, "body": each["body"].encode()}) for each in told["exchanges"]])
-        return told["result"]
-
-    return start
 
 
 def test_text_comes_whole_streamed_and_helped_over_two_turns(run: Run) -> None:

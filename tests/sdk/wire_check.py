@@ -82,9 +82,11 @@ def check_stream(body: bytes) -> None:
     """Checks a stream from its beginning. Of one that its client left, what came before."""
     if body.endswith(DONE):
         events = events_of(body)
-        # A compaction, and the second try of a truncation, begin with a status, which these clients are not shown.
-        truncated = "truncated_items" in events[-1]["response"]["nodexa"]
-        check_ladder(events, left_out=sum(_begins_compaction(event) for event in events) + truncated)
+        # A compaction, the second try of a truncation and the opening of tools begin with a status, which these
+        # clients are not shown.
+        last = events[-1]["response"]
+        truncated, opened = "truncated_items" in last["nodexa"], any(tool["type"] == "mcp" for tool in last["tools"])
+        check_ladder(events, left_out=sum(_begins_compaction(event) for event in events) + truncated + opened)
         check_items(events)
     else:
         frames = [frame for frame in body.split(b"\n\n")[:-1] if not frame.startswith(b":")]
