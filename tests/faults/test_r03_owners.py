@@ -10,7 +10,7 @@ import asyncio
 import random
 import signal
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -86,13 +86,30 @@ def writable(data: Path) -> bool:
         return True
 
 
+async def strike(core: CoreProcess, number: signal.Signals) -> None:
+    """Sends the signal, and waits until no thread of the core runs: one that still does may yet begin to write."""
+    core.process.send_signal(number)
+    async with asyncio.timeout(SECONDS):
+        while not await asyncio.to_thread(rests, core.process.pid):
+            await asyncio.sleep(0.001)
+
+
+def rests(pid: int) -> bool:
+    """Whether every thread of a process is stopped or gone."""
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if path.read_text().rpartition(")")[2].split()[0] not in "tTZX":
+                return False
+    return True
+
+
 async def hurt(core: CoreProcess, other: CoreProcess, clients: list[Client], number: signal.Signals) -> None:
     """Kills or freezes a core until the other has brought all of its responses to their ends."""
-    core.process.send_signal(number)
+    await strike(core, number)
     while not await asyncio.to_thread(writable, core.data):
         core.process.send_signal(signal.SIGCONT)
         await asyncio.sleep(0.05)
-        core.process.send_signal(number)
+        await strike(core, number)
     try:
         async with asyncio.timeout(SECONDS):
             await asyncio.gather(*(watched(other, client.response_id) for client in clients))
