@@ -90,8 +90,11 @@ async def strike(core: CoreProcess, number: signal.Signals) -> None:
     """Sends the signal, and waits until no thread of the core runs: one that still does may yet begin to write."""
     core.process.send_signal(number)
     async with asyncio.timeout(SECONDS):
-        while not await asyncio.to_thread(rests, core.process.pid):
+        stopped = False
+        while not stopped:
+            # No event tells what state another process is in.
             await asyncio.sleep(0.001)
+            stopped = rests(core.process.pid)
 
 
 def rests(pid: int) -> bool:
