@@ -123,6 +123,13 @@ class McpServer:
                 raise
             return "late"
 
+        @tool(description="Writes a note, and never answers.")
+        async def linger(text: str) -> str:
+            self.notes.append(text)
+            self.begun.set()
+            await self.release.wait()
+            return "late"
+
         @tool(description="Gives facts.")
         def facts() -> dict[str, Any]:
             return {"city": "Paris", "people": 2_000_000}
