@@ -136,9 +136,9 @@ async def answering_core(data: Path, *arguments: str) -> AsyncIterator[CoreProce
         yield core
 
 
-async def assistant_on(core: CoreProcess, base_url: str) -> str:
-    """The id of a new assistant that writes with the model server at `base_url`."""
-    model = Model(name="upstream", kind=Model.KIND_OPENAI_CHAT, base_url=base_url)
+async def assistant_on(core: CoreProcess, base_url: str, *, idle_seconds: int | None = None) -> str:
+    """The id of a new assistant that writes with the model server at `base_url`, which may be silent for so long."""
+    model = Model(name="upstream", kind=Model.KIND_OPENAI_CHAT, base_url=base_url, idle_seconds=idle_seconds)
     await core.admin.CreateModel(CreateModelRequest(model=model), metadata=core.metadata)
     assistant = Assistant(name="Tested", model="upstream")
     made = await core.admin.CreateAssistant(CreateAssistantRequest(assistant=assistant), metadata=core.metadata)

@@ -16,10 +16,10 @@ from typing import Final
 
 import pytest
 
-from tests.faults.core_process import ROOT, SECONDS
+from tests.faults.core_process import ROOT, SECONDS, assistant_on
 from tests.faults.counts import SOAK, count, measured, percentile
 from tests.faults.http import request
-from tests.faults.whole import usage, whole_with_assistant
+from tests.faults.whole import usage, whole
 
 pytestmark = pytest.mark.timeout(3600 if SOAK else 300)
 
@@ -92,8 +92,10 @@ async def test_idle_streams_cost_little_and_hear_heartbeats(tmp_path: Path) -> N
     loop = asyncio.get_running_loop()
     async with (
         model_server() as base_url,
-        whole_with_assistant(tmp_path / "var", base_url, env=env) as (nodexa, assistant_id),
+        whole(tmp_path / "var", env=env) as nodexa,
     ):
+        # To open them all takes longer than a model server may be silent by itself.
+        assistant_id = await assistant_on(nodexa.core, base_url, idle_seconds=600)
         body = {"model": assistant_id, "input": "hang Once", "stream": True}
         wanted = request("POST", "/v1/responses", nodexa.key, body)
         before = usage(*nodexa.pids)
