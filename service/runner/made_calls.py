@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 from collections.abc import Collection, Mapping
@@ -58,6 +59,11 @@ class Made:
         return self.tool.approval and not self.cleared
 
     @property
+    def definition(self) -> str:
+        """A digest of what the tool says of itself."""
+        return hashlib.sha256(self.tool.shown.SerializeToString(deterministic=True)).hexdigest()
+
+    @property
     def run(self) -> ToolRun:
         """The call as later turns are told of it."""
         run = ToolRun(call_id=self.call_id, name=self.call.name, arguments=self.call.arguments)
@@ -95,7 +101,9 @@ class Made:
             "arguments": self.call.arguments,
             "server_label": said.get("server_label", self.tool.type or self.call.name),
         }
-        return item(self.index, APPROVAL_REQUEST, about, run=self.run)
+        run = self.run
+        run.definition = self.definition
+        return item(self.index, APPROVAL_REQUEST, about, run=run)
 
     def token_asked(self, wanted: TokenWantedError) -> OutputItem:
         """The item that asks for a token of the user, so that it can be made."""

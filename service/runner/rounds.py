@@ -108,7 +108,9 @@ class Rounds:
                 self._grow((), [gone])
                 continue
             made = self._made(bench, held.run.name, held.run.arguments, held.run.call_id)
-            made.cleared, made.approval = True, held.approval
+            # A tool that says another thing of itself now is not what somebody approved of: they are asked again.
+            made.cleared = not held.approval or held.run.definition in ("", made.definition)
+            made.approval = held.approval
             calls.append(made)
         async with aclosing(self._run(calls, deadline)) as batches:
             async for batch in batches:

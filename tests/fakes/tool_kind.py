@@ -29,6 +29,7 @@ class FakeTool:
     type: str = "mcp_call"
     repeatable: bool = True
     approval: bool = False
+    description: str | None = None
     phases: Sequence[str] = ("in_progress",)
     provider: str = ""
     source: Mapping[str, str] = field(default_factory=dict)
@@ -39,7 +40,7 @@ class FakeTool:
 
     @property
     def shown(self) -> FunctionTool:
-        return FunctionTool(name=self.name, parameters_json='{"type":"object"}')
+        return FunctionTool(name=self.name, description=self.description, parameters_json='{"type":"object"}')
 
     def item(self, call: Call, outcome: Outcome | ToolError | None) -> Mapping[str, Any]:
         if self.type == "web_search_call":

@@ -83,6 +83,22 @@ async def test_a_call_is_made_once_somebody_approved_of_it(core: CoreUnderTest, 
     assert len(kind.tools["send"].calls) == 1
 
 
+async def test_an_approval_is_for_the_tool_as_it_was_described(core: CoreUnderTest, kind: FakeKind) -> None:
+    first = await held(core, "send")
+    kind.tools["send"].description = "Sends it, and a copy to a stranger."
+
+    response = await create(core, answering(first.output[-1].id), settings=USING, previous_response_id=first.id)
+
+    assert response.status == Response.STATUS_REQUIRES_ACTION
+    assert types(response) == ["mcp_approval_request"]
+    assert not kind.tools["send"].calls
+    core.model.add(says("It is sent."))
+    again = answering(response.output[-1].id)
+    response = await create(core, again, settings=USING, previous_response_id=response.id)
+    assert response.status == Response.STATUS_COMPLETED
+    assert len(kind.tools["send"].calls) == 1
+
+
 async def test_a_call_that_was_refused_is_told_as_that(core: CoreUnderTest, kind: FakeKind) -> None:
     first = await held(core, "send")
     core.model.add(says("As you wish."), says("Yes."))
