@@ -16,7 +16,7 @@ from service.model.model import Model
 from service.model.offers import offers_of
 from service.runner.settings_check import check_settings
 from service.runner.settings_merge import effective_settings, unused_settings
-from service.runner.tool_check import check_hosted
+from service.runner.tool_check import check_hosted, check_searches
 from service.tools.toolbox import Toolbox
 
 LARGE: Final = 64 * 1024
@@ -83,3 +83,4 @@ def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings
         )
     if not able.hosted:
         check_hosted(settings, model=assistant.model, runs=runs)
+        check_searches(settings, model=assistant.model, runs=runs)

@@ -16,6 +16,7 @@ from service.model.offers import offers, offers_of
 from service.runner.schema import schema_problem
 
 MAX_TOOLS: Final = 128
+SEARCHES: Final = ("web_search_preview", "web_search_preview_2025_03_11")
 SYNTAXES: Final = ("lark", "regex")
 NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NAMED: Final = ("function", "custom", "namespace")
@@ -77,6 +78,21 @@ def check_hosted(settings: ResponseSettings, *, model: str, runs: Callable[[Tool
             raise _nothing_allowed()
     elif choice.mode == ToolChoice.MODE_REQUIRED and not offers(settings):
         raise _nothing_to_call()
+
+
+def check_searches(settings: ResponseSettings, *, model: str, runs: Callable[[Tool], bool]) -> None:
+    """Raises NodexaError for a web search that nobody does; `model` is none whose server runs tools.
+
+    `web_search`, which coding agents offer to every model unasked, is only noted.
+    """
+    for index, tool in enumerate(settings.tools.tools):
+        if tool.opaque.type in SEARCHES and not runs(tool):
+            raise NodexaError(
+                "tool_not_supported_for_model",
+                f"The model {model!r} does not search the web, and no search service is set up here: leave the tool "
+                "out, or ask the operator for one.",
+                param=f"tools[{index}]",
+            )
 
 
 def _each(tools: Sequence[Tool]) -> Iterator[tuple[str, Tool, NamespaceTool | None]]:

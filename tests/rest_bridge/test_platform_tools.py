@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -116,8 +117,9 @@ async def test_an_option_of_a_search_that_can_not_be_is_named(bridge: BridgeUnde
 
 
 async def test_secrets_reach_the_one_call_that_they_are_for(
-    bridge: BridgeUnderTest, core: CoreUnderTest, web: WebServer
+    bridge: BridgeUnderTest, core: CoreUnderTest, web: WebServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     await given(core, order(web), {"type": "rest", "name": "open", "url": web.url + "/open"})
     core.model.add(calls(("order", '{"id": "7"}'), ("open", "{}")), says("Done."))
 
@@ -138,6 +140,7 @@ async def test_secrets_reach_the_one_call_that_they_are_for(
         assert secret not in answer.text
         assert secret.encode() not in kept
         assert secret not in str(core.model.prompts)
+        assert secret not in caplog.text
         assert sum(secret in str(each) for each in web.asked) == (secret != OTHER)
 
 

@@ -111,3 +111,9 @@ async def test_another_model_has_no_such_tool_to_choose(async_client: openai.Asy
     with pytest.raises(openai.BadRequestError) as caught:
         await asked(async_client, assistant, tool_choice={"type": "web_search_preview"})
     assert (caught.value.code, caught.value.param) == ("tool_not_supported_for_model", "tool_choice")
+
+
+async def test_a_search_that_nobody_does_is_refused(async_client: openai.AsyncOpenAI, assistant: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await async_client.responses.create(model=assistant, input="Weather?", tools=[SEARCH])
+    assert (caught.value.code, caught.value.param) == ("tool_not_supported_for_model", "tools[0]")
