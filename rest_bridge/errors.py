@@ -71,6 +71,7 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "upstream_protocol_error": 502,
         "invalid_tool_call": 502,
         "invalid_output": 502,
+        "tool_outcome_unknown": 502,
         # ourselves
         "storage_unavailable": 503,
         "server_draining": 503,

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from service.ids import new_id
 from service.journal import write_to_stderr
 from service.model.directory import open_model, problem
 from service.rpc.listening import AddressError
-from service.server import serving, start_core
+from service.server import NO_KINDS, serving, start_core
 from service.settings import DAY, Settings, SettingsError, now_ms, read_models
 from service.tls import TlsError, tls_files
+from service.tools.tool import Kind
 
 GARBAGE = (20_000, 20, 50)
 """After how many new objects unreachable cycles are looked for; Python's own 700 cost a tenth of a request."""
@@ -32,13 +33,16 @@ FOREVER = 100_000
 log = logging.getLogger("service")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs the core until SIGTERM or SIGINT; the exit status is 0 then, and 1 when it can't start."""
+def main(arguments: Sequence[str], *, kinds: Mapping[str, Kind] = NO_KINDS) -> int:
+    """Runs the core until SIGTERM or SIGINT; the exit status is 0 then, and 1 when it can't start.
+
+    `kinds` are kinds of tools that it runs besides its own.
+    """
     write_to_stderr()
     # Whatever is made here is for its owner only, in whatever folder.
     os.umask(0o077)
     try:
-        uvloop.run(_run(read_settings(arguments)))
+        uvloop.run(_run(read_settings(arguments), kinds))
     except (AddressError, SettingsError, TlsError, OSError, ValueError) as error:
         log.error("%s", error)
         return 1
@@ -97,7 +101,7 @@ def way_in(addresses: Sequence[str], *, encrypted: bool) -> str:
     return [*sockets, *addresses][0]
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, kinds: Mapping[str, Kind]) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -111,6 +115,7 @@ async def _run(settings: Settings) -> None:
         clock=now_ms,
         new_id=new_id,
         from_file=read_models(settings.data),
+        kinds=kinds,
     )
     try:
         address = way_in(core.addresses, encrypted=settings.tls is not None)

@@ -28,6 +28,7 @@ from service.runner.reading import Reading
 from service.runner.references import References
 from service.runner.runner import Runner
 from service.runner.takeover import Takeover
+from service.runner.tooling import Tooling
 from service.runner.upkeep import Upkeep
 from service.seal import Seal
 from service.settings import Clock, Settings, monotonic_ms, read_egress, read_mcp, read_web_search
@@ -42,6 +43,7 @@ from service.store.ownership import Ownership
 from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
 from service.store.retention import Retention
+from service.store.steps import StepStore
 from service.store.working_keys import WorkingKeys
 from service.tools.addresses import Allowance
 from service.tools.egress import Egress
@@ -106,6 +108,7 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     egress = Egress(Allowance.of(read_egress(settings.data)))
     search = _search_engine(settings, egress)
     toolbox = Toolbox({**_kinds(settings, egress, search), **outside.kinds})
+    steps = StepStore(database, owner=core_id)
     runner = _runner(
         settings,
         outside,
@@ -114,11 +117,13 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         conversations=conversations,
         limiter=limiter,
         seal=Seal(keyring),
-        toolbox=toolbox,
+        tooling=Tooling(toolbox, steps),
         requests=RequestStore(database),
         known=Known(claims, memories),
     )
-    takeover = _takeover(settings, outside, Ownership(database, core_id), store, runner)
+    takeover = _takeover(
+        settings, outside, ownership=Ownership(database, core_id), store=store, steps=steps, runner=runner
+    )
     knowledge = Knowledge.on(database, owner=core_id, clock=clock, new_id=new_id, shared=settings.shared)
     upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention, also=[knowledge.prune])
     authenticator = Authenticator(keyring, administration)
@@ -173,11 +178,18 @@ def _kinds(settings: Settings, egress: Egress, search: SearchEngine | None) -> d
 
 
 def _takeover(
-    settings: Settings, outside: Outside, ownership: Ownership, store: ResponseStore, runner: Runner
+    settings: Settings,
+    outside: Outside,
+    *,
+    ownership: Ownership,
+    store: ResponseStore,
+    steps: StepStore,
+    runner: Runner,
 ) -> Takeover:
     return Takeover(
         ownership=ownership,
         store=store,
+        steps=steps,
         revive=runner.revive,
         clock=outside.clock,
         new_id=outside.new_id,
@@ -194,7 +206,7 @@ def _runner(
     conversations: Conversations,
     limiter: Limiter,
     seal: Seal,
-    toolbox: Toolbox,
+    tooling: Tooling,
     requests: RequestStore,
     known: Known,
 ) -> Runner:
@@ -207,13 +219,14 @@ def _runner(
         references=conversations.references,
         known=known,
         seal=seal,
-        toolbox=toolbox,
+        toolbox=tooling.toolbox,
         new_id=outside.new_id,
     )
     admission = Admission(
         store=store,
         history=history,
         reading=reading,
+        tooling=tooling,
         seal=seal,
         clock=outside.clock,
         new_id=outside.new_id,

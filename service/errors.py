@@ -68,6 +68,7 @@ STATUS_OF: Final[Mapping[str, str]] = MappingProxyType(
         "upstream_protocol_error": "UNKNOWN",
         "invalid_tool_call": "UNKNOWN",
         "invalid_output": "UNKNOWN",
+        "tool_outcome_unknown": "UNKNOWN",
         # ourselves
         "not_found": "UNIMPLEMENTED",
         "storage_unavailable": "UNAVAILABLE",

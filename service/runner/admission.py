@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response, ResponseSettings
@@ -17,6 +17,7 @@ from nodexa.v1.response_service_pb2 import (
 from service.errors import NodexaError
 from service.ids import NewId
 from service.model.model import Model, Prompt
+from service.model.past_calls import without_runs
 from service.runner.caller import Caller
 from service.runner.calls import call_ids
 from service.runner.compaction import Shortening, shortening_of, shortening_of_all
@@ -25,17 +26,17 @@ from service.runner.emit import Emitter
 from service.runner.history import History
 from service.runner.input_check import check_user_tokens, with_ids
 from service.runner.lifecycle import word
-from service.runner.reading import Read, Reading
+from service.runner.reading import Reading
 from service.runner.redaction import lacks_secrets, shown
-from service.runner.rounds import Caps, Rounds
+from service.runner.rounds import Rounds
 from service.runner.run import Run
 from service.runner.sealed import WANTED, Sealed, asks_to_compact
 from service.runner.settings_check import LOGPROBS
+from service.runner.tooling import Tooling
 from service.runner.turn import Turn
 from service.seal import Seal
 from service.settings import Clock
 from service.store.responses import ResponseRow, ResponseStore, Segment
-from service.tools.tool import Errand, UserTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,14 @@ class Admission:
         history: History,
         reading: Reading,
         seal: Seal,
+        tooling: Tooling,
         clock: Clock,
         new_id: NewId,
         grace: float,
         retention: float,
     ) -> None:
         self._store = store
+        self._tooling = tooling
         self._history = history
         self._reading = reading
         self._seal = seal
@@ -77,6 +80,7 @@ class Admission:
     async def admit(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run:
         """The run of an acceptable request, its input items with ids. Raises NodexaError for every refusal."""
         check_user_tokens(request.user_tokens)
+        without_runs(request.input)
         only = asks_to_compact(request.input)
         read = await self._reading.read(request, caller, streaming=streaming, open_end=only)
         model, prompt, joined = read.model, read.prompt, read.joined
@@ -97,7 +101,16 @@ class Admission:
             store=self._store if stored else None,
             joined=joined,
             shortening=shortening,
-            rounds=self._rounds(read, turn, response, caller, request.user_tokens),
+            rounds=self._tooling.begin(
+                read,
+                turn,
+                response,
+                caller,
+                seal=self._seal,
+                new_id=self._new_id,
+                tokens=request.user_tokens,
+                stored=stored,
+            ),
         )
 
     async def readmit(self, left: Left, caller: Caller) -> Run:
@@ -125,27 +138,13 @@ class Admission:
         turn, shortening = await self._turn(request, caller, model, prompt, joined=joined, only=only)
         emitter = self._emitter(left.response, turn, caller, next_sequence=left.segments[-1].last + 1)
         store = self._store.under(left.epoch)
-        rounds = self._rounds(read, turn, left.response, caller, {})
-        return self._prepare(left.row, turn, emitter, store=store, joined=joined, shortening=shortening, rounds=rounds)
-
-    def _rounds(
-        self, read: Read, turn: Turn, response: Response, caller: Caller, tokens: Mapping[str, str]
-    ) -> Rounds | None:
-        """What runs the platform's tools; None where there is nothing for it to do."""
-        if not (read.wanted or read.held):
-            return None
-        errand = Errand(caller.org_id, response.assistant_id, caller.user_id, response.id, UserTokens(tokens))
-        return Rounds(
-            turn,
-            wanted=read.wanted,
-            held=read.held,
-            errand=errand,
-            response=response,
-            shown_before=read.past.said.items,
-            sealed=Sealed(self._seal, caller.org_id),
-            new_id=self._new_id,
-            caps=Caps(),
+        if any(item.HasField("compaction") for item in left.response.output):
+            # What came before it is in it, and it is part of what was said.
+            turn.prompt, shortening = replace(prompt, items=()), None
+        rounds = await self._tooling.go_on(
+            read, turn, left.response, caller, epoch=left.epoch, seal=self._seal, new_id=self._new_id
         )
+        return self._prepare(left.row, turn, emitter, store=store, joined=joined, shortening=shortening, rounds=rounds)
 
     async def _turn(
         self,
@@ -172,11 +171,13 @@ class Admission:
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller, *, streaming: bool
     ) -> tuple[Model, Prompt]:
         """The model to ask, and all that it is told. Raises NodexaError for every refusal."""
+        without_runs(request.input)
         read = await self._reading.read(request, caller, streaming=streaming)
         return read.model, read.prompt
 
     async def compact(self, request: CompactResponseRequest, caller: Caller) -> CompactedConversation:
         """The conversation made short. Raises NodexaError for every refusal, and as models do."""
+        without_runs(request.input)
         asked = CreateResponseRequest(
             assistant_id=request.assistant_id,
             input=request.input,

@@ -12,6 +12,7 @@ from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
 from service.ids import NewId
+from service.model.past_calls import without_runs
 from service.runner.caller import Caller
 from service.runner.input_check import check_items, with_ids
 from service.runner.past import Past, said_in, spent_on, spoken
@@ -131,6 +132,7 @@ class Conversations:
         if len(items) > MAX_ITEMS:
             raise NodexaError("invalid_request", f"At most {MAX_ITEMS} items can be sent at once.", param="items")
         check_items(items, "items")
+        without_runs(items)
         resolved = await self.references.resolve(items, caller=caller, name="items")
         return list(with_ids(resolved, self._new_id))
 

@@ -85,9 +85,17 @@ class Emitter:
         self._snapshot("in_progress")
         return self._tale.take()
 
-    def adopt(self, index: int, place: int) -> None:
-        """Lets OutputItems of that number go on with the item at `place`, which another emitter began."""
-        self._passing.adopt(index, place)
+    def take_up(self, adopted: Mapping[int, int]) -> EventBatch:
+        """Goes on with a log that broke off: what another emitter left open ends as incomplete.
+
+        The items at the places in `adopted` stay open, for OutputItems of those numbers.
+        """
+        for number, place in adopted.items():
+            self._passing.adopt(number, place)
+        for index, item in enumerate(self.response.output):
+            if item.status == Item.STATUS_IN_PROGRESS and index not in adopted.values():
+                self._close_left(index, item)
+        return self._tale.take()
 
     def feed(self, chunks: Sequence[Chunk]) -> EventBatch:
         """What the model wrote; chunks that are not output are somebody else's."""

@@ -42,13 +42,15 @@ Result = Outcome | ToolError | TokenWantedError
 class Made:
     """A call and what came of it. `index` is the number of its OutputItems.
 
-    `cleared` says that it was held, and can be made now; `approval` is the request that it was held by.
+    `begun` says that its item stands in the log already, `cleared` that it was held, and can be made now; `approval` is
+    the request that it was held by.
     """
 
     tool: Tool
     call: Call
     call_id: str
     index: int
+    begun: bool = False
     cleared: bool = False
     approval: str = ""
     result: Result | None = None
@@ -73,9 +75,9 @@ class Made:
             run.output = _FAILED.format(code=self.result.code, message=self.result.message)
         return run
 
-    def begun(self) -> list[OutputItem]:
+    def beginning(self) -> list[OutputItem]:
         """What is told before it is made."""
-        if not self.tool.type:
+        if not self.tool.type or self.begun:
             return []
         first, *rest = [*self.tool.phases] or [""]
         told = [OutputItem(self.index, self._item("in_progress"), phase=first)]
@@ -84,7 +86,7 @@ class Made:
             told.append(OutputItem(self.index, arguments=self.call.arguments))
         return told
 
-    def ended(self, include: Collection[str]) -> list[OutputItem]:
+    def ending(self, include: Collection[str]) -> list[OutputItem]:
         """What is told when it's over; `include` names members that are asked for."""
         if not self.tool.type:
             return []

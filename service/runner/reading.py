@@ -13,7 +13,7 @@ from nodexa.v1.tool_pb2 import ToolChoice
 from service.errors import NodexaError
 from service.ids import NewId
 from service.model.model import Model, Prompt
-from service.model.past_calls import told, without_runs
+from service.model.past_calls import told
 from service.model.thread import Continued
 from service.runner.caller import Caller
 from service.runner.catalog import Catalog
@@ -98,7 +98,6 @@ class Reading:
         hosted = model.abilities.hosted
         if request.settings.tools.tools:
             await self._toolbox.check(settings.tools.tools, org_id=caller.org_id, own=False, hosted=hosted)
-        without_runs(request.input)
         past, seen = await self._recall(request, caller)
         unread = list(check_readable(request.input, abilities=model.abilities, model=assistant.model))
         unread += sealed_elsewhere(request.input)

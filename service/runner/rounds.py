@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from nodexa.v1.item_pb2 import Item, ToolRun
-from nodexa.v1.response_pb2 import Response, ResponseSettings
+from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.ids import NewId
@@ -18,68 +17,67 @@ from service.model.model import Chunk, FinishReason, PassEnd, Status
 from service.model.past_calls import pair, said_of, told
 from service.runner.bench import Bench, laid_out
 from service.runner.cited import with_citations
-from service.runner.held import Held
-from service.runner.made_calls import Made, Result, listing, result_of, token_item
+from service.runner.hands import Hands
+from service.runner.made_calls import Made, listing, token_item
+from service.runner.reading import Read
+from service.runner.resuming import Broken, Gone
 from service.runner.sealed import Sealed
+from service.runner.step_log import cited_in, result_in
 from service.runner.truncation import fitted
 from service.runner.turn import Turn
-from service.tools.tool import CALL_SECONDS, Call, Errand, Outcome, TokenWantedError, ToolError
-from service.tools.toolbox import Wanted
 
-FIRST_INDEX: Final = 1_000_000
-"""The first OutputItem of the platform's; models count theirs from zero."""
 _GONE: Final = "This tool is not there any more, so the call was not made."
 _FORCED: Final = ("function", "custom", "opaque")
-
-
-@dataclass(frozen=True, slots=True)
-class Caps:
-    """What one response may do: passes that call tools, seconds in all and a call, bytes of output."""
-
-    rounds: int = 16
-    seconds: float = 900.0
-    call_seconds: float = CALL_SECONDS
-    output_bytes: int = 2 * 1024 * 1024
 
 
 class Rounds:
     """Lets the model work until it calls nothing of the platform's any more.
 
     After `chunks` is exhausted, `waits` says whether somebody has to act before it can go on, and `cut` which cap ended
-    it, in the word of incomplete_details. `response` is what is told so far, and `sealed` opens the thinking in it;
-    `shown_before` are items of earlier turns, which need not be shown again.
+    it, in the word of incomplete_details. `read` is what the request came to, and `sealed` opens the thinking in it and
+    in what is told. With `broken` it goes on with a response that lost its core; `adopted` are then the numbers of the
+    items that are still open, with their places.
     """
 
     def __init__(
         self,
         turn: Turn,
         *,
-        wanted: Sequence[Wanted],
-        held: Sequence[Held],
-        errand: Errand,
-        response: Response,
-        shown_before: Sequence[Item],
+        read: Read,
+        hands: Hands,
         sealed: Sealed,
         new_id: NewId,
-        caps: Caps,
+        broken: Broken | None = None,
     ) -> None:
         self.waits = False
         self.cut = ""
         self._turn = turn
-        self._wanted = wanted
-        self._held = held
-        self._errand = errand
-        self._response = response
+        self._wanted = read.wanted
+        self._held = [each for each in read.held if broken is None or not broken.begun_before(each)]
+        self._approvals = {each.run.call_id: each.approval for each in read.held}
+        self._errand = hands.errand
+        self._response = hands.response
+        shown = (*read.past.said, *hands.response.output)
+        self._listed_before = [_as_listed(each) for each in shown if _is_list(each)]
         self._sealed = sealed
         self._new_id = new_id
-        self._caps = caps
-        self._left = turn.prompt.settings.max_tool_calls if turn.prompt.settings.HasField("max_tool_calls") else None
-        self._next_index = FIRST_INDEX
-        self._bytes = 0
-        self._listed_before = [_as_listed(each) for each in shown_before if each.opaque.type == "mcp_list_tools"]
+        self._caps = hands.caps
+        self._broken = broken
+        self._hands = hands
+        settings = turn.prompt.settings
+        self._left = settings.max_tool_calls if settings.HasField("max_tool_calls") else None
+        self._open = [(self._hands.index(), each) for each in broken.open_calls()] if broken else []
+
+    @property
+    def adopted(self) -> Mapping[int, int]:
+        """The numbers of items that the log left open and that are gone on with, and their places in the output."""
+        return {index: each.place for index, each in self._open if each.item is not None}
 
     async def chunks(self) -> AsyncGenerator[Sequence[Chunk], None]:
         """What the response shows, batch by batch. Raises NodexaError as `fitted` does, and as Bench.offered."""
+        if self._broken and self._broken.waits():
+            self._stop_and_wait()
+            return
         deadline = asyncio.get_running_loop().time() + self._caps.seconds
         yield [Status("loading_tools")]
         async with laid_out(self._wanted, self._errand) as bench:
@@ -87,38 +85,55 @@ class Rounds:
             if listed := self._listed(bench):
                 yield listed
             if bench.missing:
-                yield [token_item(self._index(), missing, {}) for missing in bench.missing]
-                self._turn.reason, self.waits = FinishReason.STOP, True
+                yield [token_item(self._hands.index(), missing, {}) for missing in bench.missing]
+                self._stop_and_wait()
                 return
             self._turn.ours = bench.tools.keys()
             self._turn.go_on(replace(self._turn.prompt, settings=settings))
-            for work in (self._let_go, self._rounds):
-                if self.waits:
-                    return
+            for work in (self._go_on_with, self._let_go, self._rounds):
                 async with aclosing(work(bench, deadline)) as batches:
                     async for batch in batches:
                         yield batch
+                if self.waits:
+                    return
+
+    async def _go_on_with(self, bench: Bench, deadline: float) -> AsyncGenerator[Sequence[Chunk], None]:
+        """Takes up what another core left, and ends the calls that were under way."""
+        if self._broken is None:
+            return
+        self._errand.cited[:] = cited_in(self._broken.steps)
+        if self._left is not None:
+            self._left = max(self._left - len(self._broken.steps), 0)
+        calls: list[Made] = []
+        for index, left in self._open:
+            tool = bench.tools.get(left.run.name) or Gone(left.item)
+            approval = self._approvals.get(left.run.call_id, "")
+            made = self._hands.take_up(tool, left.run, index=index, cleared=True, approval=approval)
+            made.result = result_in(left.step) if left.step else None
+            calls.append(made)
+        self._grow(self._broken.said(), [])
+        async with aclosing(self._make(calls, deadline)) as batches:
+            async for batch in batches:
+                yield batch
+        if self._broken.steps:
+            self._turn.go_on(replace(self._turn.prompt, settings=_unforced(self._turn.prompt.settings)))
 
     async def _let_go(self, bench: Bench, deadline: float) -> AsyncGenerator[Sequence[Chunk], None]:
         """Makes the calls that were held, before the model is asked."""
         calls: list[Made] = []
         for held in self._held:
-            if held.run.name not in bench.tools:
+            tool = bench.tools.get(held.run.name)
+            if tool is None:
                 gone = ToolRun(call_id=held.run.call_id, name=held.run.name, arguments=held.run.arguments, output=_GONE)
                 self._grow((), [gone])
-                continue
-            made = self._made(bench, held.run.name, held.run.arguments, held.run.call_id)
-            # A tool that says another thing of itself now is not what somebody approved of: they are asked again.
-            made.cleared = not held.approval or held.run.definition in ("", made.definition)
-            made.approval = held.approval
-            calls.append(made)
-        async with aclosing(self._run(calls, deadline)) as batches:
+            else:
+                made = self._hands.take_up(tool, held.run, approval=held.approval)
+                # A tool that says another thing of itself now is not what somebody approved of: they are asked again.
+                made.cleared = not held.approval or held.run.definition in ("", made.definition)
+                calls.append(made)
+        async with aclosing(self._make(calls, deadline)) as batches:
             async for batch in batches:
                 yield batch
-        if asked := self._asked(calls):
-            yield asked
-            self._turn.reason, self.waits = FinishReason.STOP, True
-        self._grow((), [made.run for made in calls])
 
     async def _rounds(self, bench: Bench, deadline: float) -> AsyncGenerator[Sequence[Chunk], None]:
         turn, loop = self._turn, asyncio.get_running_loop()
@@ -128,89 +143,50 @@ class Rounds:
                 async for batch in batches:
                     yield batch
             made = self._called(bench) if turn.reason is FinishReason.STOP else []
-            self.waits = turn.reason is FinishReason.STOP and len(turn.calls) > len(made)
+            clients = turn.reason is FinishReason.STOP and len(turn.calls) > len(made)
+            self.waits = clients
             if not made:
                 return
             if number == self._caps.rounds:
                 self.cut = "max_tool_rounds"
                 return
             yield [PassEnd()]
-            said = self._response.output[before:]
-            async with aclosing(self._run(self._allowed(made), deadline)) as batches:
+            self._grow(self._response.output[before:], [])
+            async with aclosing(self._make(made, deadline)) as batches:
                 async for batch in batches:
                     yield batch
-            if held := self._asked(made):
-                yield held
-                self.waits = True
+            self.waits = self.waits or clients
             if not self.cut and loop.time() >= deadline:
                 self.cut = "max_tool_seconds"
             if self.waits or self.cut:
                 return
-            self._grow(said, [each.run for each in made])
-            self._turn.go_on(replace(turn.prompt, settings=_unforced(turn.prompt.settings)))
+            turn.go_on(replace(turn.prompt, settings=_unforced(turn.prompt.settings)))
+
+    async def _make(self, calls: Sequence[Made], deadline: float) -> AsyncGenerator[Sequence[Chunk], None]:
+        """Makes the calls that may be made, asks for what the others wait for, and tells the model of them."""
+        include = self._turn.prompt.settings.include
+        async with aclosing(self._hands.make(self._allowed(calls), include=include, deadline=deadline)) as batches:
+            async for batch in batches:
+                yield batch
+        if asked := self._hands.asked(calls):
+            yield asked
+            self._stop_and_wait()
+        self._grow((), [made.run for made in calls])
 
     def _called(self, bench: Bench) -> list[Made]:
         """The calls of the pass that are the platform's, in the model's order."""
         calls = [call for _, call in sorted(self._turn.calls.items()) if call.name in bench.tools]
-        return [self._made(bench, call.name, call.arguments, self._new_id("call")) for call in calls]
-
-    def _made(self, bench: Bench, name: str, arguments: str, call_id: str) -> Made:
-        call = Call(name, arguments or "{}", json.loads(arguments or "{}"), f"{self._response.id}/{call_id}")
-        return Made(bench.tools[name], call, call_id, self._index())
-
-    async def _run(self, calls: Sequence[Made], deadline: float) -> AsyncGenerator[Sequence[Chunk], None]:
-        """Makes the calls that need no approval, side by side."""
-        calls = [made for made in calls if not made.waits_for_approval]
-        if begun := [chunk for made in calls for chunk in made.begun()]:
-            yield begun
-        seconds = min(self._caps.call_seconds, max(deadline - asyncio.get_running_loop().time(), 0.0))
-        tasks = {asyncio.create_task(result_of(made, self._errand, seconds=seconds)): made for made in calls}
-        include = self._turn.prompt.settings.include
-        waiting = set(tasks)
-        try:
-            while waiting:
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                told: list[Chunk] = []
-                for task in (task for task in tasks if task in done):
-                    tasks[task].result = self._within_bounds(task.result())
-                    told += tasks[task].ended(include)
-                if told:
-                    yield told
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _asked(self, calls: Sequence[Made]) -> list[Chunk]:
-        """The items for what keeps calls from being made; tokens come last, since not every client is shown them."""
-        held: list[Chunk] = []
-        for made in calls:
-            if made.waits_for_approval:
-                made.index = self._index()
-                held.append(made.approval_asked())
-        for made in calls:
-            if isinstance(made.result, TokenWantedError):
-                made.index = self._index()
-                held.append(made.token_asked(made.result))
-        return held
-
-    def _within_bounds(self, result: Result) -> Result:
-        """The result, or that there is no room for it: a response has to stay small enough to be sent."""
-        if isinstance(result, Outcome):
-            self._bytes += len(result.output.encode())
-            if self._bytes > self._caps.output_bytes:
-                message = "The tools of this response have answered with too much already: go on with what is there."
-                return ToolError("tool_response_too_large", message)
-        return result
+        runs = [ToolRun(call_id=self._new_id("call"), name=call.name, arguments=call.arguments) for call in calls]
+        return [self._hands.take_up(bench.tools[run.name], run) for run in runs]
 
     def _allowed(self, calls: Sequence[Made]) -> Sequence[Made]:
-        """As many of the calls as the request still allows."""
-        if self._left is None:
+        """As many of the calls as the request still allows; what was begun before is counted already."""
+        new = [made for made in calls if not made.begun]
+        if self._left is None or len(new) <= self._left:
+            self._left = self._left and self._left - len(new)
             return calls
-        allowed = calls[: self._left]
-        self._left -= len(allowed)
-        if len(allowed) < len(calls):
-            self.cut = "max_tool_calls"
+        allowed = [made for made in calls if made.begun] + new[: self._left]
+        self._left, self.cut = 0, "max_tool_calls"
         return allowed
 
     def _grow(self, said: Sequence[Item], calls: Sequence[ToolRun]) -> None:
@@ -219,15 +195,17 @@ class Rounds:
         items = [*self._turn.prompt.items, *told(opened)[0], *(each for run in calls for each in pair(run))]
         self._turn.go_on(replace(self._turn.prompt, items=items))
 
-    def _listed(self, bench: Bench) -> list[Chunk]:
-        """The items that the sources have to show, apart from those that an earlier turn showed."""
-        return [
-            chunk for each in bench.items if each not in self._listed_before for chunk in listing(self._index(), each)
-        ]
+    def _stop_and_wait(self) -> None:
+        self._turn.reason, self.waits = FinishReason.STOP, True
 
-    def _index(self) -> int:
-        self._next_index += 1
-        return self._next_index
+    def _listed(self, bench: Bench) -> list[Chunk]:
+        """The items that the sources have to show, apart from those that were shown before."""
+        new = [each for each in bench.items if each not in self._listed_before]
+        return [chunk for each in new for chunk in listing(self._hands.index(), each)]
+
+
+def _is_list(item: Item) -> bool:
+    return item.opaque.type == "mcp_list_tools"
 
 
 def _as_listed(item: Item) -> dict[str, object]:

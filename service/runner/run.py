@@ -87,6 +87,7 @@ class Run:
         self._at_work = False
         self._ending = False
         self._hurried = False
+        self._revived = False
         self._unwritten = EventBatch()
 
     @property
@@ -135,6 +136,7 @@ class Run:
     def revive(self, segments: Sequence[Segment]) -> None:
         """Goes on with the log that another core began: the emitter knows what stands in it."""
         self.log.segments.extend(segments)
+        self._revived = True
         self._go()
 
     def _go(self) -> None:
@@ -194,6 +196,8 @@ class Run:
 
     async def _work(self) -> EventBatch:
         """Lets the model write; the last batch."""
+        if self._revived:
+            await self._append(self._emitter.take_up(self._rounds.adopted if self._rounds else {}))
         if self._shortening is not None:
             await self._show(self._shortening.chunks(self._turn))
         if self._shortening is None or not self._shortening.only:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
@@ -16,11 +17,17 @@ from service.runner.emit import Emitter
 from service.runner.fold import fold
 from service.runner.lifecycle import word
 from service.runner.log import events_of, segment_of
+from service.runner.step_log import unknown
 from service.settings import Clock
 from service.store.ownership import Orphan, Ownership
 from service.store.responses import LostRunError, ResponseStore, Segment
+from service.store.steps import Step, StepStore
 
 INTERRUPTED: Final = "The response was interrupted: the server stopped while it was being made."
+UNKNOWN: Final = (
+    "The server stopped while the tool {tool!r} was called. Whether that was done is not known, and it must not be "
+    "done twice: find out before you ask again."
+)
 MOST_LIVES: Final = 3
 """A run that begins anew and again takes its core with it may be what kills it."""
 BEATS: Final = 3
@@ -53,6 +60,7 @@ class Takeover:
         *,
         ownership: Ownership,
         store: ResponseStore,
+        steps: StepStore,
         revive: Revive,
         clock: Clock,
         new_id: NewId,
@@ -60,6 +68,7 @@ class Takeover:
     ) -> None:
         self._ownership = ownership
         self._store = store
+        self._steps = steps
         self._revive = revive
         self._clock = clock
         self._new_id = new_id
@@ -109,7 +118,8 @@ class Takeover:
     async def sweep(self) -> None:
         """Takes every run whose core has not been heard of for the lease.
 
-        One in the background that has not said anything begins anew; all others end as failed, with their output.
+        One in the background that has not said anything begins anew, and one that had tools run goes on behind the last
+        call; all others end as failed, with their output.
         """
         if self._retired:
             return
@@ -123,14 +133,17 @@ class Takeover:
         store = self._store.under(epoch)
         segments = await store.segments(orphan.org_id, orphan.response_id, after=-1)
         response = fold(events_of(segments))
+        steps = await self._steps.of(orphan.response_id)
         error = NodexaError("server_error", INTERRUPTED)
-        if orphan.background and not response.output and epoch <= MOST_LIVES:
+        if left := unknown(steps):
+            error = NodexaError("tool_outcome_unknown", UNKNOWN.format(tool=left.run.name))
+        elif orphan.background and _can_go_on(response, steps) and epoch <= MOST_LIVES:
             try:
                 await self._revive(orphan, epoch, response, segments)
             except NodexaError as refusal:
                 error = refusal
             else:
-                log.warning("%s begins anew: its core was lost before it had said anything", orphan.response_id)
+                log.warning("%s goes on here: its core was lost", orphan.response_id)
                 return
         emitter = Emitter(response, new_id=self._new_id, next_sequence=segments[-1].last + 1)
         batch = emitter.finish(Response.STATUS_FAILED, now=self._clock(), error=error)
@@ -144,3 +157,12 @@ class Takeover:
                 item_ids=[item.id for item in response.output],
             )
             log.warning("%s was interrupted and is failed now", orphan.response_id)
+
+
+def _can_go_on(response: Response, steps: Sequence[Step]) -> bool:
+    """Whether there is a place from where it can go on: before it said anything, or behind a call of a tool."""
+    return not response.output or bool(steps) or any(_is_of_tools(item) for item in response.output)
+
+
+def _is_of_tools(item: Item) -> bool:
+    return item.HasField("run") or item.opaque.type == "mcp_list_tools"

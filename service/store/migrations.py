@@ -275,6 +275,17 @@ def chats(db: Tables) -> None:
     db.execute("create index conversations_of_user on conversations(org_id, user_id, id) where user_id is not null")
 
 
+@migrations(name="0016_steps")
+def steps(db: Tables) -> None:
+    """What the platform did for a response with tools; `outcome` is empty while nobody knows what came of it."""
+    db.execute("""
+        create table steps(
+          ordinal integer primary key, response_id text not null references responses(id) on delete cascade,
+          call_id text not null, run blob not null, place integer not null, repeatable integer not null,
+          outcome text not null default '' check(outcome = '' or json_valid(outcome)),
+          unique(response_id, call_id)) strict""")
+
+
 def newer_steps(db: Tables) -> list[str]:
     """The steps that were taken with this database and that this version doesn't know."""
     known = {step.name for step in migrations.pending(Tables(memory=True))}

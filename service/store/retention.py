@@ -69,5 +69,6 @@ def _drop_logs(db: Tables, finished_before: int) -> int:
         "select id from responses where finished_at < ? and log_dropped = 0 limit ?", (finished_before, BATCH)
     ).fetchall()
     db.conn.executemany("delete from response_segments where response_id = ?", rows)
+    db.conn.executemany("delete from steps where response_id = ?", rows)
     db.conn.executemany("update responses set log_dropped = 1 where id = ?", rows)
     return len(rows)

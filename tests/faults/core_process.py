@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,11 +106,13 @@ class CoreProcess:
 
 
 @asynccontextmanager
-async def core_process(data: Path, *arguments: str, grpc_address: str = "127.0.0.1:0") -> AsyncIterator[CoreProcess]:
-    """Starts a core; it is gone after the block, whatever happened in it."""
+async def core_process(
+    data: Path, *arguments: str, grpc_address: str = "127.0.0.1:0", program: Sequence[str] = ("service",)
+) -> AsyncIterator[CoreProcess]:
+    """Starts a core; it is gone after the block, whatever happened in it. `program` is the module and what it wants."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "service", "--data", str(data), "--grpc", grpc_address, *arguments),
+        *(sys.executable, "-m", *program, "--data", str(data), "--grpc", grpc_address, *arguments),
         cwd=ROOT,
         env={**kept, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}"},
         stderr=asyncio.subprocess.PIPE,
@@ -129,9 +131,11 @@ async def core_process(data: Path, *arguments: str, grpc_address: str = "127.0.0
 
 
 @asynccontextmanager
-async def answering_core(data: Path, *arguments: str) -> AsyncIterator[CoreProcess]:
+async def answering_core(
+    data: Path, *arguments: str, program: Sequence[str] = ("service",)
+) -> AsyncIterator[CoreProcess]:
     """The same, once it answers."""
-    async with core_process(data, *arguments) as core:
+    async with core_process(data, *arguments, program=program) as core:
         await core.listening()
         yield core
 

@@ -28,6 +28,7 @@ from service.runner.reading import Reading
 from service.runner.references import References
 from service.runner.run import Run, Stop
 from service.runner.runner import Runner
+from service.runner.tooling import Tooling
 from service.seal import Seal
 from service.server import MASTER_KEY
 from service.settings import Settings, monotonic_ms, now_ms
@@ -36,6 +37,7 @@ from service.store.conversations import ConversationStore
 from service.store.memories import MemoryStore
 from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
+from service.store.steps import StepStore
 from service.tools.toolbox import Toolbox
 from tests.conftest import CoreUnderTest, events_in, running_core
 from tests.service.refusals import refusal
@@ -66,6 +68,7 @@ def runner_beside(core: CoreUnderTest, *, ids: Callable[[str], str] = new_id, gr
         store=store,
         history=history,
         reading=reading,
+        tooling=Tooling(Toolbox(), StepStore(core.core.database, owner="")),
         seal=seal,
         clock=now_ms,
         new_id=ids,
