@@ -80,7 +80,8 @@ def failure_of(error: BaseException, seen: Seen, *, sent: bool) -> ToolError:
 
 def _protocol(error: Any, seen: Seen, unknown: Done) -> ToolError:
     if error.code == REQUEST_TIMEOUT:
-        return _late(error, seen, unknown)
+        # Over the older transport nothing else tells of a message that was refused.
+        return _http(seen.status, unknown) if seen.status else _late(error, seen, unknown)
     if error.data is None and error.message in _STAND_INS:
         return _http(seen.status, unknown) if seen.status else _broken(error, seen, unknown)
     message, done = (_OWN[error.code], unknown) if error.code in _OWN else (error.message, True)

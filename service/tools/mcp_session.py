@@ -109,7 +109,10 @@ class Session:
         return result.model_dump(by_alias=True, mode="json", exclude_none=True)
 
     async def _failure(self, error: Exception, *, sent: bool) -> ToolError:
-        if not self.alive or self._seen.closed(error):
+        if self._seen.status:
+            # The older transport is of no use after one, and another connection costs little.
+            self._closing.set()
+        elif not self.alive or self._seen.closed(error):
             # What broke the connection says more than that it broke.
             self._closing.set()
             await asyncio.wait([self.task], timeout=CLOSE_SECONDS)
