@@ -14,7 +14,9 @@ from service.keys import Keyring
 from service.runner.caller import Caller
 from service.store.administration import Administration, KeyOwner
 
-SECONDS_AT_HAND: Final = 1.0
+SECONDS_AT_HAND: Final = 0.9
+ONE_ASKS: Final = 0.1
+"""Seconds for which all others still take what is at hand, while the first asks anew: a second in all."""
 MOST_AT_HAND: Final = 100_000
 MAX_USER_ID: Final = 256
 
@@ -32,6 +34,7 @@ class Authenticator:
         self._keyring = keyring
         self._store = store
         self._at_hand: dict[bytes, tuple[float, KeyOwner]] = {}
+        self._asked: set[bytes] = set()
         self._pepper = os.urandom(32)
 
     async def caller(self, metadata: Metadata, *, request_id: str) -> Caller:
@@ -58,18 +61,22 @@ class Authenticator:
         # Not the digest that is stored: this one takes a fifth of the time, and nobody else has its key.
         mark = hashlib.blake2b(secret.encode(), digest_size=32, key=self._pepper).digest()
         found = self._at_hand.get(mark)
-        if found is not None and found[0] > time.monotonic():
+        now = time.monotonic()
+        if found is not None and found[0] + (ONE_ASKS if mark in self._asked else 0) > now:
             return found[1]
         # Counted from the question: what is revoked while the answer is on its way must not live longer for it.
-        until = time.monotonic() + SECONDS_AT_HAND
-        genuine = self._keyring.is_genuine(secret)
-        owner = await self._store.owner_of(self._keyring.digest(secret)) if genuine else None
+        self._asked.add(mark)
+        try:
+            genuine = self._keyring.is_genuine(secret)
+            owner = await self._store.owner_of(self._keyring.digest(secret)) if genuine else None
+        finally:
+            self._asked.discard(mark)
         if owner is None or not owner.works:
             self._at_hand.pop(mark, None)
             raise _invalid("The API key is not valid: it is mistyped, revoked, or its organization is disabled.")
         if len(self._at_hand) >= MOST_AT_HAND:
             self._at_hand.clear()
-        self._at_hand[mark] = (until, owner)
+        self._at_hand[mark] = (now + SECONDS_AT_HAND, owner)
         return owner
 
 

@@ -15,7 +15,9 @@ from service.errors import NodexaError
 from service.model.model import Model
 from service.store.administration import Administration
 
-SECONDS_AT_HAND: Final = 1.0
+SECONDS_AT_HAND: Final = 0.9
+ONE_ASKS: Final = 0.1
+"""Seconds for which all others still take what is at hand, while the first asks anew: a second in all."""
 MOST_AT_HAND: Final = 10_000
 
 OpenModel = Callable[[ModelConfig], Model]
@@ -31,16 +33,22 @@ class Catalog:
         self._open_model = open_model
         self._from_file = from_file
         self._assistants: dict[tuple[str, str], tuple[float, Assistant]] = {}
+        self._asked: set[tuple[str, str]] = set()
         self._open: dict[str, tuple[ModelConfig, Model]] = {}
         self._configs: tuple[float, dict[str, ModelConfig]] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     async def assistant(self, org_id: str, assistant_id: str) -> Assistant:
         """The assistant. Raises NodexaError `assistant_not_found`."""
-        found = self._assistants.get((org_id, assistant_id))
-        if found is not None and found[0] > time.monotonic():
+        name, now = (org_id, assistant_id), time.monotonic()
+        found = self._assistants.get(name)
+        if found is not None and found[0] + (ONE_ASKS if name in self._asked else 0) > now:
             return found[1]
-        assistant = await self._store.assistant(org_id, assistant_id)
+        self._asked.add(name)
+        try:
+            assistant = await self._store.assistant(org_id, assistant_id)
+        finally:
+            self._asked.discard(name)
         if assistant is None:
             raise NodexaError("assistant_not_found", f"No assistant {assistant_id!r}.", param="model")
         # The same object where nothing changed: what was made of it stays good.
@@ -48,7 +56,7 @@ class Catalog:
             assistant = found[1]
         if len(self._assistants) >= MOST_AT_HAND:
             self._assistants.clear()
-        self._assistants[org_id, assistant_id] = (time.monotonic() + SECONDS_AT_HAND, assistant)
+        self._assistants[name] = (now + SECONDS_AT_HAND, assistant)
         return assistant
 
     async def configs(self) -> Sequence[ModelConfig]:
