@@ -238,3 +238,14 @@ async def test_a_held_call_whose_tool_is_gone_is_told_as_not_made(core: CoreUnde
 
     assert "not there any more" in words_of(list(core.model.prompts[1].items))[-1]
     assert not kind.tools["send"].calls
+
+
+async def test_a_held_call_outlives_a_restart(settings: Settings) -> None:
+    kind = FakeKind(FakeTool("send", "Sent.", approval=True))
+    async with running_core(settings, ScriptedModel(), kinds={"mcp": kind}) as core:
+        first = await held(core, "send")
+    async with running_core(settings, ScriptedModel([says("Sent.")]), kinds={"mcp": kind}) as core:
+        second = await create(core, answering(first.output[-1].id), settings=USING, previous_response_id=first.id)
+
+    assert types(second) == ["mcp_call", "message"]
+    assert len(kind.tools["send"].calls) == 1
