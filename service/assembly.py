@@ -14,6 +14,7 @@ from service.rpc.admin import AdminServicer
 from service.rpc.caller import Authenticator
 from service.rpc.key_maker import KeyMaker
 from service.rpc.open_calls import OpenCalls
+from service.rpc.user_data import UserDataServicer
 from service.rpc.users import UserServicer
 from service.runner.admission import Admission
 from service.runner.catalog import Catalog, OpenModel
@@ -30,6 +31,7 @@ from service.runner.runner import Runner
 from service.runner.takeover import Takeover
 from service.runner.tooling import Tooling
 from service.runner.upkeep import Upkeep
+from service.runner.user_data import UserRights
 from service.seal import Seal
 from service.settings import Clock, Settings, monotonic_ms, read_egress, read_mcp, read_web_search
 from service.store.administration import Administration
@@ -44,6 +46,7 @@ from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
 from service.store.retention import Retention
 from service.store.steps import StepStore
+from service.store.user_data import UserData
 from service.store.working_keys import WorkingKeys
 from service.tools.addresses import Allowance
 from service.tools.egress import Egress
@@ -83,6 +86,7 @@ class Parts:
     conversations: Conversations
     knowledge: Knowledge
     users: UserServicer
+    user_data: UserDataServicer
     limiter: Limiter
     runner: Runner
     takeover: Takeover
@@ -96,15 +100,13 @@ class Parts:
 
 def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     """The parts on an open database. Raises ValueError for a broken master key, SettingsError for nodexa.toml."""
-    clock, new_id = outside.clock, outside.new_id
-    core_id = new_id("core")
+    clock, new_id, core_id = outside.clock, outside.new_id, outside.new_id("core")
     store, administration = ResponseStore(database, owner=core_id), Administration(database)
     keyring = load_keyring(settings.data / MASTER_KEY)
     catalog = Catalog(administration, open_model=outside.open_model, from_file=outside.from_file)
-    kept = ConversationStore(database)
+    kept, limiter = ConversationStore(database), Limiter(monotonic_ms)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
-    claims, memories = ClaimStore(database), Memories(MemoryStore(database), clock, new_id)
-    limiter = Limiter(monotonic_ms)
+    claims, memories = Claims(ClaimStore(database), clock), Memories(MemoryStore(database), clock, new_id)
     egress = Egress(Allowance.of(read_egress(settings.data)))
     search = _search_engine(settings, egress)
     toolbox = Toolbox({**_kinds(settings, egress, search), **outside.kinds})
@@ -119,16 +121,14 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         seal=Seal(keyring),
         tooling=Tooling(toolbox, steps),
         requests=RequestStore(database),
-        known=Known(claims, memories),
+        known=Known(ClaimStore(database), memories),
     )
-    takeover = _takeover(
-        settings, outside, ownership=Ownership(database, core_id), store=store, steps=steps, runner=runner
-    )
+    rights = UserRights(UserData(database), store, runner, conversations, claims, memories)
+    ownership = Ownership(database, core_id)
+    takeover = _takeover(settings, outside, ownership=ownership, store=store, steps=steps, runner=runner)
     knowledge = Knowledge.on(database, owner=core_id, clock=clock, new_id=new_id, shared=settings.shared)
     upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention, also=[knowledge.prune])
-    authenticator = Authenticator(keyring, administration)
-    calls = OpenCalls(WorkingKeys(database).among, most=settings.max_calls)
-    keys = KeyMaker(administration, keyring, clock, new_id)
+    authenticator, keys = Authenticator(keyring, administration), KeyMaker(administration, keyring, clock, new_id)
     admin = AdminServicer(
         store=administration,
         catalog=catalog,
@@ -146,13 +146,14 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         catalog=catalog,
         conversations=conversations,
         knowledge=knowledge,
-        users=UserServicer(Claims(claims, clock), memories, Chats(ChatStore(database), store, kept)),
+        users=UserServicer(claims, memories, Chats(ChatStore(database), store, kept)),
+        user_data=UserDataServicer(rights, administration, clock, new_id),
         limiter=limiter,
         runner=runner,
         takeover=takeover,
         upkeep=upkeep,
         authenticator=authenticator,
-        calls=calls,
+        calls=OpenCalls(WorkingKeys(database).among, most=settings.max_calls),
         keys=keys,
         admin=admin,
         clients=[egress, search.egress] if search else [egress],

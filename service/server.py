@@ -17,6 +17,7 @@ from nodexa.v1 import (
     conversation_service_pb2,
     file_service_pb2,
     response_service_pb2,
+    user_data_service_pb2,
     user_service_pb2,
     vector_store_service_pb2,
 )
@@ -54,6 +55,7 @@ SERVICES = tuple(
         file_service_pb2,
         vector_store_service_pb2,
         user_service_pb2,
+        user_data_service_pb2,
         admin_service_pb2,
     )
     for service in described.DESCRIPTOR.services_by_name.values()
@@ -143,9 +145,9 @@ async def _start(settings: Settings, database: Database, parts: Parts, new_id: N
         files=FileServicer(parts.knowledge.files),
         vector_stores=VectorStoreServicer(parts.knowledge.shelf, parts.knowledge.contents, parts.knowledge.search),
         users=parts.users,
+        user_data=parts.user_data,
         admin=parts.admin,
-        max_message_bytes=settings.max_message_bytes,
-        max_calls=settings.max_calls,
+        settings=settings,
     )
     state = _add_health_and_reflection(server)
     addresses = bind(server, settings.listen, tls=settings.tls)

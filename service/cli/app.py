@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "models": "service.cli.models:models",
     "keys": "service.cli.keys:keys",
     "organizations": "service.cli.organizations:organizations",
+    "users": "service.cli.users:users",
     "audit": "service.cli.audit:audit",
     "responses": "service.cli.responses:responses",
     "connect": "service.cli.connect:connect",

@@ -15,6 +15,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_status import rpc_status
 from nodexa.v1.admin_service_pb2_grpc import AdminServiceStub
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
+from nodexa.v1.user_data_service_pb2_grpc import UserDataServiceStub
 
 from service.cli.target import Target, find_target
 from service.tls import TlsError, read_authorities, read_identity
@@ -55,12 +56,15 @@ class Core:
     def __init__(self, channel: grpc.Channel, target: Target) -> None:
         self.target = target
         self.admin: Final = AdminServiceStub(channel)
+        self.user_data: Final = UserDataServiceStub(channel)
         self.responses: Final = ResponseServiceStub(channel)
         self._metadata = (("authorization", f"Bearer {target.api_key}"),)
 
-    def ask(self, method: grpc.UnaryUnaryMultiCallable[Any, Answer], request: Message) -> Answer:
-        """The answer of a unary method, within 30 seconds. Raises grpc.RpcError."""
-        return method(request, metadata=self._metadata, timeout=_SECONDS)
+    def ask(
+        self, method: grpc.UnaryUnaryMultiCallable[Any, Answer], request: Message, *, seconds: float = _SECONDS
+    ) -> Answer:
+        """The answer of a unary method, within so many seconds. Raises grpc.RpcError."""
+        return method(request, metadata=self._metadata, timeout=seconds)
 
     def stream(self, method: grpc.UnaryStreamMultiCallable[Any, Answer], request: Message) -> Stream[Answer]:
         """The running call of a streaming method: an iterator that can be cancelled."""

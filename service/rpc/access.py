@@ -66,6 +66,8 @@ SCOPES: Final[Mapping[str, frozenset[ApiKey.Scope.ValueType]]] = MappingProxyTyp
         "/nodexa.v1.UserService/DeleteMemories": _USER,
         "/nodexa.v1.UserService/ListChatConversations": _FULL,
         "/nodexa.v1.UserService/ListChatMessages": _FULL,
+        "/nodexa.v1.UserDataService/ExportUser": _FULL,
+        "/nodexa.v1.UserDataService/EraseUser": _FULL,
         "/nodexa.v1.AdminService/CreateOrganization": _FULL,
         "/nodexa.v1.AdminService/GetOrganization": _FULL,
         "/nodexa.v1.AdminService/ListOrganizations": _FULL,

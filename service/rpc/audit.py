@@ -14,6 +14,8 @@ TOLD: Final = frozenset(
     {
         "api_key_env",
         "base_url",
+        "claims",
+        "conversations",
         "dialect",
         "disabled",
         "files",
@@ -24,6 +26,7 @@ TOLD: Final = frozenset(
         "limits.requests_per_minute",
         "limits.tokens_per_minute",
         "logs",
+        "memories",
         "memory",
         "model",
         "name",

@@ -10,6 +10,7 @@ from nodexa.v1.bridge_service_pb2_grpc import add_BridgeServiceServicer_to_serve
 from nodexa.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
 from nodexa.v1.file_service_pb2_grpc import add_FileServiceServicer_to_server
 from nodexa.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
+from nodexa.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 from nodexa.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from nodexa.v1.vector_store_service_pb2_grpc import add_VectorStoreServiceServicer_to_server
 
@@ -19,8 +20,10 @@ from service.rpc.files import FileServicer
 from service.rpc.gate import Gate
 from service.rpc.hop import BridgeServicer, Rpcs
 from service.rpc.responses import ResponseServicer
+from service.rpc.user_data import UserDataServicer
 from service.rpc.users import UserServicer
 from service.rpc.vector_stores import VectorStoreServicer
+from service.settings import Settings
 
 
 def open_doors(
@@ -32,9 +35,9 @@ def open_doors(
     files: FileServicer,
     vector_stores: VectorStoreServicer,
     users: UserServicer,
+    user_data: UserDataServicer,
     admin: AdminServicer,
-    max_message_bytes: int,
-    max_calls: int,
+    settings: Settings,
 ) -> BridgeServicer:
     """Adds all services to `server`, which has `gate` before them, and returns the one for bridges."""
     rpcs = Rpcs()
@@ -44,8 +47,9 @@ def open_doors(
         add_FileServiceServicer_to_server(files, door)
         add_VectorStoreServiceServicer_to_server(vector_stores, door)
         add_UserServiceServicer_to_server(users, door)
+        add_UserDataServiceServicer_to_server(user_data, door)
         add_AdminServiceServicer_to_server(admin, door)
     guarded = {method: gate.before(handler, method) for method, handler in rpcs.items()}
-    bridges = BridgeServicer(guarded, max_message_bytes=max_message_bytes, most=max_calls)
+    bridges = BridgeServicer(guarded, max_message_bytes=settings.max_message_bytes, most=settings.max_calls)
     add_BridgeServiceServicer_to_server(bridges, server)
     return bridges

@@ -114,6 +114,13 @@ class Conversations:
             raise _no_item(item_id)
         return _shown(found)
 
+    async def read(self, conversation_id: str, caller: Caller) -> tuple[Sequence[Item], Conversation]:
+        """All items, the oldest first, and the conversation."""
+        found = await self._store.read(caller.org_id, conversation_id)
+        if found is None or not caller.may_see(found[0].user_id):
+            raise unknown_conversation(conversation_id, "id")
+        return found[1], _shown(found[0])
+
     async def recall(self, conversation_id: str, caller: Caller) -> tuple[Past, Seen]:
         """All that was said, and what a response must find unchanged when it begins."""
         found = await self._store.read(caller.org_id, conversation_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -182,6 +182,20 @@ class Runner:
             await self._store.ask_to_cancel(caller.org_id, response_id)
             return await self._concluded(caller.org_id, response_id)
         return _with_settings(stored.result, stored.settings)
+
+    async def cancel_all_of(self, caller: Caller) -> None:
+        """Stops all that runs here for the caller's user, also what nothing stores."""
+        runs = [
+            run for run in self._live.values() if (run.row.org_id, run.row.user_id) == (caller.org_id, caller.user_id)
+        ]
+        for run in runs:
+            run.stop(Stop.CANCELLED)
+        await asyncio.gather(*(run.wait() for run in runs))
+
+    def forget(self, response_ids: Iterable[str]) -> None:
+        """Drops what is at hand of deleted responses."""
+        for response_id in response_ids:
+            self._history.forget(response_id)
 
     async def revive(self, orphan: Orphan, epoch: int, response: Response, segments: Sequence[Segment]) -> None:
         """Lets a response of a lost core begin anew. Raises NodexaError where it can't be answered any more."""

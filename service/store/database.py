@@ -64,6 +64,7 @@ class BrokenDatabaseError(ValueError):
 class _Request:
     job: Job[Any]
     done: asyncio.Future[Any]
+    alone: bool = False
 
 
 class Database:
@@ -121,6 +122,13 @@ class Database:
         self._requests.put(_Request(job, done))
         return done
 
+    async def alone(self, job: Job[T]) -> T:
+        """Runs `job` in the writer's thread between two transactions, and in none. Raises as `submit`."""
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._waiting += 1
+        self._requests.put(_Request(job, done, alone=True))
+        return await done
+
     async def read(self, job: Job[T]) -> T:
         """Runs `job` on a read-only connection in a thread."""
         return await self._loop.run_in_executor(self._readers, self._read, job)
@@ -164,13 +172,15 @@ class Database:
         while (first := self._requests.get()) is not None:
             group = [first]
             stop = False
-            while len(group) < GROUP_LIMIT and not self._requests.empty():
+            while not group[-1].alone and len(group) < GROUP_LIMIT and not self._requests.empty():
                 more = self._requests.get()
                 if more is None:
                     stop = True
                     break
                 group.append(more)
-            outcomes = _commit(tables, group)
+            together = [request for request in group if not request.alone]
+            outcomes = _commit(tables, together) if together else []
+            outcomes += [_outside(tables, request) for request in group if request.alone]
             self._loop.call_soon_threadsafe(self._settle, group, outcomes)
             checkpoints.after_commit(tables.conn, now=time.monotonic())
             if stop:
@@ -203,6 +213,14 @@ def _commit(tables: Tables, group: list[_Request], *, guarded: bool = False) -> 
     return outcomes
 
 
+def _outside(tables: Tables, request: _Request) -> Any:
+    """Runs one job in no transaction; an outcome as of `_commit`."""
+    try:
+        return request.job(tables)
+    except Exception as error:  # noqa: BLE001 - it is the caller's, and the writer goes on
+        return _unavailable() if _is_outage(error) else error
+
+
 def _attempt(tables: Tables, request: _Request) -> Any:
     conn = tables.conn
     conn.execute("savepoint job")
@@ -222,7 +240,14 @@ def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     conn = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=5)
     pragmas = ["foreign_keys=on", "cache_size=-16000", "temp_store=memory"]
     if not read_only:
-        pragmas += ["journal_mode=wal", "synchronous=full", "wal_autocheckpoint=1000", "journal_size_limit=67108864"]
+        # What is deleted is overwritten: nobody should find it in a page that is free.
+        pragmas += [
+            "secure_delete=on",
+            "journal_mode=wal",
+            "synchronous=full",
+            "wal_autocheckpoint=1000",
+            "journal_size_limit=67108864",
+        ]
     for pragma in pragmas:
         conn.execute(f"pragma {pragma}")
     return conn

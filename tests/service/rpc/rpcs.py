@@ -14,6 +14,7 @@ from nodexa.v1 import (
     conversation_service_pb2,
     file_service_pb2,
     response_service_pb2,
+    user_data_service_pb2,
     user_service_pb2,
     vector_store_service_pb2,
 )
@@ -24,6 +25,7 @@ SERVICES: Final = [
     *file_service_pb2.DESCRIPTOR.services_by_name.values(),
     *vector_store_service_pb2.DESCRIPTOR.services_by_name.values(),
     *user_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *user_data_service_pb2.DESCRIPTOR.services_by_name.values(),
     *admin_service_pb2.DESCRIPTOR.services_by_name.values(),
 ]
 METHODS: Final[Mapping[str, MethodDescriptor]] = {

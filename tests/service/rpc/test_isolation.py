@@ -60,7 +60,7 @@ Request = Callable[[str, str], Message]
 RESPONSES, ADMIN = "/nodexa.v1.ResponseService/", "/nodexa.v1.AdminService/"
 CONVERSATIONS = "/nodexa.v1.ConversationService/"
 FILES, STORES = "/nodexa.v1.FileService/", "/nodexa.v1.VectorStoreService/"
-USERS = "/nodexa.v1.UserService/"
+USERS, USER_DATA = "/nodexa.v1.UserService/", "/nodexa.v1.UserDataService/"
 
 
 def by(method: str, field: str = "id", **more: Any) -> tuple[str, Request]:
@@ -129,6 +129,8 @@ OF_A_KEY: list[tuple[str, Request]] = [
 OF_AN_ORGANIZATION: list[tuple[str, Request]] = [
     by(ADMIN + "GetOrganization"),
     by(ADMIN + "ListAuditEvents", "organization_id"),
+    by(USER_DATA + "ExportUser", "organization_id", user_id="alice"),
+    by(USER_DATA + "EraseUser", "organization_id", user_id="alice"),
 ]
 OF_A_FILE: list[tuple[str, Request]] = [
     by(FILES + "GetFile"),
