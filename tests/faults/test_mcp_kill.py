@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nodexa.v1.admin_pb2 import Assistant
+from nodexa.v1.admin_service_pb2 import CreateAssistantRequest
 from nodexa.v1.item_pb2 import Opaque
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import GetResponseRequest
@@ -81,6 +83,32 @@ async def test_a_call_with_effects_is_never_made_twice(data: Path, server: McpSe
             assert server.notes == ["milk"]
             for secret in (TOKEN, HEADER):
                 assert secret not in told_of(core)
+
+
+async def test_a_call_that_its_server_calls_idempotent_is_made_again(data: Path) -> None:
+    async with McpServer() as server, ChatServer() as upstream:
+        (data / "nodexa.toml").write_text(f'[egress]\nallow = ["{server.address}"]\n')
+        async with answering_core(data) as core:
+            await assistant_on(core, upstream.url)
+            told = {"type": "mcp", "server_label": "desk", "server_url": server.url, "require_approval": "never"}
+            tools = ToolSet(tools=[Tool(opaque=Opaque(type="mcp", json=json.dumps(told)))])
+            assistant = Assistant(name="Own", model="upstream", defaults=ResponseSettings(tools=tools))
+            made = await core.admin.CreateAssistant(CreateAssistantRequest(assistant=assistant), metadata=core.metadata)
+            request = asking(made.id, "call desk__hang", settings=ResponseSettings(background=True))
+            first = await anext(aiter(core.responses.StreamResponse(request, metadata=core.metadata)))
+            async with asyncio.timeout(SECONDS):
+                await server.begun.wait()
+            await core.kill()
+        assert server.calls == 1
+        server.release.set()
+
+        async with answering_core(data) as core:
+            response_id = first.events[0].created.response.id
+            whole = await watched(core, response_id)
+            climb(whole.events)
+            assert whole.events[-1].completed.response.status == Response.STATUS_COMPLETED
+            assert '"output": "late' in str(whole.events[-1].completed.response.output[1].opaque.json)
+    assert server.calls == 2
 
 
 async def test_secrets_of_a_server_are_written_nowhere(data: Path, server: McpServer) -> None:
