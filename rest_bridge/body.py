@@ -22,7 +22,7 @@ async def read_json_body(
     """The body. Raises RequestError: unsupported_media_type, request_too_large, request_timeout; ClientLeft."""
     refusal = _wrong_type(headers)
     if refusal is not None:
-        await _swallow(receive, headers, LINGER_TIMES * max_bytes)
+        await swallow(receive, headers, LINGER_TIMES * max_bytes)
         raise refusal
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -46,35 +46,37 @@ def _wrong_type(headers: Mapping[str, str]) -> RequestError | None:
 async def _read(receive: Receive, headers: Mapping[str, str], *, max_bytes: int) -> bytes:
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
-        await _swallow(receive, headers, LINGER_TIMES * max_bytes)
-        raise _too_large(max_bytes)
+        await swallow(receive, headers, LINGER_TIMES * max_bytes)
+        raise too_large(max_bytes)
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
-        chunk, more = await _chunk(receive)
+        chunk, more = await read_chunk(receive)
         chunks.append(chunk)
         size += len(chunk)
         if size > max_bytes:
-            await _swallow(receive, {}, LINGER_TIMES * max_bytes)
-            raise _too_large(max_bytes)
+            await swallow(receive, {}, LINGER_TIMES * max_bytes)
+            raise too_large(max_bytes)
     return b"".join(chunks)
 
 
-async def _chunk(receive: Receive) -> tuple[bytes, bool]:
+async def read_chunk(receive: Receive) -> tuple[bytes, bool]:
+    """The next bytes, and whether more come. Raises ClientLeft."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientLeft
     return message.get("body", b""), message.get("more_body", False)
 
 
-async def _swallow(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> None:
+async def swallow(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> None:
+    """Reads on for a while, for nobody."""
     if headers.get("expect", "").lower() == "100-continue":
         return
     try:
         async with asyncio.timeout(LINGER_SECONDS):
             more = True
             while more and max_bytes > 0:
-                chunk, more = await _chunk(receive)
+                chunk, more = await read_chunk(receive)
                 max_bytes -= len(chunk)
     except TimeoutError:
         return
@@ -84,5 +86,6 @@ def _unsupported(message: str) -> RequestError:
     return RequestError("unsupported_media_type", message, headers=CLOSE)
 
 
-def _too_large(max_bytes: int) -> RequestError:
+def too_large(max_bytes: int) -> RequestError:
+    """The refusal of a body that is too long."""
     return RequestError("request_too_large", f"The body has more than {max_bytes} bytes.", headers=CLOSE)

@@ -15,8 +15,10 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from nodexa.v1.admin_service_pb2_grpc import AdminServiceStub
 from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceStub
+from nodexa.v1.file_service_pb2_grpc import FileServiceStub
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
 from nodexa.v1.user_service_pb2_grpc import UserServiceStub
+from nodexa.v1.vector_store_service_pb2_grpc import VectorStoreServiceStub
 
 from rest_bridge.errors import RequestError
 from rest_bridge.hop import Hop
@@ -25,8 +27,10 @@ from rest_bridge.tls import CoreTls
 if TYPE_CHECKING:
     from nodexa.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
     from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceAsyncStub
+    from nodexa.v1.file_service_pb2_grpc import FileServiceAsyncStub
     from nodexa.v1.response_service_pb2_grpc import ResponseServiceAsyncStub
     from nodexa.v1.user_service_pb2_grpc import UserServiceAsyncStub
+    from nodexa.v1.vector_store_service_pb2_grpc import VectorStoreServiceAsyncStub
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 OPTIONS: Final = (
@@ -57,6 +61,8 @@ _PARAMS: Final = MappingProxyType(
         "page_size": "limit",
         "compact_threshold": "context_management[0].compact_threshold",
         "request_id": "Idempotency-Key",
+        "expires_after_seconds": "expires_after[seconds]",
+        "expires_after_days": "expires_after.days",
     }
 )
 """Fields of the contract that have another name over HTTP."""
@@ -83,6 +89,8 @@ class Core:
     responses: ResponseServiceAsyncStub
     conversations: ConversationServiceAsyncStub
     users: UserServiceAsyncStub
+    files: FileServiceAsyncStub
+    vector_stores: VectorStoreServiceAsyncStub
     admin: AdminServiceAsyncStub
 
     def __init__(self, address: str, *, tls: CoreTls | None = None) -> None:
@@ -96,6 +104,8 @@ class Core:
         self.responses = ResponseServiceStub(quick)
         self.conversations = ConversationServiceStub(quick)
         self.users = UserServiceStub(quick)
+        self.files = FileServiceStub(quick)
+        self.vector_stores = VectorStoreServiceStub(quick)
         self.admin = AdminServiceStub(quick)
         self._check: grpc.aio.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse] = (
             self._channel.unary_unary(

@@ -14,6 +14,8 @@ class Settings:
 
     max_body_bytes: int = 8 * 1024 * 1024
     """The largest request body, or message of a WebSocket; more gets a 413."""
+    max_upload_bytes: int = 64 * 1024 * 1024
+    """The largest request that uploads a file; more gets a 413."""
     max_head_bytes: int = 16 * 1024
     """The largest request head, request line included; more gets a 431."""
     max_url_bytes: int = 8 * 1024
@@ -26,6 +28,8 @@ class Settings:
     """How long a client may take to send a request's head."""
     body_seconds: float = 30
     """How long a client may take to send a request's body."""
+    upload_seconds: float = 600
+    """How long a client may take to upload a file."""
     keep_alive_seconds: float = 65
     """How long an idle connection stays open."""
     heartbeat_seconds: float = 15

@@ -10,6 +10,7 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 from service.ids import NewId
 from service.keys import load_keyring
 from service.knowledge.knowledge import Knowledge
+from service.knowledge.tool import file_search
 from service.rpc.admin import AdminServicer
 from service.rpc.caller import Authenticator
 from service.rpc.key_maker import KeyMaker
@@ -109,7 +110,9 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     claims, memories = Claims(ClaimStore(database), clock), Memories(MemoryStore(database), clock, new_id)
     egress = Egress(Allowance.of(read_egress(settings.data)))
     search = _search_engine(settings, egress)
-    toolbox = Toolbox({**_kinds(settings, egress, search), **outside.kinds})
+    knowledge = Knowledge.on(database, owner=core_id, clock=clock, new_id=new_id, shared=settings.shared)
+    files: dict[str, Kind] = {"file_search": file_search(knowledge.search)}
+    toolbox = Toolbox({**_kinds(settings, egress, search), **files, **outside.kinds})
     steps = StepStore(database, owner=core_id)
     runner = _runner(
         settings,
@@ -126,7 +129,6 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     rights = UserRights(UserData(database), store, runner, conversations, claims, memories)
     ownership = Ownership(database, core_id)
     takeover = _takeover(settings, outside, ownership=ownership, store=store, steps=steps, runner=runner)
-    knowledge = Knowledge.on(database, owner=core_id, clock=clock, new_id=new_id, shared=settings.shared)
     upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention, also=[knowledge.prune])
     authenticator, keys = Authenticator(keyring, administration), KeyMaker(administration, keyring, clock, new_id)
     admin = AdminServicer(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any, Final
 
-from rest_bridge.openapi import answer, event, failure, item, request, tool
+from rest_bridge.openapi import answer, event, failure, item, knowledge, knowledge_schemas, request, tool
 from rest_bridge.openapi.method import EVENTS, HTML, Operation
 from rest_bridge.openapi.operation import OPERATIONS
 from rest_bridge.openapi.parameter import EVERYWHERE, OF_USER, PARAMETERS
@@ -30,7 +30,7 @@ _SECURITY: Final[tuple[dict[str, list[str]], ...]] = ({"bearer": []}, {"apiKey":
 def document() -> Mapping[str, Any]:
     """The whole document."""
     paths: dict[str, dict[str, Any]] = {}
-    for (method, path), operation in OPERATIONS.items():
+    for (method, path), operation in {**OPERATIONS, **knowledge.OPERATIONS}.items():
         paths.setdefault(path, {})[method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
@@ -66,6 +66,7 @@ def _components() -> dict[str, Any]:
             **request.schemas(),
             **answer.SCHEMAS,
             **item.SCHEMAS,
+            **knowledge_schemas.SCHEMAS,
             **tool.SCHEMAS,
             **failure.SCHEMAS,
             **event.schemas(),
@@ -90,7 +91,7 @@ def _operation(operation: Operation) -> Schema:
     if operation.says:
         described["description"] = operation.says
     if operation.body:
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": ref(operation.body)}}}
+        described["requestBody"] = {"required": True, "content": {operation.media: {"schema": ref(operation.body)}}}
     if not operation.needs_key:
         described["security"] = []
     return described

@@ -45,6 +45,14 @@ PARAMETERS: Final[Mapping[str, Schema]] = MappingProxyType(
         "long_limit": _query("limit", "The most to show.", of("integer", minimum=1, maximum=1000, default=1000)),
         "after_place": _query("after", "As the header `Link` of the page before has it.", _TEXT),
         "claim_key": _path("The claim's key.", "claim_key"),
+        "file_id": _path("The file."),
+        "vector_store_id": _path("The vector store."),
+        "store_file_id": _path("The file.", "file_id"),
+        "batch_id": _path("The batch.", "batch_id"),
+        "purpose": _query("purpose", "Only files of this purpose.", word("assistants", "user_data", "vision")),
+        "filter": _query(
+            "filter", "Only files that stand so.", word("in_progress", "completed", "failed", "cancelled")
+        ),
         "limit": _query("limit", "The most to show.", of("integer", minimum=1, maximum=100, default=20)),
         "after": _query("after", "The `last_id` of the page before.", _TEXT),
         "order": _query("order", "The oldest first, or the newest.", word("asc", "desc")),

@@ -16,12 +16,15 @@ from rest_bridge.routes import (
     compact,
     conversations,
     document,
+    files,
     health,
     input_tokens,
     memory,
     models,
     responses,
     socket,
+    store_files,
+    vector_stores,
 )
 from rest_bridge.routes.call import SCOPE_KEY, Answer, Call, Endpoint, send_answer
 
@@ -57,6 +60,27 @@ ROUTES: Final[Mapping[str, Mapping[str, Endpoint]]] = MappingProxyType(
         "/v1/memory/{id}": {"DELETE": memory.delete},
         "/v1/chat/history/conversations": {"GET": chats.list_conversations},
         "/v1/chat/history/conversations/{id}/messages": {"GET": chats.list_messages},
+        "/v1/files": {"POST": files.create, "GET": files.list_files},
+        "/v1/files/{id}": {"GET": files.retrieve, "DELETE": files.delete},
+        "/v1/files/{id}/content": {"GET": files.content},
+        "/v1/vector_stores": {"POST": vector_stores.create, "GET": vector_stores.list_stores},
+        "/v1/vector_stores/{id}": {
+            "GET": vector_stores.retrieve,
+            "POST": vector_stores.update,
+            "DELETE": vector_stores.delete,
+        },
+        "/v1/vector_stores/{id}/search": {"POST": vector_stores.search},
+        "/v1/vector_stores/{id}/files": {"POST": store_files.create, "GET": store_files.list_files},
+        "/v1/vector_stores/{id}/files/{file_id}": {
+            "GET": store_files.retrieve,
+            "POST": store_files.update,
+            "DELETE": store_files.delete,
+        },
+        "/v1/vector_stores/{id}/files/{file_id}/content": {"GET": store_files.content},
+        "/v1/vector_stores/{id}/file_batches": {"POST": store_files.create_batch},
+        "/v1/vector_stores/{id}/file_batches/{batch_id}": {"GET": store_files.retrieve_batch},
+        "/v1/vector_stores/{id}/file_batches/{batch_id}/cancel": {"POST": store_files.cancel_batch},
+        "/v1/vector_stores/{id}/file_batches/{batch_id}/files": {"GET": store_files.list_batch},
         "/v1/models": {"GET": models.list_models},
         "/v1/models/{id}": {"GET": models.retrieve_model},
         "/healthz": {"GET": health.alive},
@@ -107,7 +131,8 @@ class _Methods:
             )
         call: Call = scope[SCOPE_KEY]
         if named := scope.get("path_params"):
-            call.target, call.part = named.get("id") or named.get("claim_key", ""), named.get("item_id", "")
+            call.target = named.get("id") or named.get("claim_key", "")
+            call.part = next((value for name, value in named.items() if name not in ("id", "claim_key")), "")
         return await endpoint(call)
 
 

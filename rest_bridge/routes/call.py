@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import grpc
 
+from rest_bridge.body import read_json_body
 from rest_bridge.core import Core, refused
 from rest_bridge.headers import Metadata, RawHeaders, metadata
 from rest_bridge.presence import Departure, Presence, Receive
@@ -105,6 +106,21 @@ Endpoint = Callable[[Call], Awaitable[Answer | None]]
 def answer(value: Any, *headers: tuple[bytes, bytes]) -> Answer:
     """A good answer: 200 with `value` as JSON."""
     return Answer(200, json.dump(value), (*JSON, *headers))
+
+
+def noting(shown: dict[str, Any], ignored: list[str], *headers: tuple[bytes, bytes]) -> Answer:
+    """The same, with what had no effect in the request."""
+    return answer(shown | {"nodexa": {"ignored": ignored}} if ignored else shown, *headers)
+
+
+async def json_body(call: Call) -> dict[str, Any]:
+    """The JSON object that was sent. Raises RequestError and ClientLeft."""
+    settings = call.bridge.settings
+    return json.parse_object(
+        await read_json_body(
+            call.receive, call.headers, max_bytes=settings.max_body_bytes, timeout_seconds=settings.body_seconds
+        )
+    )
 
 
 def page(entries: list[dict[str, Any]], *, has_more: bool) -> Answer:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from nodexa.v1 import conversation_service_pb2 as pb
 
-from rest_bridge.body import read_json_body
-from rest_bridge.routes.call import Answer, Call, answer, page_object
+from rest_bridge.routes.call import Answer, Call, answer, json_body, noting, page_object
 from rest_bridge.routes.query import Query
-from rest_bridge.wire import json
 from rest_bridge.wire.conversation import parse_addition, parse_conversation, parse_update, render_conversation
 from rest_bridge.wire.item import render_item, render_items
 
@@ -19,14 +17,14 @@ _ORDERS: Final = {"asc": pb.ListConversationItemsRequest.ORDER_ASC, "desc": pb.L
 async def create(call: Call) -> Answer:
     """POST /v1/conversations."""
     ignored: list[str] = []
-    request = parse_conversation(await _body(call), ignored)
+    request = parse_conversation(await json_body(call), ignored)
     core = call.bridge.core
     # Once a request went out, the loss of its answer does not mean that nothing was done.
     repeatable = not core.connected()
     rpc = core.conversations.CreateConversation(
         request, metadata=call.metadata(), timeout=call.bridge.settings.unary_seconds
     )
-    return _answer(render_conversation(await call.ask(rpc, repeatable=repeatable)), ignored)
+    return noting(render_conversation(await call.ask(rpc, repeatable=repeatable)), ignored)
 
 
 async def retrieve(call: Call) -> Answer:
@@ -40,11 +38,11 @@ async def retrieve(call: Call) -> Answer:
 async def update(call: Call) -> Answer:
     """POST /v1/conversations/{id}: its metadata is replaced."""
     ignored: list[str] = []
-    request = parse_update(call.target, await _body(call), ignored)
+    request = parse_update(call.target, await json_body(call), ignored)
     rpc = call.bridge.core.conversations.UpdateConversation(
         request, metadata=call.metadata(), timeout=call.bridge.settings.unary_seconds
     )
-    return _answer(render_conversation(await call.ask(rpc)), ignored)
+    return noting(render_conversation(await call.ask(rpc)), ignored)
 
 
 async def delete(call: Call) -> Answer:
@@ -61,14 +59,14 @@ async def delete(call: Call) -> Answer:
 async def create_items(call: Call) -> Answer:
     """POST /v1/conversations/{id}/items."""
     ignored: list[str] = []
-    request = parse_addition(call.target, await _body(call), ignored)
+    request = parse_addition(call.target, await json_body(call), ignored)
     core = call.bridge.core
     repeatable = not core.connected()
     rpc = core.conversations.CreateConversationItems(
         request, metadata=call.metadata(), timeout=call.bridge.settings.unary_seconds
     )
     added = await call.ask(rpc, repeatable=repeatable)
-    return _answer(page_object(render_items(added.items), has_more=False), ignored)
+    return noting(page_object(render_items(added.items), has_more=False), ignored)
 
 
 async def list_items(call: Call) -> Answer:
@@ -105,16 +103,3 @@ async def delete_item(call: Call) -> Answer:
         timeout=call.bridge.settings.unary_seconds,
     )
     return answer(render_conversation(await call.ask(rpc)))
-
-
-async def _body(call: Call) -> dict[str, Any]:
-    settings = call.bridge.settings
-    return json.parse_object(
-        await read_json_body(
-            call.receive, call.headers, max_bytes=settings.max_body_bytes, timeout_seconds=settings.body_seconds
-        )
-    )
-
-
-def _answer(shown: dict[str, Any], ignored: list[str]) -> Answer:
-    return answer(shown | {"nodexa": {"ignored": ignored}} if ignored else shown)

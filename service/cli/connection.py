@@ -14,8 +14,10 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_status import rpc_status
 from nodexa.v1.admin_service_pb2_grpc import AdminServiceStub
+from nodexa.v1.file_service_pb2_grpc import FileServiceStub
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
 from nodexa.v1.user_data_service_pb2_grpc import UserDataServiceStub
+from nodexa.v1.vector_store_service_pb2_grpc import VectorStoreServiceStub
 
 from service.cli.target import Target, find_target
 from service.tls import TlsError, read_authorities, read_identity
@@ -58,6 +60,8 @@ class Core:
         self.admin: Final = AdminServiceStub(channel)
         self.user_data: Final = UserDataServiceStub(channel)
         self.responses: Final = ResponseServiceStub(channel)
+        self.files: Final = FileServiceStub(channel)
+        self.vector_stores: Final = VectorStoreServiceStub(channel)
         self._metadata = (("authorization", f"Bearer {target.api_key}"),)
 
     def ask(

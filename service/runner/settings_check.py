@@ -21,6 +21,7 @@ INCLUDED: Final = frozenset(
         # Images that came as a URL are kept as one, so they are always there.
         "message.input_image.image_url",
         "computer_call_output.output.image_url",
+        "file_search_call.results",
     }
 )
 """What `include` may ask for and gets."""

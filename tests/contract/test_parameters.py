@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import pytest
-from openai.resources import Models
+from openai.resources import Files, Models, VectorStores
 from openai.resources.conversations import Conversations, Items
 from openai.resources.responses import InputItems, InputTokens, Responses
+from openai.resources.vector_stores import FileBatches
+from openai.resources.vector_stores import Files as StoreFiles
 
 from rest_bridge.wire.compaction import READ, parse_compact
 from rest_bridge.wire.conversation import parse_addition, parse_conversation, parse_update
@@ -22,6 +24,9 @@ NOTED: Final = "accepted without effect, and listed in nodexa.ignored"
 ALWAYS: Final = "asks for what is given back in any case"
 NO_EFFECT: Final = "nothing that is told depends on it"
 
+REFUSED: Final = "refused: 400 unsupported_parameter"
+
+_LIST: Final = {"after": QUERY, "limit": QUERY, "order": QUERY}
 _PAGE: Final = {"after": QUERY, "limit": QUERY, "order": QUERY, "include": ALWAYS}
 
 DECIDED: Final[Mapping[Callable[..., Any], Mapping[str, str]]] = {
@@ -56,13 +61,57 @@ DECIDED: Final[Mapping[Callable[..., Any], Mapping[str, str]]] = {
     Items.list: {"conversation_id": PATH, **_PAGE},
     Items.retrieve: {"conversation_id": PATH, "item_id": PATH, "include": ALWAYS},
     Items.delete: {"conversation_id": PATH, "item_id": PATH},
+    Files.create: {"file": BODY, "purpose": BODY, "expires_after": BODY},
+    Files.retrieve: {"file_id": PATH},
+    Files.list: {**_LIST, "purpose": QUERY},
+    Files.delete: {"file_id": PATH},
+    Files.content: {"file_id": PATH},
+    VectorStores.create: dict.fromkeys(
+        ("name", "description", "metadata", "expires_after", "file_ids", "chunking_strategy"), BODY
+    ),
+    VectorStores.retrieve: {"vector_store_id": PATH},
+    VectorStores.update: {"vector_store_id": PATH, "name": BODY, "metadata": BODY, "expires_after": BODY},
+    VectorStores.list: {**_LIST, "before": REFUSED},
+    VectorStores.delete: {"vector_store_id": PATH},
+    VectorStores.search: {
+        "vector_store_id": PATH,
+        **dict.fromkeys(("query", "filters", "max_num_results", "ranking_options"), BODY),
+        "rewrite_query": NOTED,
+    },
+    StoreFiles.create: {
+        "vector_store_id": PATH, **dict.fromkeys(("file_id", "attributes", "chunking_strategy"), BODY)
+    },
+    StoreFiles.retrieve: {"vector_store_id": PATH, "file_id": PATH},
+    StoreFiles.update: {"vector_store_id": PATH, "file_id": PATH, "attributes": BODY},
+    StoreFiles.list: {"vector_store_id": PATH, **_LIST, "filter": QUERY, "before": REFUSED},
+    StoreFiles.delete: {"vector_store_id": PATH, "file_id": PATH},
+    StoreFiles.content: {"vector_store_id": PATH, "file_id": PATH},
+    FileBatches.create: {
+        "vector_store_id": PATH, **dict.fromkeys(("file_ids", "files", "attributes", "chunking_strategy"), BODY)
+    },
+    FileBatches.retrieve: {"vector_store_id": PATH, "batch_id": PATH},
+    FileBatches.cancel: {"vector_store_id": PATH, "batch_id": PATH},
+    FileBatches.list_files: {
+        "vector_store_id": PATH, "batch_id": PATH, **_LIST, "filter": QUERY, "before": REFUSED
+    },
     Models.list: {},
     Models.retrieve: {"model": PATH},
 }  # fmt: skip
 """The calls of the SDK, apart from `responses.create`, whose table is in the bridge: it is a part of the product."""
 
 # They send what `create` and `retrieve` do; a model can't be deleted, it is an assistant.
-OF_THE_SDK: Final = {Responses: {"create", "stream", "parse", "connect"}, Models: {"delete"}}
+_POLLING: Final = {"create_and_poll", "upload_and_poll", "poll"}
+OF_THE_SDK: Final = {
+    Responses: {"create", "stream", "parse", "connect"},
+    Models: {"delete"},
+    # An older name of `content`, and one that only waits.
+    Files: {"retrieve_content", "wait_for_processing"},
+    StoreFiles: {*_POLLING, "upload"},
+    FileBatches: _POLLING,
+}
+RESOURCES: Final = (
+    Responses, InputItems, InputTokens, Conversations, Items, Files, VectorStores, StoreFiles, FileBatches, Models
+)  # fmt: skip
 OF_THE_CALL: Final = {"self", "extra_headers", "extra_query", "extra_body", "timeout"}
 
 
@@ -71,10 +120,10 @@ def test_every_parameter_of_a_call_is_decided(call: Callable[..., Any]) -> None:
     assert set(inspect.signature(call).parameters) - OF_THE_CALL == set(DECIDED[call])
 
 
-@pytest.mark.parametrize("resource", [Responses, InputItems, InputTokens, Conversations, Items, Models])
+@pytest.mark.parametrize("resource", RESOURCES)
 def test_every_call_is_decided(resource: type) -> None:
     found = {name for name, call in vars(resource).items() if inspect.isfunction(call) and not name.startswith("_")}
-    decided = {call.__name__ for call in DECIDED if call.__qualname__ == f"{resource.__name__}.{call.__name__}"}
+    decided = {call.__name__ for call in DECIDED if vars(resource).get(call.__name__) is call}
     assert found == decided | OF_THE_SDK.get(resource, set())
 
 

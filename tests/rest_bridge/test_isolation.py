@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,9 +16,11 @@ import pytest
 from nodexa.v1.admin_service_pb2 import DeleteAssistantRequest
 from nodexa.v1.conversation_service_pb2 import DeleteConversationRequest
 from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceStub
+from nodexa.v1.file_service_pb2 import DeleteFileRequest
 from nodexa.v1.response_service_pb2 import DeleteResponseRequest
 from nodexa.v1.user_pb2 import Claim
 from nodexa.v1.user_service_pb2 import DeleteClaimRequest, DeleteMemoryRequest, SetClaimsRequest
+from nodexa.v1.vector_store_service_pb2 import DeleteVectorStoreRequest
 
 from rest_bridge.routes import ROUTES, SOCKETS
 from rest_bridge.settings import Settings
@@ -27,6 +30,7 @@ from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge
 from tests.rest_bridge.socket_client import opened
 from tests.service.conversations import converse
+from tests.service.files import files, store, stores, upload
 from tests.service.keys import as_another_organization, revoke, with_another_assistant, with_another_key
 from tests.service.memories import remembered
 from tests.service.requests import create, user
@@ -34,6 +38,7 @@ from tests.service.requests import create, user
 SOCKET = "WEBSOCKET"
 RESPONSE, CONVERSATION, ASSISTANT = "resp", "conv", "asst"
 CLAIM, MEMORY, CHAT = "claim", "mem", "chat"
+FILE, STORE = "file", "vs"
 """What there is to hide: each word is the prefix of its ids."""
 
 
@@ -62,6 +67,8 @@ OF_USERS = (CLAIM, MEMORY, CHAT)
 CLAIMS, CHATS = ("/v1/user-claims", "/user-claims"), "/v1/chat/history/conversations"
 ITEM = {"type": "message", "role": "user", "content": "Hi"}
 OF_A_RESPONSE, OF_A_CONVERSATION = "/v1/responses/{id}", "/v1/conversations/{id}"
+OF_A_STORE = "/v1/vector_stores/{id}"
+OF_A_BATCH = f"{OF_A_STORE}/file_batches/{{batch_id}}"
 ASKS = [
     *posts("/v1/responses", *ALL),
     *posts("/v1/responses", *ALL, stream=True),
@@ -85,12 +92,31 @@ ASKS = [
     *(Ask(f"{path}/{{claim_key}}", "DELETE", CLAIM) for path in CLAIMS),
     Ask("/v1/memory/{id}", "DELETE", MEMORY),
     Ask(f"{CHATS}/{{id}}/messages", "GET", CHAT),
+    Ask("/v1/files/{id}", "GET", FILE),
+    Ask("/v1/files/{id}", "DELETE", FILE),
+    Ask("/v1/files/{id}/content", "GET", FILE),
+    Ask("/v1/vector_stores", "POST", FILE, {"file_ids": ["{id}"]}),
+    Ask(OF_A_STORE, "GET", STORE),
+    Ask(OF_A_STORE, "POST", STORE, {"name": "Mine now"}),
+    Ask(OF_A_STORE, "DELETE", STORE),
+    Ask(f"{OF_A_STORE}/search", "POST", STORE, {"query": "mine"}),
+    Ask(f"{OF_A_STORE}/files", "POST", STORE, {"file_id": "file_x"}),
+    Ask(f"{OF_A_STORE}/files", "GET", STORE),
+    Ask(f"{OF_A_STORE}/files/{{file_id}}", "GET", STORE),
+    Ask(f"{OF_A_STORE}/files/{{file_id}}", "POST", STORE, {"attributes": {}}),
+    Ask(f"{OF_A_STORE}/files/{{file_id}}", "DELETE", STORE),
+    Ask(f"{OF_A_STORE}/files/{{file_id}}/content", "GET", STORE),
+    Ask(f"{OF_A_STORE}/file_batches", "POST", STORE, {"file_ids": ["file_x"]}),
+    Ask(OF_A_BATCH, "GET", STORE),
+    Ask(f"{OF_A_BATCH}/cancel", "POST", STORE),
+    Ask(f"{OF_A_BATCH}/files", "GET", STORE),
 ]
 # They name nothing that could be another's. The lists have a test of their own.
-LISTS = {("/v1/responses", "GET"), ("/v1/models", "GET")}
+LISTS = {(path, "GET") for path in ("/v1/responses", "/v1/models", "/v1/files", "/v1/vector_stores")}
 LISTS_OF_USERS = {(path, "GET") for path in (*CLAIMS, "/v1/memory", CHATS)}
 WITHOUT = {
     ("/v1/conversations", "POST"),
+    ("/v1/files", "POST"),
     *((f"{path}/bulk", method) for path in CLAIMS for method in ("POST", "DELETE")),
     *((path, "DELETE") for path in (*CLAIMS, "/v1/memory")),
 }
@@ -118,7 +144,8 @@ class Things:
         return [await answer(ask, self.ids[ask.kind], bridge, headers) for ask in asks]
 
 
-NEVER = Things({kind: new_id(kind) for kind in (*ALL, *OF_USERS)} | {CHAT: str(uuid4())})
+NEVER = Things({kind: new_id(kind) for kind in (*ALL, *OF_USERS, FILE, STORE)} | {CHAT: str(uuid4())})
+INSIDE = ("item_id", "file_id", "batch_id")
 
 
 async def things(core: CoreUnderTest, *, user_id: str = "") -> Things:
@@ -135,6 +162,7 @@ async def things(core: CoreUnderTest, *, user_id: str = "") -> Things:
             CLAIM: await claimed(core, user_id or "alice"),
             MEMORY: await remembered(core, user_id or "alice"),
             CHAT: await chatted(core, user_id or "alice"),
+            **await knowledge(core),
         }
     )
 
@@ -151,6 +179,11 @@ async def chatted(core: CoreUnderTest, user_id: str) -> str:
     return (await create(core, user_id=user_id)).id.removeprefix("resp_")
 
 
+async def knowledge(core: CoreUnderTest) -> Mapping[str, str]:
+    file = await upload(core, "Mine")
+    return {FILE: file, STORE: await store(core, file)}
+
+
 async def answer(ask: Ask, name: str, bridge: BridgeUnderTest, headers: Mapping[str, str]) -> Told:
     body: Any = None
     if ask.body is not None:
@@ -158,7 +191,9 @@ async def answer(ask: Ask, name: str, bridge: BridgeUnderTest, headers: Mapping[
         body = json.loads(json.dumps({**own, **ask.body}).replace("{id}", name))
     if ask.method == SOCKET:
         return await over_socket(ask, name, bridge, {**body, "type": "response.create"}, headers)
-    path = ask.path.replace("{id}", name).replace("{claim_key}", name).replace("{item_id}", "msg_first") + ask.query
+    path = ask.path.replace("{id}", name).replace("{claim_key}", name) + ask.query
+    for inside in INSIDE:
+        path = path.replace(f"{{{inside}}}", "msg_first")
     sent = {"x-request-id": "same", **({"x-user-id": "alice"} if ask.kind in OF_USERS else {}), **headers}
     async with bridge.http() as http:
         got = await http.request(ask.method, path, json=body, headers=sent)
@@ -191,7 +226,7 @@ async def seen_by(core: CoreUnderTest, settings: Settings) -> AsyncIterator[Brid
 
 @pytest.fixture
 def never_of_users() -> list[Ask]:
-    return [ask for ask in ASKS if ask.kind != ASSISTANT]
+    return [ask for ask in ASKS if ask.kind not in (ASSISTANT, FILE, STORE)]
 
 
 async def test_another_organization_s_things_are_unknown(core: CoreUnderTest, bridge_settings: Settings) -> None:
@@ -223,6 +258,8 @@ async def test_deleted_things_are_unknown(core: CoreUnderTest, bridge_settings: 
     await core.responses.DeleteResponse(DeleteResponseRequest(id=gone.ids[RESPONSE]), metadata=metadata)
     stub: Any = ConversationServiceStub(core.channel)
     await stub.DeleteConversation(DeleteConversationRequest(id=gone.ids[CONVERSATION]), metadata=metadata)
+    await files(core).DeleteFile(DeleteFileRequest(id=gone.ids[FILE]), metadata=metadata)
+    await stores(core).DeleteVectorStore(DeleteVectorStoreRequest(id=gone.ids[STORE]), metadata=metadata)
     await core.admin.DeleteAssistant(DeleteAssistantRequest(id=gone.ids[ASSISTANT]), metadata=metadata)
 
     async with seen_by(own, bridge_settings) as bridge:
@@ -240,7 +277,7 @@ async def test_a_user_s_lists_hold_nothing_of_others(core: CoreUnderTest, bridge
 
 async def test_one_s_own_things_are_known(core: CoreUnderTest, bridge: BridgeUnderTest) -> None:
     mine = await things(core)
-    reading = [ask for ask in ASKS if ask.method == "GET"]
+    reading = [ask for ask in ASKS if ask.method == "GET" and not {"{file_id}", "{batch_id}"} & {*ask.path.split("/")}]
     assert {told[1] for told in await mine.told(reading, bridge)} == {200}
 
 
@@ -259,16 +296,20 @@ async def test_a_revoked_key_is_told_what_any_wrong_key_is(core: CoreUnderTest, 
 
 async def turned_away(path: str, method: str, mine: Things, bridge: BridgeUnderTest) -> tuple[int, str]:
     kind = CONVERSATION if "conversations" in path else ASSISTANT if "models" in path else RESPONSE
-    where = path.replace("{id}", mine.ids[kind]).replace("{item_id}", "msg_first")
-    where = where.replace("{claim_key}", mine.ids[CLAIM])
+    where = path.replace("{claim_key}", mine.ids[CLAIM])
+    where = re.sub(r"{\w+}", "msg_first", where.replace("{id}", mine.ids[kind]))
     upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
     headers = {**upgrade, "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="} if method == SOCKET else {}
-    body = bridge.body() if "responses" in path else {"items": [ITEM], "metadata": {}, "claims": []}
+    asked = next((ask.body for ask in ASKS if (ask.path, ask.method) == (path, method)), None)
+    body = bridge.body() if "responses" in path else asked or {"items": [ITEM], "metadata": {}, "claims": []}
+    form: dict[str, Any] = (
+        {"data": {"purpose": "assistants"}, "files": {"file": b"Mine"}} if path == "/v1/files" else {"json": body}
+    )
     async with httpx.AsyncClient(base_url=bridge.url, trust_env=False, timeout=30) as http:
         got = await http.request(
             "GET" if method == SOCKET else method,
             where,
-            json=body if method == "POST" else None,
+            **(form if method == "POST" else {}),
             headers={"x-request-id": "same", "authorization": f"Bearer {bridge.key}", **headers},
         )
     return got.status_code, got.text

@@ -16,7 +16,8 @@ from rest_bridge.errors import STATUS_OF
 from rest_bridge.openapi.document import document, text
 from rest_bridge.openapi.event import BODIES, described
 from rest_bridge.openapi.item import ITEMS, PARTS
-from rest_bridge.openapi.operation import OPERATIONS
+from rest_bridge.openapi.knowledge import OPERATIONS as OF_KNOWLEDGE
+from rest_bridge.openapi.operation import OPERATIONS as OF_RESPONSES
 from rest_bridge.openapi.request import PARAMETERS
 from rest_bridge.openapi.tool import TOOLS
 from rest_bridge.routes import ROUTES
@@ -30,6 +31,7 @@ from tests.rest_bridge.conftest import BridgeUnderTest
 
 DOCUMENT: dict[str, Any] = json.loads(text())
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+OPERATIONS = {**OF_RESPONSES, **OF_KNOWLEDGE}
 
 
 def test_it_is_a_valid_document() -> None:

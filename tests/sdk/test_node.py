@@ -106,3 +106,18 @@ def test_a_conversation_is_gone_on_with_listed_and_deleted(run: Run) -> None:
         "deleted": ["conversation.deleted", True],
         "gone": "NotFoundError",
     }
+
+
+def test_files_are_uploaded_searched_and_deleted(run: Run) -> None:
+    assert run("files.mjs") == {
+        "polled": "completed",
+        "second": "completed",
+        "batch": ["completed", 1, 1],
+        "found": ["parrots.txt", "Parrots eat seeds."],
+        "listed": ["completed", "completed", "completed", "failed"],
+        "texts": ["Bees dance."],
+        "content": "Parrots eat seeds.",
+        "updated": ["Beasts", {"a": "b"}],
+        "deleted": [True, "vector_store.deleted", True],
+        "gone": ["NotFoundError", "vector_store_not_found"],
+    }
