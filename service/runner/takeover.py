@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 from nodexa.v1.item_pb2 import Item
@@ -32,6 +32,8 @@ MOST_LIVES: Final = 3
 """A run that begins anew and again takes its core with it may be what kills it."""
 BEATS: Final = 3
 """Heartbeats in one lease: two may be late before anyone thinks that the core is gone."""
+AT_ONCE: Final = 16
+"""Runs that are brought to their end side by side: what waits for the disk together is written together."""
 
 Revive = Callable[[Orphan, int, Response, Sequence[Segment]], Awaitable[None]]
 """The run, its epoch, its response so far and its log."""
@@ -124,7 +126,12 @@ class Takeover:
         if self._retired:
             return
         heard_before = self._clock() - int(self._lease * 1000)
-        for orphan in await self._ownership.orphans(heard_before):
+        orphans = iter(await self._ownership.orphans(heard_before))
+        await asyncio.gather(*(self._take_each(orphans, heard_before) for _ in range(AT_ONCE)))
+
+    async def _take_each(self, orphans: Iterator[Orphan], heard_before: int) -> None:
+        """Takes what is left of them; others may take from the same ones."""
+        for orphan in orphans:
             epoch = await self._ownership.take(orphan, heard_before)
             if epoch is not None:
                 await self._settle(orphan, epoch)
