@@ -18,21 +18,22 @@ _CALLS: Final = ("function_call", "custom_tool_call")
 
 
 def is_the_platforms(item: Item) -> bool:
-    """Whether an item is told to models by what stands here, and to none as it is."""
+    """Whether an item may be told to models by what stands here, and as it is only where a model server wrote it."""
     return item.HasField("run") or item.opaque.type in _UNTOLD or item.opaque.type == "mcp_call"
 
 
-def told(items: Sequence[Item], before: Sequence[Item] = ()) -> tuple[list[Item], list[int]]:
+def told(items: Sequence[Item], before: Sequence[Item] = (), *, hosted: bool = False) -> tuple[list[Item], list[int]]:
     """The items as models read them, and for each of these its place in `items`; `before` is what came before them.
 
-    A call that is held, or that was cut, isn't told; one that somebody refused to approve of is told as refused.
+    A call that is held, or that was cut, isn't told; one that somebody refused to approve of is told as refused. With
+    `hosted`, the model's server reads what such a server wrote and what answers it.
     """
     if not any(map(is_the_platforms, items)):
         return list(items), list(range(len(items)))
     asked = {item.id: item.run for item in (*before, *items) if item.opaque.type == APPROVAL_REQUEST}
     shown: list[tuple[Item, int]] = []
     for place, item in enumerate(items):
-        if not is_the_platforms(item):
+        if not is_the_platforms(item) or (hosted and _is_a_servers(item, asked)):
             shown.append((item, place))
             continue
         run = _run_of(item, asked)
@@ -54,6 +55,13 @@ def said_of(item: Item) -> Mapping[str, Any]:
     """The JSON object of an item that the contract has no words for."""
     value = json.loads(item.opaque.json)
     return value if isinstance(value, dict) else {}
+
+
+def _is_a_servers(item: Item, asked: Mapping[str, ToolRun]) -> bool:
+    """Whether an item speaks of what a model server runs."""
+    if item.opaque.type == APPROVAL_RESPONSE:
+        return not asked.get(str(said_of(item).get("approval_request_id")), ToolRun()).name
+    return not item.HasField("run") and item.opaque.type != TOKEN_WANTED
 
 
 def _run_of(item: Item, asked: Mapping[str, ToolRun]) -> ToolRun | None:

@@ -21,8 +21,8 @@ class Held:
     approval: str = ""
 
 
-def approved(past: Sequence[Item], asked: Sequence[Item]) -> list[Held]:
-    """The calls that the input approves of.
+def approved(past: Sequence[Item], asked: Sequence[Item], *, hosted: bool) -> list[Held]:
+    """The calls that the input approves of; with `hosted`, what isn't asked for here was asked by the model's server.
 
     Raises NodexaError `invalid_request` for an answer that is none, and `unknown_approval_request` for one to a request
     that isn't in the conversation, or that was answered before.
@@ -35,6 +35,8 @@ def approved(past: Sequence[Item], asked: Sequence[Item]) -> list[Held]:
             continue
         answer = said_of(item)
         wanted = _checked(answer, f"input[{place}]")
+        if hosted and wanted not in requests and wanted not in answered:
+            continue
         if wanted not in requests or wanted in answered:
             raise _unknown(wanted, f"input[{place}].approval_request_id", again=wanted in answered)
         answered.add(wanted)

@@ -110,10 +110,17 @@ class Reading:
             request.ClearField("input")
             request.input.extend(given.items)
         asked = list(with_ids(request.input, self._new_id))
-        held = _held(past, asked, tokens, open_end=open_end)
+        held = _held(past, asked, tokens, hosted=hosted, open_end=open_end)
         prompt = Prompt(
             instructions=system_prompt(assistant, request.settings),
-            items=self._told(past, asked, caller, before=FIELD if seen else "previous_response_id", open_end=open_end),
+            items=self._told(
+                past,
+                asked,
+                caller,
+                before=FIELD if seen else "previous_response_id",
+                hosted=hosted,
+                open_end=open_end,
+            ),
             settings=settings,
             streaming=streaming or settings.background,
             known=await self._known.of(caller, assistant, [*islice(past.said, 1), *asked]) if caller.user_id else (),
@@ -139,22 +146,24 @@ class Reading:
             )
         return await self._conversations.recall(request.conversation_id, caller)
 
-    def _told(self, past: Past, asked: Sequence[Item], caller: Caller, *, before: str, open_end: bool) -> list[Item]:
+    def _told(
+        self, past: Past, asked: Sequence[Item], caller: Caller, *, before: str, hosted: bool, open_end: bool
+    ) -> list[Item]:
         """What a model reads of the past, named by the field `before`, and of the input."""
         if past.plain and all(map(is_plain, asked)):
             new = match_waiting(past.waiting, past.said, asked, open_end=open_end)
             return Continued(past.said, new) if past.turns else [*past.said, *new]
         opened, fresh, sent = Sealed(self._seal, caller.org_id).opened(past.said.items, asked, before=before)
-        said, _ = told(opened)
-        read, origins = told(fresh, opened)
+        said, _ = told(opened, hosted=hosted)
+        read, origins = told(fresh, opened, hosted=hosted)
         return [*said, *match_calls(said, read, places=[sent[origin] for origin in origins], open_end=open_end)]
 
 
-def _held(past: Past, asked: Sequence[Item], tokens: Mapping[str, str], *, open_end: bool) -> list[Held]:
+def _held(past: Past, asked: Sequence[Item], tokens: Mapping[str, str], *, hosted: bool, open_end: bool) -> list[Held]:
     """The calls of the past that can be made now. Raises as `approved`, and where there is nothing new at all."""
     waiting = brought(past.said.items, tokens) if tokens and not past.plain else []
     if not (asked or waiting or open_end):
         check_items(asked)
     if past.plain and all(map(is_plain, asked)):
         return []
-    return [*with_tokens(waiting), *approved(past.said.items, asked)]
+    return [*with_tokens(waiting), *approved(past.said.items, asked, hosted=hosted)]
