@@ -57,7 +57,7 @@ from service.tools.rest import Rest
 from service.tools.tool import Kind
 from service.tools.toolbox import Toolbox
 from service.tools.web_search import TYPES as SEARCHES
-from service.tools.web_search import SearchEngine, WebSearch, search_engine
+from service.tools.web_search import WebSearch, search_engine
 
 MASTER_KEY = "master.key"
 
@@ -67,7 +67,7 @@ class Outside:
     """What a core is given.
 
     `problem` says why a model can't answer now; `from_file` are the operator's own models; `kinds` are kinds of tools
-    beside those of `_kinds`.
+    beside those of `_toolbox`.
     """
 
     open_model: OpenModel
@@ -108,11 +108,8 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     kept, limiter = ConversationStore(database), Limiter(monotonic_ms)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
     claims, memories = Claims(ClaimStore(database), clock), Memories(MemoryStore(database), clock, new_id)
-    egress = Egress(Allowance.of(read_egress(settings.data)))
-    search = _search_engine(settings, egress)
     knowledge = Knowledge.on(database, owner=core_id, clock=clock, new_id=new_id, shared=settings.shared)
-    files: dict[str, Kind] = {"file_search": file_search(knowledge.search)}
-    toolbox = Toolbox({**_kinds(settings, egress, search), **files, **outside.kinds})
+    toolbox, clients = _toolbox(settings, outside, knowledge)
     steps = StepStore(database, owner=core_id)
     runner = _runner(
         settings,
@@ -158,26 +155,25 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         calls=OpenCalls(WorkingKeys(database).among, most=settings.max_calls),
         keys=keys,
         admin=admin,
-        clients=[egress, search.egress] if search else [egress],
+        clients=clients,
     )
 
 
-def _search_engine(settings: Settings, egress: Egress) -> SearchEngine | None:
-    """The operator's search service, if there is one."""
-    found = read_web_search(settings.data)
-    return search_engine(found, egress, settings.environment) if found else None
-
-
-def _kinds(settings: Settings, egress: Egress, search: SearchEngine | None) -> dict[str, Kind]:
-    """The tools that the platform runs, by their `type` words on the HTTP wire."""
+def _toolbox(settings: Settings, outside: Outside, knowledge: Knowledge) -> tuple[Toolbox, Sequence[Egress]]:
+    """The tools that the platform runs, by their `type` words on the HTTP wire, and the clients that they call with."""
+    egress, environment = Egress(Allowance.of(read_egress(settings.data))), settings.environment
     servers = operator_servers(read_mcp(settings.data))
     kinds: dict[str, Kind] = {
-        "mcp": Mcp(egress, operator=servers, environment=settings.environment, clock=monotonic_ms),
-        "rest": Rest(egress, settings.environment),
+        "mcp": Mcp(egress, operator=servers, environment=environment, clock=monotonic_ms),
+        "rest": Rest(egress, environment),
+        "file_search": file_search(knowledge.search),
     }
-    if search:
+    clients = [egress]
+    if found := read_web_search(settings.data):
+        search = search_engine(found, egress, environment)
         kinds |= dict.fromkeys(SEARCHES, WebSearch(search))
-    return kinds
+        clients.append(search.egress)
+    return Toolbox({**kinds, **outside.kinds}), clients
 
 
 def _takeover(

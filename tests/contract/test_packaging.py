@@ -57,7 +57,8 @@ def imported_distributions(*folders: str) -> list[set[str]]:
         )
     }
     provided = importlib.metadata.packages_distributions()
-    return [set(provided[module]) for module in sorted(modules - OWN - sys.stdlib_module_names)]
+    # Some spell themselves with capitals, and an index knows none.
+    return [{name.lower() for name in provided[module]} for module in sorted(modules - OWN - sys.stdlib_module_names)]
 
 
 def parts(version: str) -> tuple[int, ...]:

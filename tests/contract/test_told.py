@@ -187,6 +187,7 @@ def test_no_substitution_is_more_than_is_needed() -> None:
     shown = [render_response(each, render_settings(ResponseSettings())) for each in (waiting, failed, begun)]
     for each in shown:
         each["incomplete_details"] = None
+    shown.append({**shown[0], "incomplete_details": {"reason": "max_tool_calls"}})
     form = {"type": "json_schema", "name": "n", "description": "d", "schema": {"type": "object"}, "strict": None}
     shown.append({**shown[0], "text": {"format": form}})
     for substitution in SUBSTITUTIONS:
