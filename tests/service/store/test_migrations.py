@@ -69,6 +69,31 @@ async def test_a_file_of_an_older_version_is_brought_up_to_date_with_what_it_hol
     assert schema(path) == schema(fresh)
 
 
+async def test_responses_of_an_older_version_find_the_conversation_that_they_belong_to(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    chain = [("resp_1", None), ("resp_2", "resp_1"), ("resp_3", "resp_2"), ("resp_fork", "resp_1")]
+    orphans = [("resp_7", "resp_deleted"), ("resp_8", "resp_7")]
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        migrations.apply(Tables(conn, execute_plugins=False), stop_before="0015_chats")
+        conn.execute("pragma foreign_keys = off")
+        conn.executemany(
+            """insert into responses(id, org_id, assistant_id, key_id, previous_response_id, conversation_id, status,
+                 background, created_at, expires_at, last_seq)
+               values(?, 'org_1', 'asst_1', 'key_1', ?, ?, 'completed', 0, 0, 100, 1)""",
+            [*((*each, None) for each in [*chain, *orphans]), ("resp_9", None, "conv_1")],
+        )
+
+    database = await Database.open(path)
+    roots = await database.read(lambda db: dict(db.execute("select id, root_id from responses").fetchall()))
+    await database.close()
+
+    assert roots == {
+        **dict.fromkeys(["resp_1", "resp_2", "resp_3", "resp_fork"], "resp_1"),
+        **dict.fromkeys(["resp_7", "resp_8"], "resp_7"),
+        "resp_9": "conv_1",
+    }
+
+
 def test_the_steps_are_numbered_in_order() -> None:
     names = [migration.name for migration in migrations.pending(Tables(memory=True))]
 
