@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any, Final
@@ -15,9 +15,7 @@ import httpcore2
 import httpx2
 
 from service.tools.addresses import Address, Allowance, inward_name, literal
-
-Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
-"""Host name and port → all its addresses. Raises OSError."""
+from service.tools.egress import Resolve
 
 TRIED_ADDRESSES: Final = 4
 KEPT_CONNECTIONS: Final = 32
@@ -45,6 +43,14 @@ class EgressError(httpx2.TransportError):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def parsed(url: str) -> httpx2.URL:
+    """The URL in parts. Raises EgressError for what is none."""
+    try:
+        return httpx2.URL(url)
+    except (httpx2.InvalidURL, ValueError):  # UnicodeError is one, too.
+        raise EgressError("url_not_allowed", "This URL can't be called: it is none.") from None
 
 
 def refuse_inward(url: httpx2.URL, allowed: Allowance) -> None:
