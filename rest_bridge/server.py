@@ -75,6 +75,28 @@ class Server(uvicorn.Server):
             self._ending.cancel()
         self._ending = asyncio.get_running_loop().call_later(patience, self._end_streams)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Uvicorn's own version lets a client take a minute for its part of a TLS handshake."""
+        loop, config = asyncio.get_running_loop(), self.config
+
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state={}
+            )
+            return made
+
+        self.servers = [
+            await loop.create_server(
+                protocol,
+                sock=listening,
+                ssl=config.ssl,
+                ssl_handshake_timeout=self._bridge.settings.head_seconds if config.ssl else None,
+                backlog=config.backlog,
+            )
+            for listening in sockets or ()
+        ]
+        self.started = True
+
     async def main_loop(self) -> None:
         """Uvicorn's own version wakes ten times a second; the date, which it keeps, needs one."""
         while not await self.on_tick(0):

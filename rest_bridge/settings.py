@@ -25,7 +25,7 @@ class Settings:
     max_connections: int = 20_000
     """The most open connections, WebSockets included; requests on more get a 503, those of probes excepted."""
     head_seconds: float = 10
-    """How long a client may take to send a request's head."""
+    """How long a client may take to send a request's head, and before that for its part of a TLS handshake."""
     body_seconds: float = 30
     """How long a client may take to send a request's body."""
     upload_seconds: float = 600

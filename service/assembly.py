@@ -105,7 +105,8 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     store, administration = ResponseStore(database, owner=core_id), Administration(database)
     keyring = load_keyring(settings.data / MASTER_KEY)
     catalog = Catalog(administration, open_model=outside.open_model, from_file=outside.from_file)
-    kept, limiter = ConversationStore(database), Limiter(monotonic_ms)
+    kept, working = ConversationStore(database), WorkingKeys(database)
+    limiter = Limiter(monotonic_ms, working.limits_of)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
     claims, memories = Claims(ClaimStore(database), clock), Memories(MemoryStore(database), clock, new_id)
     knowledge = Knowledge.on(database, owner=core_id, clock=clock, new_id=new_id, shared=settings.shared)
@@ -152,7 +153,7 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         takeover=takeover,
         upkeep=upkeep,
         authenticator=authenticator,
-        calls=OpenCalls(WorkingKeys(database).among, most=settings.max_calls),
+        calls=OpenCalls(working.among, most=settings.max_calls),
         keys=keys,
         admin=admin,
         clients=clients,

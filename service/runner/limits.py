@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType, TracebackType
 from typing import Final
 
@@ -31,6 +31,10 @@ class Rate:
 
 Standing = Mapping[str, Rate]
 """How `requests` and `tokens` stand, of a key and its organization the tighter one; without what is unlimited."""
+
+
+LimitsOf = Callable[[str], Awaitable[tuple[Limits | None, Limits | None]]]
+"""The limits of a key, by its id, and those of its organization; None where there are none."""
 
 
 class LimitError(NodexaError):
@@ -110,10 +114,14 @@ FREE: Final = Permit()
 
 
 class Limiter:
-    """Counts for every key and organization that has limits. `now` tells milliseconds, and never goes back."""
+    """Counts for every key and organization that has limits. `now` tells milliseconds, and never goes back.
 
-    def __init__(self, now: Callable[[], int]) -> None:
+    `limits_of` is asked for callers who aren't there any more.
+    """
+
+    def __init__(self, now: Callable[[], int], limits_of: LimitsOf) -> None:
         self._now = now
+        self._limits_of = limits_of
         self._held: dict[str, _Holder] = {}
 
     def enter(self, caller: Caller) -> Permit:
@@ -129,6 +137,14 @@ class Limiter:
             holder.running += 1
             holder.take("requests", 1)
         return Permit(holders, self._now)
+
+    async def resume(self, caller: Caller) -> Permit:
+        """The place of a run that was let in before, by a core that is gone: it is counted, and never refused."""
+        of_key, of_org = await self._limits_of(caller.key_id)
+        holders = self._holders(replace(caller, key_limits=of_key, org_limits=of_org))
+        for holder in holders:
+            holder.running += 1
+        return Permit(holders, self._now) if holders else FREE
 
     def standing(self, caller: Caller) -> Standing:
         """How the caller's limits stand now."""

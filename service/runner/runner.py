@@ -23,7 +23,7 @@ from service.runner.admission import Admission, Left
 from service.runner.caller import Caller
 from service.runner.fold import fold
 from service.runner.history import History
-from service.runner.limits import FREE, Limiter, Permit
+from service.runner.limits import Limiter, Permit
 from service.runner.log import events_of
 from service.runner.once import expect_same, failure_again, named
 from service.runner.run import Run, Stop
@@ -205,13 +205,15 @@ class Runner:
             raise _not_found(orphan.response_id)
         row = stored.row
         left = Left(row, stored.settings, turns[0].input.items, response, segments, epoch)
-        caller = Caller(org_id=row.org_id, key_id=row.key_id, user_id=row.user_id)
-        run = await self._admission.readmit(left, caller)
-        if row.id in self._live:
-            self.let_go([row.id])  # an earlier life of it, which another core had taken from here
-        self._live[row.id] = run
-        run.revive(segments)
-        run.log.when_closed(lambda: self._reap(run, turns[0].input, FREE))
+        caller = Caller(row.org_id, row.key_id, user_id=row.user_id)
+        with await self._limiter.resume(caller) as permit:
+            run = await self._admission.readmit(left, caller)
+            if row.id in self._live:
+                self.let_go([row.id])  # an earlier life of it, which another core had taken from here
+            self._live[row.id] = run
+            run.revive(segments)
+            permit.keep()
+            run.log.when_closed(lambda: self._reap(run, turns[0].input, permit))
 
     def cancel_own(self, response_ids: Sequence[str]) -> None:
         """Stops those of the runs that are still here."""

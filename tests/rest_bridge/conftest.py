@@ -16,6 +16,7 @@ from rest_bridge.core import Core
 from rest_bridge.routes.call import Bridge
 from rest_bridge.server import Server
 from rest_bridge.settings import Settings
+from rest_bridge.tls import HttpsFiles
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.fake_core import OLDER
 from tests.rest_bridge.judged import judge, judge_either
@@ -65,14 +66,14 @@ class BridgeUnderTest:
 
 @asynccontextmanager
 async def running_bridge(
-    address: str, settings: Settings, *, key: str = "", assistant_id: str = ""
+    address: str, settings: Settings, *, key: str = "", assistant_id: str = "", https: HttpsFiles | None = None
 ) -> AsyncIterator[BridgeUnderTest]:
     """A bridge for the core at `address`, stopped as SIGTERM would."""
     listening = socket.create_server(("127.0.0.1", 0))
     host, port = listening.getsockname()
     core = Core(address)
     bridge = Bridge(core, settings)
-    server = Server(bridge)
+    server = Server(bridge, https=https)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         yield BridgeUnderTest(bridge, server, host, port, key, assistant_id, older=address.endswith(OLDER))

@@ -6,12 +6,15 @@ import asyncio
 import json
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from rest_bridge.protocol import SPARE_CONNECTIONS
 from rest_bridge.settings import Settings
+from rest_bridge.tls import HttpsFiles
 from service.model.scripted import says
+from tests.certificates import Authority
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge
 from tests.rest_bridge.raw import connected, exchange, head
@@ -39,6 +42,15 @@ async def test_half_a_head_is_answered_and_closed_after_its_time(bridge: BridgeU
 
 async def test_a_connection_that_asks_for_nothing_is_closed(bridge: BridgeUnderTest) -> None:
     assert await exchange(bridge.port) == b""
+
+
+@pytest.mark.parametrize("piece", [b"", b"\x16\x03\x01\x02\x00\x01"], ids=["nothing", "half a ClientHello"])
+async def test_half_a_handshake_is_closed_after_its_time(
+    core: CoreUnderTest, bridge_settings: Settings, tmp_path: Path, piece: bytes
+) -> None:
+    own = Authority(tmp_path).sign("nodexa")
+    async with running_bridge(core.address, bridge_settings, https=HttpsFiles(own.cert, own.key)) as bridge:
+        assert await exchange(bridge.port, piece) == b""
 
 
 async def test_half_a_second_request_is_answered_and_closed_too(bridge: BridgeUnderTest) -> None:

@@ -7,18 +7,25 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from nodexa.v1.admin_pb2 import Assistant, Model
-from nodexa.v1.admin_service_pb2 import CreateAssistantRequest, CreateModelRequest, DeleteAssistantRequest
+from google.protobuf.field_mask_pb2 import FieldMask
+from nodexa.v1.admin_pb2 import Assistant, Limits, Model, Organization
+from nodexa.v1.admin_service_pb2 import (
+    CreateAssistantRequest,
+    CreateModelRequest,
+    DeleteAssistantRequest,
+    UpdateOrganizationRequest,
+)
 from nodexa.v1.event_pb2 import ResponseEvent
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import CancelResponseRequest
 
-from service.model.model import TextDelta
+from service.model.model import TextDelta, TokenUsage
 from service.model.scripted import STOP, ScriptedModel, says
 from service.settings import Settings
 from service.store.archive import copy
 from tests.conftest import CoreUnderTest, events_in, running_core
-from tests.service.requests import asking, create, get, said, watch
+from tests.service.refusals import refusal
+from tests.service.requests import arrived, asking, create, get, organization_id, said, watch
 
 Pair = tuple[CoreUnderTest, CoreUnderTest]
 
@@ -141,6 +148,28 @@ async def test_a_background_response_that_said_nothing_begins_anew_elsewhere(pai
     assert events[-1].completed.response.output[0].message.content[0].output_text.text == "Hello"
     assert two.model.prompts[0] == one.model.prompts[0]
     assert (await get(two, started.id)).status == Response.STATUS_COMPLETED
+
+
+async def test_one_that_begins_anew_holds_its_place_under_the_limits(pair: Pair) -> None:
+    one, two = pair
+    organization = Organization(id=await organization_id(one), limits=Limits(concurrent_runs=1, tokens_per_minute=60))
+    limiting = UpdateOrganizationRequest(organization=organization, update_mask=FieldMask(paths=["limits"]))
+    await one.admin.UpdateOrganization(limiting, metadata=one.metadata())
+    gate = asyncio.Event()
+    one.model.add([asyncio.Event()])
+    two.model.add([[TextDelta("Hel")], gate, [TextDelta("lo"), TokenUsage(input_tokens=100, output_tokens=1), STOP]])
+    started = await create(one, "Hi", settings=ResponseSettings(background=True))
+    await freeze(one)
+    async with asyncio.timeout(10):
+        await arrived(two, started.id, "message")
+
+    at_once = await refusal(create(two))
+    gate.set()
+    await watch(two, started.id)
+    afterwards = await refusal(create(two))
+
+    assert "1 running at the same time" in at_once.message
+    assert "60 tokens a minute, and none is left" in afterwards.message
 
 
 async def test_one_that_said_something_ends_with_what_it_said(pair: Pair) -> None:

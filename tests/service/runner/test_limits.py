@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +28,15 @@ def caller(key: Limits | None = None, org: Limits | None = None, *, key_id: str 
     return Caller(org_id="org_1", key_id=key_id, key_limits=key, org_limits=org)
 
 
+def limiter_of(now: Callable[[], int], known: Caller | None = None) -> Limiter:
+    """A limiter that finds the limits of `known` for whoever isn't there."""
+
+    async def limits_of(key_id: str) -> tuple[Limits | None, Limits | None]:
+        return (known.key_limits, known.org_limits) if known else (None, None)
+
+    return Limiter(now, limits_of)
+
+
 def refused(limiter: Limiter, caller: Caller) -> LimitError:
     with pytest.raises(LimitError) as caught:
         limiter.enter(caller)
@@ -33,14 +44,14 @@ def refused(limiter: Limiter, caller: Caller) -> LimitError:
 
 
 def test_who_has_no_limits_is_never_counted() -> None:
-    limiter = Limiter(Hand())
+    limiter = limiter_of(Hand())
 
     assert all(limiter.enter(caller()) is FREE for _ in range(1000))
 
 
 def test_requests_are_let_in_until_none_is_left_and_again_when_one_is_there() -> None:
     hand = Hand()
-    limiter, who = Limiter(hand), caller(Limits(requests_per_minute=2))
+    limiter, who = limiter_of(hand), caller(Limits(requests_per_minute=2))
     for _ in range(2):
         limiter.enter(who).leave()
 
@@ -57,7 +68,7 @@ def test_requests_are_let_in_until_none_is_left_and_again_when_one_is_there() ->
 
 def test_a_refusal_costs_nothing() -> None:
     hand = Hand()
-    limiter, who = Limiter(hand), caller(Limits(requests_per_minute=60))
+    limiter, who = limiter_of(hand), caller(Limits(requests_per_minute=60))
     for _ in range(60):
         limiter.enter(who).leave()
 
@@ -70,7 +81,7 @@ def test_a_refusal_costs_nothing() -> None:
 
 def test_tokens_are_charged_when_they_are_known_and_a_debt_is_waited_for() -> None:
     hand = Hand()
-    limiter, who = Limiter(hand), caller(Limits(tokens_per_minute=60))
+    limiter, who = limiter_of(hand), caller(Limits(tokens_per_minute=60))
     first, second = limiter.enter(who), limiter.enter(who)
     assert limiter.standing(who) == {"tokens": Rate(60, 60, 0)}
 
@@ -85,7 +96,7 @@ def test_tokens_are_charged_when_they_are_known_and_a_debt_is_waited_for() -> No
 
 
 def test_tokens_that_nobody_counted_are_not_charged() -> None:
-    limiter, who = Limiter(Hand()), caller(Limits(tokens_per_minute=10))
+    limiter, who = limiter_of(Hand()), caller(Limits(tokens_per_minute=10))
 
     limiter.enter(who).leave()
     limiter.enter(who).leave(Usage())
@@ -94,7 +105,7 @@ def test_tokens_that_nobody_counted_are_not_charged() -> None:
 
 
 def test_only_so_many_run_at_a_time() -> None:
-    limiter, who = Limiter(Hand()), caller(Limits(concurrent_runs=2))
+    limiter, who = limiter_of(Hand()), caller(Limits(concurrent_runs=2))
     first = limiter.enter(who)
     limiter.enter(who)
 
@@ -108,7 +119,7 @@ def test_only_so_many_run_at_a_time() -> None:
 
 
 def test_a_place_is_given_back_at_the_end_of_its_block_unless_it_is_kept() -> None:
-    limiter, who = Limiter(Hand()), caller(Limits(concurrent_runs=1))
+    limiter, who = limiter_of(Hand()), caller(Limits(concurrent_runs=1))
     with pytest.raises(ValueError, match="no good"), limiter.enter(who):
         raise ValueError("no good")
     with limiter.enter(who) as permit:
@@ -120,7 +131,7 @@ def test_a_place_is_given_back_at_the_end_of_its_block_unless_it_is_kept() -> No
 
 
 def test_keys_of_an_organization_share_its_limits_and_not_each_other_s() -> None:
-    limiter = Limiter(Hand())
+    limiter = limiter_of(Hand())
     one, two = (
         caller(Limits(requests_per_minute=1), Limits(requests_per_minute=2), key_id=name) for name in ("key_1", "key_2")
     )
@@ -137,7 +148,7 @@ def test_keys_of_an_organization_share_its_limits_and_not_each_other_s() -> None
 
 def test_of_several_reasons_the_one_that_lasts_longest_is_told() -> None:
     limiter, who = (
-        Limiter(Hand()),
+        limiter_of(Hand()),
         caller(Limits(requests_per_minute=1, concurrent_runs=1), Limits(tokens_per_minute=6)),
     )
     limiter.enter(who)
@@ -152,7 +163,7 @@ def test_of_several_reasons_the_one_that_lasts_longest_is_told() -> None:
 
 
 def test_of_two_limits_the_tighter_one_is_told() -> None:
-    limiter = Limiter(Hand())
+    limiter = limiter_of(Hand())
     who = caller(Limits(requests_per_minute=5), Limits(requests_per_minute=3))
 
     limiter.enter(who)
@@ -161,7 +172,7 @@ def test_of_two_limits_the_tighter_one_is_told() -> None:
 
 
 def test_a_changed_limit_holds_from_the_next_request_on() -> None:
-    limiter = Limiter(Hand())
+    limiter = limiter_of(Hand())
     limiter.enter(caller(Limits(requests_per_minute=1)))
     refused(limiter, caller(Limits(requests_per_minute=1)))
 
@@ -183,7 +194,7 @@ def test_in_any_time_no_more_is_let_in_than_the_limits_allow(
     limit: int, most: int, steps: list[tuple[int, bool]]
 ) -> None:
     hand = Hand()
-    limiter, who = Limiter(hand), caller(Limits(requests_per_minute=limit), Limits(concurrent_runs=most))
+    limiter, who = limiter_of(hand), caller(Limits(requests_per_minute=limit), Limits(concurrent_runs=most))
     entered, running = 0, []
     for wait, ends in steps:
         hand.time += wait
@@ -200,9 +211,28 @@ def test_in_any_time_no_more_is_let_in_than_the_limits_allow(
 @given(st.integers(1, 600), st.integers(0, 60_000))
 def test_who_waits_as_long_as_it_was_told_is_let_in(limit: int, spread: int) -> None:
     hand = Hand()
-    limiter, who = Limiter(hand), caller(Limits(requests_per_minute=limit))
+    limiter, who = limiter_of(hand), caller(Limits(requests_per_minute=limit))
     while isinstance(answer := tried(limiter, who), Permit):
         hand.time += spread // limit // 2
 
     hand.time += round((answer.retry_after or 0) * 1000)
     limiter.enter(who)
+
+
+async def test_a_run_that_was_let_in_before_is_counted_and_never_refused() -> None:
+    who = caller(Limits(tokens_per_minute=60, concurrent_runs=1))
+    limiter = limiter_of(Hand(), who)
+
+    again = [await limiter.resume(caller()) for _ in range(3)]
+
+    assert "1 running at the same time" in refused(limiter, who).message
+    again[0].leave(Usage(input_tokens=30))
+    assert limiter.standing(who)["tokens"].remaining == 30
+    assert "1 running at the same time" in refused(limiter, who).message
+    for place in again[1:]:
+        place.leave()
+    limiter.enter(who)
+
+
+async def test_a_run_without_limits_that_was_let_in_before_is_not_counted() -> None:
+    assert await limiter_of(Hand()).resume(caller()) is FREE

@@ -38,6 +38,7 @@ from service.store.memories import MemoryStore
 from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
 from service.store.steps import StepStore
+from service.store.working_keys import WorkingKeys
 from service.tools.toolbox import Toolbox
 from tests.conftest import CoreUnderTest, events_in, running_core
 from tests.service.refusals import refusal
@@ -80,7 +81,7 @@ def runner_beside(core: CoreUnderTest, *, ids: Callable[[str], str] = new_id, gr
         requests=RequestStore(core.core.database),
         admission=admission,
         history=history,
-        limiter=Limiter(monotonic_ms),
+        limiter=Limiter(monotonic_ms, WorkingKeys(core.core.database).limits_of),
         drain=0,
     )
 
