@@ -42,6 +42,7 @@ STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
         "response_not_found": 404,
         "conversation_not_found": 404,
         "item_not_found": 404,
+        "tool_not_found": 404,
         "file_not_found": 404,
         "vector_store_not_found": 404,
         "file_batch_not_found": 404,

@@ -18,6 +18,7 @@ from service.rpc.open_calls import OpenCalls
 from service.rpc.user_data import UserDataServicer
 from service.rpc.users import UserServicer
 from service.runner.admission import Admission
+from service.runner.assistant_tools import AssistantTools
 from service.runner.catalog import Catalog, OpenModel
 from service.runner.chats import Chats
 from service.runner.claims import Claims
@@ -139,7 +140,7 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         new_id=new_id,
         upkeep=upkeep,
         audit=AuditLog(database),
-        toolbox=toolbox,
+        tools=AssistantTools(toolbox, catalog, clock, new_id),
     )
     return Parts(
         administration=administration,

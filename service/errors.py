@@ -40,6 +40,7 @@ STATUS_OF: Final[Mapping[str, str]] = MappingProxyType(
         "previous_response_not_found": "NOT_FOUND",
         "conversation_not_found": "NOT_FOUND",
         "item_not_found": "NOT_FOUND",
+        "tool_not_found": "NOT_FOUND",
         "file_not_found": "NOT_FOUND",
         "vector_store_not_found": "NOT_FOUND",
         "file_batch_not_found": "NOT_FOUND",

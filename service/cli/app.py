@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "serve": "service.cli.serve:serve",
     "chat": "service.cli.chat:chat",
     "assistants": "service.cli.assistants:assistants",
+    "tools": "service.cli.tools:tools",
     "knowledge": "service.cli.knowledge:knowledge",
     "models": "service.cli.models:models",
     "keys": "service.cli.keys:keys",

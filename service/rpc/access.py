@@ -77,6 +77,8 @@ SCOPES: Final[Mapping[str, frozenset[ApiKey.Scope.ValueType]]] = MappingProxyTyp
         "/nodexa.v1.AdminService/ListAssistants": _FULL,
         "/nodexa.v1.AdminService/UpdateAssistant": _FULL,
         "/nodexa.v1.AdminService/DeleteAssistant": _FULL,
+        "/nodexa.v1.AdminService/ListAssistantTools": _FULL,
+        "/nodexa.v1.AdminService/TryTool": _FULL,
         "/nodexa.v1.AdminService/CreateApiKey": _FULL,
         "/nodexa.v1.AdminService/ListApiKeys": _FULL,
         "/nodexa.v1.AdminService/UpdateApiKey": _FULL,

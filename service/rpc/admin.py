@@ -19,12 +19,12 @@ from service.rpc.caller import CALLER, Authenticator
 from service.rpc.gate import Context
 from service.rpc.key_maker import KeyMaker
 from service.rpc.pages import cut_page, page_size
+from service.runner.assistant_tools import AssistantTools
 from service.runner.catalog import Catalog
 from service.runner.upkeep import Upkeep
 from service.settings import Clock
 from service.store.administration import Administration, Page
 from service.store.audit import AuditLog
-from service.tools.toolbox import Toolbox
 
 ASSISTANT_FIELDS = ("name", "model", "instructions", "instructions_mode", "defaults", "memory")
 ORGANIZATION_FIELDS = ("name", "disabled", "limits")
@@ -46,7 +46,7 @@ class AdminServicer(AdminServiceServicer):
         keys: KeyMaker,
         upkeep: Upkeep,
         audit: AuditLog,
-        toolbox: Toolbox,
+        tools: AssistantTools,
         problem: Callable[[Model], str],
         clock: Clock,
         new_id: NewId,
@@ -58,7 +58,7 @@ class AdminServicer(AdminServiceServicer):
         self._problem = problem
         self._upkeep = upkeep
         self._audit = audit
-        self._toolbox = toolbox
+        self._tools = tools
         self._clock = clock
         self._new_id = new_id
 
@@ -135,6 +135,17 @@ class AdminServicer(AdminServiceServicer):
         await self._store.noting(event).delete_assistant(assistant.id, now=self._clock())
         self._catalog.forget()
         return Empty()
+
+    async def ListAssistantTools(
+        self, request: pb.ListAssistantToolsRequest, context: Context
+    ) -> pb.ListAssistantToolsResponse:
+        assistant = await self._assistant(request.assistant_id, param="assistant_id")
+        return await self._tools.all(assistant, CALLER.get(), request.user_tokens)
+
+    async def TryTool(self, request: pb.TryToolRequest, context: Context) -> pb.TryToolResponse:
+        assistant = await self._assistant(request.assistant_id, param="assistant_id")
+        event = self._event("tool.test", assistant.id, after=pb.TryToolRequest(tool=request.tool))
+        return await self._tools.call(assistant, CALLER.get(), request, self._store.noting(event).note)
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Context) -> pb.CreateApiKeyResponse:
         check.check_name(request.name, "name")
@@ -228,10 +239,10 @@ class AdminServicer(AdminServiceServicer):
             raise _unknown("organization", org_id)
         return organization
 
-    async def _assistant(self, assistant_id: str) -> Assistant:
+    async def _assistant(self, assistant_id: str, *, param: str = "id") -> Assistant:
         assistant = await self._store.assistant(CALLER.get().org_id, assistant_id)
         if assistant is None:
-            raise _unknown("assistant", assistant_id)
+            raise _unknown("assistant", assistant_id, param=param)
         return assistant
 
     async def _key(self, key_id: str) -> ApiKey:
@@ -246,10 +257,7 @@ class AdminServicer(AdminServiceServicer):
         if all(model.name != assistant.model for model in await self._catalog.configs()):
             message = f"There is no model {assistant.model!r}; ListModels names them."
             raise NodexaError("model_not_found", message, param="assistant.model")
-        if tools := assistant.defaults.tools.tools:
-            hosted = (await self._catalog.model(assistant.model)).abilities.hosted
-            place = "assistant.defaults.tools"
-            await self._toolbox.check(tools, org_id=CALLER.get().org_id, own=True, hosted=hosted, path=place)
+        await self._tools.check(assistant, CALLER.get().org_id, path="assistant.defaults.tools")
 
     def _shown(self, model: Model) -> Model:
         shown = Model()

@@ -34,6 +34,7 @@ TOLD: Final = frozenset(
         "no_tools",
         "responses",
         "scopes",
+        "tool",
         "upstream_model",
     }
 )

@@ -47,6 +47,10 @@ class Bench:
         self.items += opened.items
         self._given.append((wanted, opened.tools))
 
+    def given(self) -> list[tuple[str, PlatformTool]]:
+        """All tools, each with the `type` word of what describes it."""
+        return [(str(wanted.tool.get("type", "")), tool) for wanted, tools in self._given for tool in tools]
+
     def offered(self, settings: ResponseSettings) -> ResponseSettings:
         """The settings with the tools as functions in place of what describes them.
 

@@ -42,7 +42,10 @@ def model_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory, model_url: str) -> Iterator[Site]:
-    served = Served(tmp_path_factory.mktemp("site") / "var")
+    data = tmp_path_factory.mktemp("site") / "var"
+    data.mkdir(mode=0o700)
+    (data / "nodexa.toml").write_text('[egress]\nallow = ["127.0.0.0/8"]\n')
+    served = Served(data)
     try:
         served.ready()
         site = Site(served, model_url)

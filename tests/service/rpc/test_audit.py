@@ -20,6 +20,14 @@ from tests.service.requests import organization_id
 from tests.service.rpc.rpcs import METHODS, request_of, rpc
 
 ADMIN = "/nodexa.v1.AdminService/"
+# Its secret is not there, so that nothing is called.
+TOOL = {
+    "type": "rest",
+    "name": "look",
+    "url": "https://api.example/",
+    "headers": {"X-Key": {"env": "NODEXA_TOOL_NOT_THERE"}},
+}
+OPAQUE = {"opaque": {"type": "rest", "json": json.dumps(TOOL)}}
 MODEL = {"name": "m", "kind": "KIND_OPENAI_CHAT", "base_url": "http://127.0.0.1:1/v1"}
 # One call of every RPC that changes something, in an order in which they can succeed. "$x" is the id that x was given.
 STORY: list[tuple[str, dict[str, Any], str, str]] = [
@@ -33,7 +41,14 @@ STORY: list[tuple[str, dict[str, Any], str, str]] = [
     ("CreateModel", {"model": MODEL}, "model.create", "m"),
     (
         "CreateAssistant",
-        {"assistant": {"name": "Anna", "model": "m", "instructions": "canary"}},
+        {
+            "assistant": {
+                "name": "Anna",
+                "model": "m",
+                "instructions": "canary",
+                "defaults": {"tools": {"tools": [OPAQUE]}},
+            }
+        },
         "assistant.create",
         "$assistant",
     ),
@@ -43,6 +58,7 @@ STORY: list[tuple[str, dict[str, Any], str, str]] = [
         "assistant.update",
         "$assistant",
     ),
+    ("TryTool", {"assistant_id": "$assistant", "tool": "look"}, "tool.test", "$assistant"),
     ("DeleteAssistant", {"id": "$assistant"}, "assistant.delete", "$assistant"),
     ("DeleteModel", {"name": "m"}, "model.delete", "m"),
     ("CreateApiKey", {"name": "app", "scopes": ["SCOPE_ASSISTANT"]}, "api_key.create", "$api_key"),

@@ -112,6 +112,8 @@ OF_AN_ASSISTANT: list[tuple[str, Request]] = [
     by(ADMIN + "GetAssistant"),
     by(ADMIN + "DeleteAssistant"),
     inside(ADMIN + "UpdateAssistant", "assistant", name="Mine now"),
+    by(ADMIN + "ListAssistantTools", "assistant_id"),
+    by(ADMIN + "TryTool", "assistant_id", tool="look"),
     answering(RESPONSES + "CreateResponse"),
     answering(RESPONSES + "StreamResponse"),
     answering(RESPONSES + "CountInputTokens"),
