@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from service.tools.mcp_listing import Listing, Listings
 from service.tools.mcp_server import Endpoint, Program
-from service.tools.tool import CALL_SECONDS, ToolError
+from service.tools.tool import ToolError
 
 if TYPE_CHECKING:
     from service.tools.egress import Egress
@@ -49,7 +49,7 @@ class Line:
             raise ToolError(
                 "tool_error", "The tool is no longer the one that was approved of: its definition changed.", done=False
             )
-        return await session.call(name, values, key=key, seconds=CALL_SECONDS)
+        return await session.call(name, values, key=key, seconds=self._target.seconds)
 
     def close(self) -> None:
         """Lets go of the connection."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from service.errors import NodexaError
 from service.settings import SettingsError
 from service.tools.mcp_server import LABEL, Endpoint, Program, header_problem, read_server
-from service.tools.tool import ToolError
+from service.tools.tool import CALL_SECONDS, ToolError
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class OperatorServer:
     command: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     organizations: frozenset[str] = frozenset()
+    timeout_seconds: float = CALL_SECONDS
 
     def serves(self, org_id: str) -> bool:
         """Whether an organization may use it."""
@@ -39,14 +40,15 @@ class OperatorServer:
     def target(self, environment: Mapping[str, str]) -> Endpoint | Program:
         """Where it is. Raises ToolError where a variable is not set."""
         if self.command:
-            return Program(self.command, {name: self._value(name, environment) for name in self.env})
+            variables = {name: self._value(name, environment) for name in self.env}
+            return Program(self.command, variables, self.timeout_seconds)
         headers = dict(self.headers)
         headers |= {name: self._value(variable, environment) for name, variable in self.headers_env.items()}
         if self.authorization_env:
             headers["Authorization"] = f"Bearer {self._value(self.authorization_env, environment)}"
         if any(header_problem(name, value) for name, value in headers.items()):
             raise self._unusable("a variable holds what can't be sent as a header")
-        return Endpoint(self.url, headers)
+        return Endpoint(self.url, headers, self.timeout_seconds)
 
     def _value(self, name: str, environment: Mapping[str, str]) -> str:
         if not environment.get(name):
@@ -105,6 +107,10 @@ def _are_pairs(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
+def _are_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= CALL_SECONDS
+
+
 def _wrong(name: str, reason: str) -> SettingsError:
     return SettingsError(f"[mcp.{name}] {reason}")
 
@@ -117,11 +123,13 @@ _FIELDS: Final = {
     "command": _are_texts,
     "env": _are_texts,
     "organizations": _are_texts,
+    "timeout_seconds": _are_seconds,
 }
 _WORDS: Final = {
     _is_text: "a text",
     _are_texts: 'a list of texts, like ["a", "b"]',
     _are_pairs: 'names and texts: {A = "b"}',
+    _are_seconds: f"a number of seconds up to {CALL_SECONDS:g}",
 }
 _OF_URL: Final = frozenset({"headers", "headers_env", "authorization_env"})
 _OF_COMMAND: Final = frozenset({"env"})

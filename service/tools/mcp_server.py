@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from service.errors import NodexaError
+from service.tools.tool import CALL_SECONDS
 
 LABEL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,63}")
 MAX_URL: Final = 2048
@@ -82,6 +83,8 @@ class Endpoint:
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
+    seconds: float = CALL_SECONDS
+    """How long a call may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ class Program:
 
     command: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
+    seconds: float = CALL_SECONDS
+    """How long a call may take."""
 
 
 def read_server(tool: Mapping[str, Any], path: str) -> McpServer:

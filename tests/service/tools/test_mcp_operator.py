@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from service.settings import SettingsError, read_mcp
-from service.tools.mcp_operator import operator_servers
+from service.tools.mcp_operator import OperatorServer, operator_servers
 from service.tools.mcp_server import Endpoint, Program
 from service.tools.tool import ToolError
+from tests.fakes.mcp_server import McpServer
+from tests.service.tools.mcp_calls import desk, kind, tool_of
 
 FILE = """
 [mcp.github]
@@ -18,6 +21,7 @@ authorization_env = "GITHUB_TOKEN"
 headers = { X-Toolset = "issues" }
 headers_env = { X-Key = "GITHUB_KEY" }
 organizations = ["org_1"]
+timeout_seconds = 2.5
 
 [mcp.files]
 command = ["files-server", "--root", "/srv"]
@@ -33,6 +37,9 @@ WRONG = {
     '[mcp.a]\nurl = "https://a.example"\nenv = ["X"]': "env has no meaning beside url",
     '[mcp.a]\nurl = "https://a.example"\ntoken = "X"': "token is none of",
     '[mcp.a]\nurl = "https://a.example"\nheaders = { Host = "b" }': "set by the protocol",
+    '[mcp.a]\nurl = "https://a.example"\ntimeout_seconds = 61': "a number of seconds up to 60",
+    '[mcp.a]\nurl = "https://a.example"\ntimeout_seconds = true': "a number of seconds up to 60",
+    '[mcp.a]\nurl = "https://a.example"\ntimeout_seconds = 0': "a number of seconds up to 60",
     '[mcp."a b"]\nurl = "https://a.example"': "its name",
 }
 
@@ -43,7 +50,7 @@ def test_secrets_are_named_in_the_file_and_stand_in_the_environment(tmp_path: Pa
     servers = operator_servers(read_mcp(tmp_path))
     environment = {"GITHUB_TOKEN": "t", "GITHUB_KEY": "k", "FILES_KEY": "f", "OTHER": "o"}
     assert servers["github"].target(environment) == Endpoint(
-        "https://api.example/mcp", {"X-Toolset": "issues", "X-Key": "k", "Authorization": "Bearer t"}
+        "https://api.example/mcp", {"X-Toolset": "issues", "X-Key": "k", "Authorization": "Bearer t"}, 2.5
     )
     assert servers["files"].target(environment) == Program(("files-server", "--root", "/srv"), {"FILES_KEY": "f"})
     assert (servers["github"].serves("org_1"), servers["github"].serves("org_2")) == (True, False)
@@ -68,3 +75,15 @@ def test_an_entry_that_cannot_be_used_is_named(tmp_path: Path, content: str, sai
     with pytest.raises(SettingsError, match=r"\[mcp\.") as refused:
         operator_servers(read_mcp(tmp_path))
     assert said in str(refused.value)
+
+
+async def test_a_call_of_a_server_ends_when_the_time_that_its_entry_gives_is_over() -> None:
+    async with McpServer() as server:
+        mcp = kind(server, operator={"desk": OperatorServer("desk", url=server.url, timeout_seconds=0.2)})
+        async with desk(mcp, tool_of("")) as opened:
+            outcome = await opened.call("hang")
+
+        async with asyncio.timeout(10):
+            await server.cancelled.wait()
+    assert isinstance(outcome, ToolError)
+    assert outcome.code == "tool_timeout"
