@@ -57,6 +57,24 @@ async def test_a_call_is_seen_on_its_way(async_client: openai.AsyncOpenAI, assis
     assert "canary" not in response.model_dump_json()
 
 
+async def test_servers_can_have_tools_of_the_same_name(
+    async_client: openai.AsyncOpenAI, assistant: str, server: McpServer
+) -> None:
+    async with McpServer() as other:
+        tools = [
+            tool_of(server, require_approval="never"),
+            tool_of(other, require_approval="never", server_label="shelf"),
+        ]
+        asked = "call shelf__note in milk"
+        response = await async_client.responses.create(model=assistant, input=asked, tools=tools)
+
+    assert types(response) == ["mcp_list_tools", "mcp_list_tools", "mcp_call", "message"]
+    call = response.output[2]
+    assert call.type == "mcp_call"
+    assert (call.name, call.server_label, call.output) == ("note", "shelf", "Noted: milk")
+    assert (server.notes, other.notes) == ([], ["milk"])
+
+
 @pytest.mark.parametrize("approve", [True, False])
 async def test_a_call_waits_until_somebody_approves_of_it(
     async_client: openai.AsyncOpenAI, assistant: str, server: McpServer, *, approve: bool

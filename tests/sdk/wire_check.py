@@ -44,6 +44,8 @@ _STORIES: Final[Mapping[str, str]] = {
 }
 # Items that other servers run go by steps of their own.
 _STEPS: Final = "As*E"
+# What tells that tools were opened: one that the client sees, or a call of one that it doesn't.
+_OPENED: Final = ("mcp", "mcp_call")
 _WHOLE: Final = ("text", "refusal", "arguments", "input")
 
 
@@ -83,10 +85,12 @@ def check_stream(body: bytes) -> None:
     if body.endswith(DONE):
         events = events_of(body)
         # A compaction, the second try of a truncation and the opening of tools begin with a status, which these
-        # clients are not shown.
+        # clients are not shown, and neither are they the items that ask for tokens.
         last = events[-1]["response"]
-        truncated, opened = "truncated_items" in last["nodexa"], any(tool["type"] == "mcp" for tool in last["tools"])
-        check_ladder(events, left_out=sum(_begins_compaction(event) for event in events) + truncated + opened)
+        truncated, asked = "truncated_items" in last["nodexa"], len(last["nodexa"].get("oauth_required", ()))
+        opened = bool(asked) or any(each["type"] in _OPENED for each in (*last["tools"], *last["output"]))
+        compacted = sum(_begins_compaction(event) for event in events)
+        check_ladder(events, left_out=compacted + truncated + opened + 2 * asked)
         check_items(events)
     else:
         frames = [frame for frame in body.split(b"\n\n")[:-1] if not frame.startswith(b":")]
