@@ -16,14 +16,37 @@ from websockets.asyncio.client import connect
 from service.store.sqlite import sqlite3
 from tests.fakes.chat_server import Raw
 from tests.fakes.responses_server import ResponsesServer
+from tests.fakes.web_server import Page
 from tests.faults.counts import count
+from tests.faults.outside import Outside, outside
 from tests.service.cli.served import SECONDS, Served, nodexa
 
 USER_TOKEN, TOOL_TOKEN, TOOL_HEADER = "canary-user-token", "canary-tool-token", "canary-tool-header"
 UPSTREAM_KEY, WRONG_KEY = "sk-canary-upstream-key", "nxk_canaryWrongKeyAAAAAAAAAAAA_aaaaaa"
 PROMPT = "canary prompt words"
-SECRETS = (USER_TOKEN, TOOL_TOKEN, TOOL_HEADER, UPSTREAM_KEY, WRONG_KEY)
-ENVIRONMENT = {"UPSTREAM_KEY": UPSTREAM_KEY, "NODEXA_BRIDGE_ACCESS_LOG": "true"}
+REST_SECRET, OPERATORS_TOKEN = "canary-rest-secret", "canary-operators-token"
+SECRETS = (USER_TOKEN, TOOL_TOKEN, TOOL_HEADER, UPSTREAM_KEY, WRONG_KEY, REST_SECRET, OPERATORS_TOKEN)
+ENVIRONMENT = {
+    "UPSTREAM_KEY": UPSTREAM_KEY,
+    "NODEXA_BRIDGE_ACCESS_LOG": "true",
+    "NODEXA_TOOL_KEY": REST_SECRET,
+    "OPERATORS_TOKEN": OPERATORS_TOKEN,
+}
+FILE = """
+[egress]
+allow = ["127.0.0.0/8"]
+
+[mcp.operators]
+url = "{url}"
+authorization_env = "OPERATORS_TOKEN"
+"""
+REST = {
+    "type": "rest",
+    "name": "order",
+    "provider": "provider",
+    "headers": {"X-Key": {"env": "NODEXA_TOOL_KEY"}},
+    "parameters": {"type": "object", "properties": {"about": {"type": "string"}}},
+}
 MCP = {
     "type": "mcp",
     "server_label": "files",
@@ -40,7 +63,9 @@ class Traffic:
 
     served: Served
     upstream: ResponsesServer
+    outside: Outside
     model: str
+    tooled: str
     key: str
     told: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -69,21 +94,31 @@ class Traffic:
 
 @contextlib.asynccontextmanager
 async def in_use(folder: Path) -> AsyncIterator[Traffic]:
-    """A Nodexa whose model server runs tools of its own, and wants a key."""
-    async with ResponsesServer() as upstream:
-        served = await asyncio.to_thread(lambda: Served(folder / "var", env=ENVIRONMENT).ready())
+    """A Nodexa on two model servers: one runs tools of its own and wants a key, the other leaves them to Nodexa."""
+    data = folder / "var"
+    data.mkdir(mode=0o700)
+    ours = outside(token=TOOL_TOKEN, operators_token=OPERATORS_TOKEN)
+    async with ResponsesServer() as upstream, ours as beyond:
+        (data / "nodexa.toml").write_text(FILE.format(url=beyond.operators.url))
+        operators = {"type": "mcp", "server_label": "operators", "require_approval": "never"}
+        file = folder / "tools.json"
+        file.write_text(json.dumps([{**REST, "url": f"{beyond.web.url}/orders"}, operators]))
+        served = await asyncio.to_thread(lambda: Served(data, env=ENVIRONMENT).ready())
         try:
-            where = ("--data", str(served.data), "--json")
+            where = ("--data", str(data), "--json")
             server = ("--kind", "openai_responses", "--base-url", upstream.url, "--api-key-env", "UPSTREAM_KEY")
-            made = {}
+            made = []
             for command in (
                 ("models", "add", "upstream", *server),
+                ("models", "add", "chat", "--kind", "openai_chat", "--base-url", beyond.chat.url),
                 ("assistants", "create", "--name", "tested", "--model", "upstream"),
+                ("assistants", "create", "--name", "tooled", "--model", "chat", "--tools", str(file)),
             ):
                 ended = await asyncio.to_thread(nodexa, *command, *where, cwd=folder)
                 assert ended.code == 0, ended.err
-                made = ended.json
-            yield Traffic(served, upstream, made["id"], served.quickstart["NODEXA_API_KEY"])
+                made.append(ended.json)
+            key = served.quickstart["NODEXA_API_KEY"]
+            yield Traffic(served, upstream, beyond, made[2]["id"], made[3]["id"], key)
         finally:
             served.stop()
 
@@ -144,6 +179,32 @@ async def broken_upstream(traffic: Traffic) -> None:
         traffic.upstream.replies.clear()
 
 
+async def tools(traffic: Traffic) -> None:
+    """Calls of the platform's own tools, whose servers answer, refuse and break, and repeat all that they were sent."""
+    asked = traffic.outside.web.asked
+    echo = f"{USER_TOKEN} {REST_SECRET}".encode()
+    for status in (200, 401, 500):
+        traffic.outside.web.pages["/orders"] = Page(echo, status, {"content-type": "text/plain"})
+        for more in ({}, {"stream": True}, {"background": True, "stream": True}, {"store": False}):
+            body = {"model": traffic.tooled, "input": f"call order in {PROMPT}", **more}
+            told = await traffic.send("/v1/responses", 200, json=body)
+            assert ("oauth_required" if status == 401 else "[redacted]") in told
+    assert {(each.headers["authorization"], each.headers["x-key"]) for each in asked} == {
+        (f"Bearer {USER_TOKEN}", REST_SECRET)
+    }
+    for label, token, works in (("files", TOOL_TOKEN, True), ("files", TOOL_HEADER, False), ("operators", "", True)):
+        brought = {**MCP, "server_url": traffic.outside.mcp.url, "authorization": token}
+        body = {"model": traffic.tooled, "input": f"call {label}__note in {PROMPT}", "stream": True}
+        told = await traffic.send("/v1/responses", 200, json={**body, **({"tools": [brought]} if token else {})})
+        assert ("Noted: " in told) == works
+    assert {TOOL_HEADER} == {headers.get("x-key") for headers in traffic.outside.mcp.headers} - {None}
+    command = ("tools", "test", traffic.tooled, "order", "--user-token", f"provider={USER_TOKEN}")
+    where = ("--data", str(traffic.served.data))
+    ended = await asyncio.to_thread(nodexa, *command, *where, cwd=traffic.served.data)
+    assert "[redacted]" in ended.out
+    traffic.told.append(ended.out + ended.err)
+
+
 async def crash(traffic: Traffic) -> None:
     """A bug of ours: a table is gone."""
     with contextlib.closing(sqlite3.connect(traffic.served.data / "nodexa.db")) as conn:
@@ -163,6 +224,7 @@ async def test_no_secret_is_found_where_it_should_not_be(tmp_path: Path) -> None
             await good(traffic)
             await bad(traffic)
             await broken_upstream(traffic)
+            await tools(traffic)
         await crash(traffic)
         files = [path for path in traffic.served.data.iterdir() if path.name.startswith("nodexa.db")]
         kept = b"".join(path.read_bytes() for path in files)
