@@ -24,6 +24,7 @@ from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
 
 from service.bootstrap import QUICKSTART, read_quickstart
 from service.server import DATABASE
+from service.settings import EMBEDDED_MODEL, FILE_NAME
 from service.store.archive import problems
 from service.store.sqlite import sqlite3
 from tests.service.requests import user
@@ -134,10 +135,18 @@ async def core_process(
 async def answering_core(
     data: Path, *arguments: str, program: Sequence[str] = ("service",)
 ) -> AsyncIterator[CoreProcess]:
-    """The same, once it answers."""
+    """The same, once it answers; without the embedded model, whose loading takes longer than the start of a core."""
+    _without_weights(data)
     async with core_process(data, *arguments, program=program) as core:
         await core.listening()
         yield core
+
+
+def _without_weights(data: Path) -> None:
+    settings = data / FILE_NAME
+    if not settings.exists():
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.write_text(f'[models."{EMBEDDED_MODEL}"]\nkind = "openai_chat"\nbase_url = "http://127.0.0.1:9/v1"\n')
 
 
 async def assistant_on(core: CoreProcess, base_url: str, *, idle_seconds: int | None = None) -> str:

@@ -21,7 +21,7 @@ from tests.service.runner.ladder import climb
 
 pytestmark = pytest.mark.timeout(2 * 3600 if SOAK else 300)
 
-KILLS: Final = count(30, soak=1000)
+KILLS: Final = count(50, soak=1000)
 STREAMS: Final = 3
 """At once, so that what they say goes to the disk together."""
 PACES: Final = (0.0, 0.0005, 0.002, 0.005)
