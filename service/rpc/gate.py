@@ -54,7 +54,7 @@ class Gate(grpc.aio.ServerInterceptor):
         # Without a deserializer the bytes come as they are: they are read when it is known who sent them.
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(self._streaming(handler, method), None, _encode)
-        return grpc.unary_unary_rpc_method_handler(self._unary(handler, method), None, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(self._unary(handler, method), None, _encode)
 
     def _unary(self, handler: Any, method: str) -> Any:
         async def answer(data: bytes, context: Context) -> Message:
@@ -121,5 +121,5 @@ def _decode(data: bytes, handler: Any) -> Message:
 
 
 def _encode(message: Message | bytes) -> bytes:
-    """Batches of events arrive as the bytes that the log holds; nothing is serialized twice."""
+    """Batches of events and final responses arrive as the bytes that went to disk; nothing is serialized twice."""
     return message if isinstance(message, bytes) else message.SerializeToString()

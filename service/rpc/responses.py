@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import cast
+from typing import TypeVar, cast
 
 from google.protobuf.empty_pb2 import Empty
 from nodexa.v1 import response_service_pb2 as pb
@@ -23,6 +23,8 @@ from service.runner.limits import Limiter
 from service.runner.runner import FROM_THE_START, Runner
 from service.store.requests import Earlier
 
+M = TypeVar("M")
+
 
 class ResponseServicer(ResponseServiceServicer):
     """Start, watch, read and stop responses."""
@@ -39,7 +41,7 @@ class ResponseServicer(ResponseServiceServicer):
             return await self._runner.again(run.response_id, caller)
         if run.row.background:
             return await self._runner.get(run.row.id, caller)
-        return await self._runner.result(run)
+        return _as_message(await self._runner.result(run), Response)
 
     async def StreamResponse(
         self, request: pb.CreateResponseRequest, context: Context
@@ -50,7 +52,7 @@ class ResponseServicer(ResponseServiceServicer):
         events = self._runner.watch(run.response_id, caller) if isinstance(run, Earlier) else self._runner.follow(run)
         async with aclosing(events) as batches:
             async for batch in batches:
-                yield _as_message(batch)
+                yield _as_message(batch, EventBatch)
 
     async def WatchResponse(
         self, request: pb.WatchResponseRequest, context: Context
@@ -60,7 +62,7 @@ class ResponseServicer(ResponseServiceServicer):
             raise NodexaError("invalid_request", "starting_after must not be negative.", param="starting_after")
         async with aclosing(self._runner.watch(request.id, CALLER.get(), after=after)) as batches:
             async for batch in batches:
-                yield _as_message(batch)
+                yield _as_message(batch, EventBatch)
 
     async def GetResponse(self, request: pb.GetResponseRequest, context: Context) -> Response:
         return await self._runner.get(request.id, CALLER.get())
@@ -104,6 +106,6 @@ class ResponseServicer(ResponseServiceServicer):
             await send_head(context, caller, self._limiter.standing(caller))
 
 
-def _as_message(batch: bytes) -> EventBatch:
-    """The log's own bytes, in the place of the message that they are: the gate passes them on as they are."""
-    return cast(EventBatch, batch)
+def _as_message(data: bytes, kind: type[M]) -> M:
+    """The bytes that went to disk, in the place of the message that they are: the gate passes them on as they are."""
+    return cast(M, data)

@@ -191,7 +191,7 @@ class Emitter:
         self._tale.end(index, Item.STATUS_INCOMPLETE)
 
     def _snapshot(self, kind: str) -> None:
-        self._tale.add(**{kind: {"response": self.response}})
+        getattr(self._tale.event(), kind).response.CopyFrom(self.response)
 
 
 # By the type of chunk, for all emitters: a table for each would lead back to it.

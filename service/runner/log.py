@@ -23,6 +23,16 @@ def segment_of(batch: EventBatch) -> Segment:
     return Segment(batch.events[0].sequence_number, batch.events[-1].sequence_number, batch.SerializeToString())
 
 
+def member(number: int, message: bytes) -> bytes:
+    """A serialized message as field `number` of another: behind or before that one's bytes, it is part of it."""
+    head, size = bytearray((number << 3 | 2,)), len(message)
+    while size > 127:
+        head.append(size & 127 | 128)
+        size >>= 7
+    head.append(size)
+    return bytes(head) + message
+
+
 def events_of(segments: Iterable[Segment]) -> Iterator[ResponseEvent]:
     """The events of the segments, in order."""
     for segment in segments:

@@ -49,8 +49,8 @@ class Run:
     """Drives a turn into the log.
 
     `store` is None for a response that keeps nothing; `patience` is how many seconds the run goes on without a reader,
-    None for ever. `joined` is the conversation that it adds to, if any; `shortening` is what comes
-    before the answer, and `rounds` is there where the platform runs tools for it.
+    None for ever. `joined` is the conversation that it adds to, if any; `shortening` is what comes before the answer,
+    and `rounds` is there where the platform runs tools for it. `result` is the final response as the store got it.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Run:
         self.settings = settings
         self.log = EventLog()
         self.failure: NodexaError | None = None
+        self.result = b""
         self.lost = False
         self._turn = turn
         self._emitter = emitter
@@ -290,11 +291,12 @@ class Run:
         self.log.abandon()
 
     def _write_end(self, store: ResponseStore, segment: Segment) -> asyncio.Future[None]:
+        self.result = self.response.SerializeToString()
         return store.finish(
             self.row.id,
             segment,
             status=word(self.response.status),
-            result=self.response.SerializeToString(),
+            result=self.result,
             finished_at=self.response.complete_time.ToMilliseconds(),
             item_ids=[item.id for item in self.response.output],
             said=self._joined.said(self.response) if self._joined else None,

@@ -24,7 +24,7 @@ from service.runner.caller import Caller
 from service.runner.fold import fold
 from service.runner.history import History
 from service.runner.limits import Limiter, Permit
-from service.runner.log import events_of
+from service.runner.log import events_of, member
 from service.runner.once import expect_same, failure_again, named
 from service.runner.run import Run, Stop
 from service.runner.tail import tail
@@ -91,7 +91,7 @@ class Runner:
         if stored.row.background:
             return await self.get(response_id, caller)
         if run is not None:
-            return await self.result(run)
+            return Response.FromString(await self.result(run))
         response = await self._concluded(caller.org_id, response_id)
         error = response.error
         failure = failure_again(error.code, error.message, error.param, response_id)
@@ -124,7 +124,7 @@ class Runner:
     async def follow(self, run: Run, *, after: int = FROM_THE_START) -> AsyncGenerator[bytes, None]:
         """`watch` for a run that the caller has in hand."""
         with run.attend():
-            prefix = EventBatch(settings=ResponseSettings.FromString(run.settings)).SerializeToString()
+            prefix = member(EventBatch.SETTINGS_FIELD_NUMBER, run.settings)
             async with aclosing(run.log.read(after)) as batches:
                 async for message in batches:
                     yield prefix + message
@@ -136,17 +136,21 @@ class Runner:
                     yield prefix + message
                     prefix = b""
 
-    async def result(self, run: Run) -> Response:
-        """The final response. Raises the failure when it came before any output and a caller can act on it."""
+    async def result(self, run: Run) -> bytes:
+        """The final response, serialized.
+
+        Raises the failure when it came before any output and a caller can act on it.
+        """
         with run.attend():
             await run.wait()
         if run.lost:
-            return await self._concluded(run.row.org_id, run.row.id)
+            return (await self._concluded(run.row.org_id, run.row.id)).SerializeToString()
         failure = run.failure
         if failure is not None and not run.response.output and failure.status != "UNKNOWN":
             failure.response_id = run.row.id
             raise failure
-        return _with_settings(run.response, ResponseSettings.FromString(run.settings))
+        written = run.result or run.response.SerializeToString()
+        return written + member(Response.SETTINGS_FIELD_NUMBER, run.settings)
 
     async def get(self, response_id: str, caller: Caller) -> Response:
         """The response as it stands. Raises NodexaError `response_not_found`."""

@@ -71,19 +71,20 @@ class Turn:
 
     async def chunks(self) -> AsyncGenerator[Sequence[Chunk], None]:
         """What the response shows, batch by batch."""
-        async with aclosing(self._attempt(self.prompt)) as batches:
-            async for batch in batches:
-                yield batch
-        if self._refused and self.reason is FinishReason.STOP:
-            if any(call.name not in self.ours for call in self.calls.values()):
+        prompt, told = self.prompt, False
+        while True:
+            self._begin_pass()
+            async with aclosing(self.model.stream(prompt.told())) as stream:
+                async for batch in stream:
+                    if shown := self._sift(batch):
+                        yield shown
+            self._expect_usable_end()
+            if not self._refused or self.reason is not FinishReason.STOP:
+                break
+            if told or any(call.name not in self.ours for call in self.calls.values()):
                 raise _invalid_call(self._refused[0][1])
             self.calls.clear()
-            told, self._refused = _told(self.prompt, self._refused, self.offers), []
-            async with aclosing(self._attempt(told)) as batches:
-                async for batch in batches:
-                    yield batch
-            if self._refused and self.reason is FinishReason.STOP:
-                raise _invalid_call(self._refused[0][1])
+            prompt, self._refused, told = _told(self.prompt, self._refused, self.offers), [], True
         self._expect_wanted_call()
 
     @property
@@ -108,16 +109,10 @@ class Turn:
         self.left_out += items
         self._usages.pop()
 
-    async def _attempt(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
+    def _begin_pass(self) -> None:
         self.reason = None
         self._hidden.clear()
         self._usages.append(None)
-        async with aclosing(self.model.stream(prompt.told())) as stream:
-            async for batch in stream:
-                shown = self._sift(batch)
-                if shown:
-                    yield shown
-        self._expect_usable_end()
 
     def _expect_usable_end(self) -> None:
         if self.reason is None:

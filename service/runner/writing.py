@@ -165,8 +165,12 @@ class Writing:
     def _begin_part(self, kind: str) -> None:
         self._kind = kind
         self._place = len(parts_of(self._item(), kind))
-        place = {"item_id": self._item_id, "output_index": self._index, TEXT_KINDS[kind].place: self._place}
-        self._tale.add(**{TEXT_KINDS[kind].part_added: {**place, "part": part_of(kind, "")}})
+        described = TEXT_KINDS[kind]
+        added = getattr(self._tale.event(), described.part_added)
+        added.item_id = self._item_id
+        added.output_index = self._index
+        setattr(added, described.place, self._place)
+        getattr(added.part, kind).SetInParent()
 
     def _end_part(self) -> None:
         if not self._kind:
@@ -197,9 +201,13 @@ def end_part(tale: Tale, index: int, kind: str, place: int) -> None:
     """Tells that a part is over, as it stands in the response."""
     item, described = tale.response.output[index], TEXT_KINDS[kind]
     part = parts_of(item, kind)[place]
-    about = {"item_id": item.id, "output_index": index, described.place: place}
-    done = {**about, "text": text_of(part)}
+    done = getattr(tale.event(), described.done)
+    done.text = text_of(part)
     if part.output_text.logprobs:
-        done["logprobs"] = part.output_text.logprobs
-    tale.add(**{described.done: done})
-    tale.add(**{described.part_done: {**about, "part": part}})
+        done.logprobs.extend(part.output_text.logprobs)
+    part_done = getattr(tale.event(), described.part_done)
+    part_done.part.CopyFrom(part)
+    for told in (done, part_done):
+        told.item_id = item.id
+        told.output_index = index
+        setattr(told, described.place, place)

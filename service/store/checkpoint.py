@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Final
 
@@ -22,14 +23,13 @@ class Checkpoints:
     """The writer's own: asked after each commit, it does something once the log of the database at `path` is large."""
 
     def __init__(self, path: Path) -> None:
-        self._log = path.with_name(f"{path.name}-wal")
+        self._log = f"{path}-wal"
         self._not_before = 0.0
         self._failures = 0
 
     def after_commit(self, conn: sqlite3.Connection, *, now: float) -> None:
         """Empties a log that has become large; readers that come meanwhile don't need it. `now` is in seconds."""
-        size = self._log.stat().st_size if self._log.exists() else 0
-        if size < LARGE or now < self._not_before:
+        if now < self._not_before or (size := self._size()) < LARGE:
             return
         (patience,) = conn.execute("pragma busy_timeout").fetchone()
         conn.execute(f"pragma busy_timeout={PATIENCE_MS}")
@@ -42,3 +42,9 @@ class Checkpoints:
         if held:
             self._not_before = now + PATIENCE_MS / 1000 + PAUSES[min(self._failures, len(PAUSES)) - 1]
             log.warning("the write-ahead log has %d MB and can't be emptied now", size >> 20)
+
+    def _size(self) -> int:
+        try:
+            return os.stat(self._log).st_size  # noqa: PTH116 - asked after each commit, at a fifth of the price
+        except FileNotFoundError:
+            return 0
