@@ -40,6 +40,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
             RESPONSES,
             "Count the tokens of a prompt",
             "Where the model can count them beforehand; else 400 `tokens_not_countable`.",
+            parameters=("x-user-tokens",),
             body="CountInputTokens",
             answer={JSON: "InputTokens"},
             refusals=(404, *BODY, *_MODEL),

@@ -6,6 +6,7 @@ from nodexa.v1.response_service_pb2 import CountInputTokensRequest
 
 from rest_bridge.body import read_json_body
 from rest_bridge.errors import RequestError
+from rest_bridge.headers import user_tokens
 from rest_bridge.routes.call import Answer, Call, answer
 from rest_bridge.wire import json
 from rest_bridge.wire.request import parse_create
@@ -14,11 +15,12 @@ from rest_bridge.wire.request import parse_create
 async def count(call: Call) -> Answer:
     """POST /v1/responses/input_tokens. The body is that of POST /v1/responses, without `stream`."""
     metadata = call.metadata()
+    tokens = user_tokens(call.headers)
     settings = call.bridge.settings
     body = await read_json_body(
         call.receive, call.headers, max_bytes=settings.max_body_bytes, timeout_seconds=settings.body_seconds
     )
-    reading = parse_create(json.parse_object(body), user_tokens={}, ignored=[])
+    reading = parse_create(json.parse_object(body), user_tokens=tokens, ignored=[])
     if reading.stream:
         raise RequestError("invalid_request", "A count can't be streamed: leave out stream.", param="stream")
     request = CountInputTokensRequest(
@@ -27,6 +29,7 @@ async def count(call: Call) -> Answer:
         previous_response_id=reading.request.previous_response_id,
         settings=reading.request.settings,
         conversation_id=reading.request.conversation_id,
+        user_tokens=tokens,
     )
     # As long as for an answer: an embedded model that isn't loaded yet has to be.
     rpc = call.bridge.core.responses.CountInputTokens(request, metadata=metadata, timeout=settings.create_seconds)

@@ -167,13 +167,12 @@ class Admission:
             shortening = await shortening_of(model, prompt, sealed, spent=spent)
         return Turn(model, prompt), shortening
 
-    async def prompt(
-        self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller, *, streaming: bool
-    ) -> tuple[Model, Prompt]:
-        """The model to ask, and all that it is told. Raises NodexaError for every refusal."""
+    async def prompt(self, request: CountInputTokensRequest, caller: Caller) -> tuple[Model, Prompt]:
+        """The model to ask, and all that it would be told first. Raises NodexaError for every refusal."""
+        check_user_tokens(request.user_tokens)
         without_runs(request.input)
-        read = await self._reading.read(request, caller, streaming=streaming)
-        return read.model, read.prompt
+        read = await self._reading.read(request, caller, streaming=False)
+        return read.model, await self._tooling.first_prompt(read, request, caller)
 
     async def compact(self, request: CompactResponseRequest, caller: Caller) -> CompactedConversation:
         """The conversation made short. Raises NodexaError for every refusal, and as models do."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from nodexa.v1.admin_pb2 import Assistant
@@ -26,6 +27,7 @@ from service.runner.caller import Caller
 from service.runner.catalog import Catalog
 from service.runner.input_check import check_user_tokens
 from service.runner.made_calls import Made, Result, result_of
+from service.runner.tool_check import check_searches
 from service.settings import Clock
 from service.tools.tool import Call, Errand, Outcome, TokenWantedError, ToolError, UserTokens
 from service.tools.tool import Tool as PlatformTool
@@ -47,7 +49,11 @@ class AssistantTools:
     async def check(self, assistant: Assistant, org_id: str, *, path: str) -> None:
         """Raises NodexaError for the first of its tools that can't be, its `param` under `path`."""
         if tools := assistant.defaults.tools.tools:
-            await self._toolbox.check(tools, org_id=org_id, own=True, hosted=await self._hosted(assistant), path=path)
+            hosted = await self._hosted(assistant)
+            await self._toolbox.check(tools, org_id=org_id, own=True, hosted=hosted, path=path)
+            if not hosted:
+                runs = partial(self._toolbox.runs, hosted=False)
+                check_searches(tools, model=assistant.model, runs=runs, path=path)
 
     async def all(self, assistant: Assistant, caller: Caller, tokens: Mapping[str, str]) -> ListAssistantToolsResponse:
         """The tools of `assistant`. Raises NodexaError `invalid_user_tokens`, and as Bench."""

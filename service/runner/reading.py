@@ -88,7 +88,7 @@ class Reading:
         nothing new. Raises NodexaError for every refusal.
         """
         check_assistant_id(request.assistant_id)
-        tokens = request.user_tokens if isinstance(request, CreateResponseRequest) else {}
+        tokens = request.user_tokens
         goes_on = bool(request.previous_response_id and (open_end or tokens))
         if request.input or not goes_on:
             check_items(request.input)

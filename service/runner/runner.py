@@ -250,7 +250,7 @@ class Runner:
 
         Raises NodexaError for every refusal, `tokens_not_countable` where the model can't tell.
         """
-        model, prompt = await self._admission.prompt(request, caller, streaming=False)
+        model, prompt = await self._admission.prompt(request, caller)
         tokens = await model.count(prompt.told())
         if tokens is None:
             raise NodexaError(

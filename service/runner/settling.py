@@ -83,4 +83,4 @@ def _expect_tools(model: Model, assistant: Assistant, settings: ResponseSettings
         )
     if not able.hosted:
         check_hosted(settings, model=assistant.model, runs=runs)
-        check_searches(settings, model=assistant.model, runs=runs)
+        check_searches(settings.tools.tools, model=assistant.model, runs=runs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from nodexa.v1.item_pb2 import Opaque
@@ -14,9 +14,9 @@ from nodexa.v1.tool_pb2 import AllowedTool, NamespaceTool, Tool, ToolChoice
 from service.errors import NodexaError
 from service.model.offers import offers, offers_of
 from service.runner.schema import schema_problem
+from service.tools import web_search
 
 MAX_TOOLS: Final = 128
-SEARCHES: Final = ("web_search_preview", "web_search_preview_2025_03_11")
 SYNTAXES: Final = ("lark", "regex")
 NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NAMED: Final = ("function", "custom", "namespace")
@@ -80,18 +80,15 @@ def check_hosted(settings: ResponseSettings, *, model: str, runs: Callable[[Tool
         raise _nothing_to_call()
 
 
-def check_searches(settings: ResponseSettings, *, model: str, runs: Callable[[Tool], bool]) -> None:
-    """Raises NodexaError for a web search that nobody does; `model` is none whose server runs tools.
-
-    `web_search`, which coding agents offer to every model unasked, is only noted.
-    """
-    for index, tool in enumerate(settings.tools.tools):
-        if tool.opaque.type in SEARCHES and not runs(tool):
+def check_searches(tools: Iterable[Tool], *, model: str, runs: Callable[[Tool], bool], path: str = "tools") -> None:
+    """Raises NodexaError for a web search that nobody does; `model` is none whose server runs tools."""
+    for index, tool in enumerate(tools):
+        if tool.opaque.type in web_search.TYPES and not runs(tool):
             raise NodexaError(
                 "tool_not_supported_for_model",
                 f"The model {model!r} does not search the web, and no search service is set up here: leave the tool "
                 "out, or ask the operator for one.",
-                param=f"tools[{index}]",
+                param=f"{path}[{index}]",
             )
 
 

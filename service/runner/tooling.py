@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nodexa.v1.response_pb2 import Response
+from nodexa.v1.response_service_pb2 import CountInputTokensRequest
 
+from service.errors import NodexaError
 from service.ids import NewId
+from service.model.model import Prompt
+from service.runner.bench import laid_out
 from service.runner.caller import Caller
 from service.runner.hands import Caps, Hands
 from service.runner.reading import Read
@@ -54,6 +58,24 @@ class Tooling:
             sealed=Sealed(seal, caller.org_id),
             new_id=new_id,
         )
+
+    async def first_prompt(self, read: Read, request: CountInputTokensRequest, caller: Caller) -> Prompt:
+        """The prompt with the functions that its tools come to; nothing is called.
+
+        Raises NodexaError `tokens_not_countable` where a server lists its tools only with a token of the user, and as
+        `laid_out` and `Bench.offered`.
+        """
+        if not read.wanted:
+            return read.prompt
+        errand = Errand(caller.org_id, request.assistant_id, caller.user_id, "", UserTokens(request.user_tokens))
+        async with laid_out(read.wanted, errand) as bench:
+            if bench.missing:
+                raise NodexaError(
+                    "tokens_not_countable",
+                    f"Some tools are only known with a token of {bench.missing[0].provider!r}: send it along.",
+                    param="x-user-tokens",
+                )
+            return replace(read.prompt, settings=bench.offered(read.prompt.settings))
 
     async def go_on(
         self, read: Read, turn: Turn, response: Response, caller: Caller, *, epoch: int, seal: Seal, new_id: NewId

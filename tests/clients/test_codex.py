@@ -70,6 +70,12 @@ def test_codex_gets_an_answer_with_its_usage(codex: Codex) -> None:
     assert told[-1]["usage"]["output_tokens"] == 2
 
 
+def test_a_search_that_nobody_does_is_refused_in_words(codex: Codex) -> None:
+    told = codex("-c", 'web_search="live"', "Hello there")
+    assert told[-1]["type"] == "turn.failed"
+    assert "does not search the web" in told[-1]["error"]["message"]
+
+
 def test_the_text_serves_as_a_profile_too(codex: Codex) -> None:
     told = codex("--profile", "another", "Hello profile")
     assert [item["text"] for item in items(told, "agent_message")] == ["Hello profile"]

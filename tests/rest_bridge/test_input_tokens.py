@@ -23,7 +23,7 @@ async def test_the_sdk_gets_the_number(bridge: BridgeUnderTest, core: CoreUnderT
 async def test_what_has_no_effect_on_a_count_is_named(bridge: BridgeUnderTest, core: CoreUnderTest) -> None:
     core.model.tokens = 17
     async with bridge.http() as http:
-        answer = await http.post(PATH, json=bridge.body(personality="friendly", tools=[{"type": "web_search"}]))
+        answer = await http.post(PATH, json=bridge.body(personality="friendly", tools=[{"type": "local_shell"}]))
     assert answer.json()["nodexa"] == {"ignored": ["personality", "tools[0]"]}
 
 

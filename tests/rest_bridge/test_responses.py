@@ -197,7 +197,7 @@ async def test_models_are_the_callers_assistants(bridge: BridgeUnderTest) -> Non
 
 async def test_what_has_no_effect_is_listed_on_the_response(bridge: BridgeUnderTest, core: CoreUnderTest) -> None:
     core.model.add(says("Hello"))
-    body = bridge.body(made_up=1, moderation={}, tools=[{"type": "web_search"}])
+    body = bridge.body(made_up=1, moderation={}, tools=[{"type": "local_shell"}])
     async with bridge.http() as http:
         answer = await http.post("/v1/responses", json=body)
     assert answer.json()["nodexa"]["ignored"] == ["made_up", "moderation", "tools[0]"]

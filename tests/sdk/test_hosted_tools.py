@@ -7,7 +7,7 @@ from typing import Any
 
 import openai
 import pytest
-from openai.types.responses import ResponseStreamEvent, WebSearchPreviewToolParam
+from openai.types.responses import ResponseStreamEvent, ToolParam, WebSearchPreviewToolParam
 
 from tests.fakes.responses_events import Json, answer, message, reasoning, web_search
 from tests.fakes.responses_server import ResponsesServer, Script
@@ -113,7 +113,10 @@ async def test_another_model_has_no_such_tool_to_choose(async_client: openai.Asy
     assert (caught.value.code, caught.value.param) == ("tool_not_supported_for_model", "tool_choice")
 
 
-async def test_a_search_that_nobody_does_is_refused(async_client: openai.AsyncOpenAI, assistant: str) -> None:
+@pytest.mark.parametrize("tool", [SEARCH, {"type": "web_search"}], ids=lambda tool: tool["type"])
+async def test_a_search_that_nobody_does_is_refused(
+    async_client: openai.AsyncOpenAI, assistant: str, tool: ToolParam
+) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
-        await async_client.responses.create(model=assistant, input="Weather?", tools=[SEARCH])
+        await async_client.responses.create(model=assistant, input="Weather?", tools=[tool])
     assert (caught.value.code, caught.value.param) == ("tool_not_supported_for_model", "tools[0]")

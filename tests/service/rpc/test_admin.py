@@ -8,6 +8,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from nodexa.v1 import admin_service_pb2 as pb
 from nodexa.v1.admin_pb2 import ApiKey, Assistant, Organization
+from nodexa.v1.item_pb2 import Opaque
 from nodexa.v1.response_pb2 import ReasoningSettings, ResponseSettings
 from nodexa.v1.tool_pb2 import FunctionTool, Tool, ToolSet
 
@@ -19,6 +20,7 @@ from tests.service.requests import create, get
 
 MODEL = "smollm2-135m"
 LOOK = Tool(function=FunctionTool(name="look"))
+SEARCH = Tool(opaque=Opaque(type="web_search", json='{"type": "web_search"}'))
 FULL = ApiKey.SCOPE_FULL_ACCESS
 
 
@@ -121,6 +123,11 @@ BAD_ASSISTANTS: dict[str, tuple[dict[str, Any], str, str]] = {
         {"defaults": ResponseSettings(tools=ToolSet(tools=[LOOK, LOOK]))},
         "duplicate_tool_name",
         "tools[1].name",
+    ),
+    "a search that nobody does": (
+        {"defaults": ResponseSettings(tools=ToolSet(tools=[LOOK, SEARCH]))},
+        "tool_not_supported_for_model",
+        "assistant.defaults.tools[1]",
     ),
 }
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.response_service_pb2 import CountInputTokensRequest, ListResponsesRequest
+from nodexa.v1.tool_pb2 import ToolSet
 
-from service.model.scripted import says
-from tests.conftest import CoreUnderTest
+from service.model.scripted import ScriptedModel, says
+from service.settings import Settings
+from tests.conftest import CoreUnderTest, running_core
+from tests.fakes.tool_kind import PROVIDER, FakeKind, FakeTool, fake_tool
 from tests.service.refusals import Refusal, refusal
 from tests.service.requests import create, user, words_of
 
@@ -68,3 +72,38 @@ async def test_a_prompt_that_could_not_be_answered_is_not_counted(core: CoreUnde
 
     assert (no_input.reason, no_input.param) == ("missing_required_field", "input")
     assert (too_hot.reason, too_hot.param) == ("invalid_request", "temperature")
+
+
+async def test_the_functions_of_servers_are_counted_as_they_would_be_shown(
+    settings: Settings, model: ScriptedModel
+) -> None:
+    model.tokens = 17
+    kind = FakeKind(FakeTool("look", "It rains."), FakeTool("send", "Sent.", approval=True))
+    using = ResponseSettings(tools=ToolSet(tools=[fake_tool()]))
+    async with running_core(settings, model, kinds={"mcp": kind}) as core:
+        await core.responses.CountInputTokens(counting(core, settings=using), metadata=core.metadata())
+        model.add(says("Hello"))
+        await create(core, settings=using)
+
+    (counted,) = model.counted
+    assert [tool.function.name for tool in counted.settings.tools.tools] == ["look", "send"]
+    assert counted.settings.tools == model.prompts[0].settings.tools
+    assert not any(tool.calls for tool in kind.tools.values())
+    assert kind.opened == kind.closed
+
+
+@pytest.mark.parametrize("brought", [False, True])
+async def test_functions_that_only_a_token_shows_are_counted_with_it(
+    settings: Settings, model: ScriptedModel, *, brought: bool
+) -> None:
+    model.tokens = 17
+    using = ResponseSettings(tools=ToolSet(tools=[fake_tool()]))
+    kind = FakeKind(FakeTool("look", "It rains."), wants=PROVIDER)
+    async with running_core(settings, model, kinds={"mcp": kind}) as core:
+        if brought:
+            request = counting(core, settings=using, user_tokens={PROVIDER: "canary"})
+            await core.responses.CountInputTokens(request, metadata=core.metadata())
+            assert [tool.function.name for tool in model.counted[0].settings.tools.tools] == ["look"]
+        else:
+            answer = await refused(core, counting(core, settings=using))
+            assert (answer.reason, answer.param) == ("tokens_not_countable", "x-user-tokens")
