@@ -1,74 +1,124 @@
-"""`make bench`: Nodexa with everything on, against a mock model server; prints a table and writes results.md."""
+"""`make bench`: Nodexa with everything on, against a mock model server; prints tables and writes results.md."""
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import uvloop
-
-from bench.loads import SPARE_FILES, Load, Row, measure, standard
+from bench import docs
+from bench.facts import Fact, facts
+from bench.goals import goals_table
+from bench.loads import SPARE_FILES, Load, Row, few, idle, measure, standard
 from bench.machine import about, need_linux
-from bench.processes import allow_files, stop_like_ctrl_c, upstream
+from bench.processes import NotStartedError, allow_files, stop_like_ctrl_c, upstream
+from bench.programs import programs
 from bench.report import HERE, keep, kept, markdown, show, show_heads, slower, table
-from bench.target import Target, serving
+from bench.target import Target, serving, sharing
 from bench.threads import Turn, turns
 
 RESULTS = HERE / "results.md"
 RAW = HERE / "results.jsonl"
+SINGLE = "--single-process"
+
+
+@dataclass(slots=True)
+class Run:
+    """What was measured."""
+
+    rows: list[Row] = field(default_factory=list)
+    talk: list[Turn] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+
+    def raw(self) -> list[dict[str, Any]]:
+        """As it is kept: one record a line."""
+        told = [{"server": "nodexa", "load": "turn", **asdict(turn)} for turn in self.talk]
+        return [*(row.raw() for row in self.rows), *told, *(fact.raw() for fact in self.facts)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parses the arguments and measures."""
+    given = _parser().parse_args(arguments)
+    need_linux("make bench")
+    before = kept(RAW)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        run = measured(Path(folder), given)
+    print(f"\n{goals_table(run.raw())}\n", flush=True)
+    for words in slower(run.raw(), before):
+        print(f"SLOWER: {words}")
+    if given.out or not given.quick:
+        write(given.out or HERE, run)
+    if not given.out and not given.quick:
+        docs.fill()
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description="Measures Nodexa against a mock model server.")
     parser.add_argument("--quick", action="store_true", help="few loads, short ones, nothing is written")
     parser.add_argument("--seconds", type=float, help="how long each load lasts (default: 3, with --quick 1)")
     parser.add_argument("--turns", type=int, help="how long the long thread is (default: 1000, with --quick 20)")
     parser.add_argument("--connections", type=int, default=10_000, help="no load with more of them (default: 10000)")
+    parser.add_argument("--ramp", type=float, default=30, help="seconds in which the 10,000 streams come (default: 30)")
     parser.add_argument("--out", type=Path, help=f"where to write the table and the raw rows (default: {HERE.name}/)")
-    given = parser.parse_args(arguments)
-    need_linux("make bench")
-    seconds = given.seconds or (1.0 if given.quick else 3.0)
-    before = kept(RAW)
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        last = given.turns or (20 if given.quick else 1000)
-        loads = _loads(seconds, quick=given.quick, most=given.connections)
-        rows, talk = run(Path(folder), loads, last=last)
-    for words in slower(rows, before):
-        print(f"SLOWER: {words}")
-    if given.out or not given.quick:
-        write(given.out or HERE, rows, talk)
+    return parser
 
 
-def _loads(seconds: float, *, quick: bool, most: int) -> list[Load]:
-    files = allow_files(30_000)
-    loads = standard(seconds, quick=quick)
-    able = min(most, files - SPARE_FILES)
-    if able < min(most, 10_000):
-        print(f"Only {files:,} files may be open here, so at most {able:,} connections are measured: see `ulimit -n`.")
-    return [replace(load, connections=min(load.connections, able)) for load in loads]
-
-
-def run(folder: Path, loads: Sequence[Load], *, last: int) -> tuple[list[Row], list[Turn]]:
-    """All loads at one Nodexa, the mock alone beside it, and a thread of `last` turns at another Nodexa."""
-    print(about(), flush=True)
-    rows: list[Row] = []
+def measured(folder: Path, given: argparse.Namespace) -> Run:
+    """All loads at one Nodexa and at the mock alone, a long thread at another, the facts, other ways to run it."""
+    print(f"{about()}\n{programs().words}", flush=True)
+    run, seconds = Run(), given.seconds or (1.0 if given.quick else 3.0)
+    loads = _loads(given, seconds)
     with upstream(folder) as port:
         print("\nNodexa", flush=True)
         with serving(folder / "loads", port) as target:
-            show_heads()
-            rows += [show(uvloop.run(measure(target, load))) for load in dict.fromkeys(loads)]
+            run.rows += _all(target, loads)
         print("\nThe mock model server alone, asked by the same client", flush=True)
-        mock = Target("mock", port, "mock", 0)
-        rows += [show(uvloop.run(measure(mock, load))) for load in dict.fromkeys(loads) if load.connections <= 500]
-        talk = turns(lambda: serving(folder / "thread", port), last)
-    print("\n" + turns_table(talk), flush=True)
-    return rows, talk
+        short = [replace(load, seconds=min(load.seconds, 1.0)) for load in loads if load.name != "SSE idle"]
+        run.rows += _all(Target("mock", port, "mock"), short)
+        last, starts = (20, 1) if given.quick else (1000, 3)
+        run.talk += turns(lambda: serving(folder / "thread", port), given.turns or last, starts=starts)
+        print("\n" + turns_table(run.talk), flush=True)
+        if not given.quick:
+            run.facts += facts(folder, port)
+            print("\n" + facts_table(run.facts), flush=True)
+            run.rows += _other_ways(folder, port, few(seconds))
+    return run
+
+
+def _all(target: Target, loads: Sequence[Load]) -> list[Row]:
+    show_heads()
+    return [show(measure(target, load)) for load in loads]
+
+
+def _loads(given: argparse.Namespace, seconds: float) -> list[Load]:
+    files = allow_files(30_000)
+    loads = standard(seconds, quick=given.quick) + ([] if given.quick else [idle(given.ramp)])
+    able = min(given.connections, files - SPARE_FILES)
+    if able < min(given.connections, 10_000):
+        print(f"Only {files:,} files may be open here, so at most {able:,} connections are measured: see `ulimit -n`.")
+    return list(dict.fromkeys(replace(load, connections=min(load.connections, able)) for load in loads))
+
+
+def _other_ways(folder: Path, port: int, loads: Sequence[Load]) -> Iterator[Row]:
+    """Nodexa as it can be run besides."""
+    two = ["--bridge-workers", "2"]
+    ways: list[AbstractContextManager[Target]] = [
+        serving(folder / "bridges", port, name="nodexa, two bridges", options=two),
+        serving(folder / "single", port, name="nodexa, a single process", options=[SINGLE]),
+        sharing(folder / "cores", port, name="nodexa, two cores"),
+    ]
+    for way in ways:
+        try:
+            with way as target:
+                print(f"\n{target.name}", flush=True)
+                yield from _all(target, loads)
+        except NotStartedError as error:
+            print(f"\nnot measured: {error}", flush=True)
 
 
 def turns_table(talk: Sequence[Turn]) -> str:
@@ -82,24 +132,41 @@ def turns_table(talk: Sequence[Turn]) -> str:
     return markdown(["turn of one thread", "CPU ms", "answer p50 ms", "CPU against turn 2"], lines)
 
 
-def write(folder: Path, rows: Sequence[Row], talk: Sequence[Turn]) -> None:
+def facts_table(found: Sequence[Fact]) -> str:
+    """A fact a line."""
+    return markdown(["what", "measured"], [[fact.name, fact.words()] for fact in found])
+
+
+def ways_table(rows: Sequence[Row]) -> str:
+    """The loads of the other ways to run it, beside those of the usual one."""
+    others = [row for row in rows if row.server.startswith("nodexa,")]
+    loads = {(row.load, row.connections) for row in others}
+    usual = [row for row in rows if row.server == "nodexa" and (row.load, row.connections) in loads]
+    return table([*usual, *others], server=True)
+
+
+def write(folder: Path, run: Run) -> None:
     """Writes results.md and the raw rows."""
     when = datetime.now(UTC).date().isoformat()
+    records = run.raw()
     parts = [
         "# Results of `make bench`",
         f"Measured on {when}. {about()}.",
-        "Client, mock model server and Nodexa share these cores. CPU is that of all of Nodexa's processes.",
+        f"{programs().words} They and Nodexa share these cores. CPU and memory are those of all of Nodexa's processes.",
+        "## Targets",
+        goals_table(records),
         "## Nodexa",
-        table(row for row in rows if row.server == "nodexa"),
+        table(row for row in run.rows if row.server == "nodexa"),
         "## The mock model server alone, asked by the same client",
-        table(row for row in rows if row.server == "mock"),
+        table(row for row in run.rows if row.server == "mock"),
         "## A long thread",
-        turns_table(talk),
+        turns_table(run.talk),
     ]
+    if run.facts:
+        parts += ["## Starts, memory, disk", facts_table(run.facts), "## Other ways to run it", ways_table(run.rows)]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULTS.name).write_text("\n\n".join(parts) + "\n")
-    records: list[dict[str, Any]] = [row.raw() for row in rows]
-    keep(folder / RAW.name, [*records, *({"server": "nodexa", "load": "turn", **asdict(turn)} for turn in talk)])
+    keep(folder / RAW.name, records)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import uvloop
-
 from bench.loads import Load, Row, measure, standard
 from bench.machine import about, need_linux
 from bench.peers import PEERS, Peer, started, version
@@ -82,7 +80,7 @@ def _one(name: str, running: AbstractContextManager[Target], loads: Sequence[Loa
     with running as target:
         print(f"\n{name}", flush=True)
         show_heads()
-        return [show(uvloop.run(measure(target, load))) for load in loads]
+        return [show(measure(target, load)) for load in loads]
 
 
 def _report(rows: Sequence[Row], missing: dict[str, str], peers: Sequence[Peer]) -> str:

@@ -1,18 +1,23 @@
-"""A load: so many connections, each sending its next request as soon as the last one is answered."""
+"""`python -m bench.load`: keeps connections busy and measures, for machines without a C compiler (native/load.c)."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
+import json
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import httptools
+import uvloop
 
-from bench.shape import STAMP, shape_of
+from bench.shape import STAMP
 
-PATIENCE: Final = 60.0
+KINDS: Final = ("json", "stream", "stamped")
 _DELTA: Final = b"output_text.delta"
 _EVENT: Final = b"data: {"
 _END: Final = b'"response.completed"'
@@ -30,15 +35,23 @@ class Measured:
     error: str = ""
     seconds: float = 0.0
 
+    def figures(self) -> dict[str, Any]:
+        """What is printed, and what `bench.loads` reads."""
+        found: dict[str, Any] = {"requests": len(self.latencies), "events": self.events, "errors": self.errors}
+        found |= {"seconds": self.seconds, "error": self.error}
+        for name, values in (("latency", self.latencies), ("first", self.first_tokens), ("added", self.added)):
+            found |= {f"{name}_p50": _percentile(values, 0.5), f"{name}_p99": _percentile(values, 0.99)}
+        return found
+
 
 class _Client(asyncio.Protocol):
-    def __init__(self, request: bytes, measured: Measured, until: float, done: asyncio.Future[None]) -> None:
+    def __init__(self, request: bytes, kind: str, measured: Measured, until: float, done: asyncio.Future[None]) -> None:
         self._request = request
         self._measured = measured
         self._until = until
         self._done = done
-        self._streaming = b'"stream":true' in request
-        self._stamped = shape_of(request).stamped
+        self._streaming = kind != "json"
+        self._stamped = kind == "stamped"
         self._finished = self._spoke = self._ended = False
         self._rest = self._last = b""
         self._started = 0.0
@@ -106,37 +119,55 @@ class _Client(asyncio.Protocol):
         self._transport.write(self._request)
 
 
-async def run(port: int, request: bytes, *, connections: int, seconds: float, ramp: float = 0.0) -> Measured:
-    """Keeps `connections` busy for `seconds`, then lets the last requests end; they come in over `ramp` seconds."""
+async def run(
+    port: int, request: bytes, kind: str, *, count: int, seconds: float, ramp: float, patience: float
+) -> Measured:
+    """Keeps `count` connections busy for `seconds` after the last has come, which they do over `ramp` seconds.
+
+    What isn't answered `patience` seconds after that is an error.
+    """
     loop = asyncio.get_running_loop()
     measured = Measured()
     started = time.perf_counter()
     waiting: list[asyncio.Future[None]] = []
-    gc.collect()
-    gc.disable()  # its pauses would look like the server's
-    try:
-        for number in range(connections):
-            done: asyncio.Future[None] = loop.create_future()
-            waiting.append(done)
+    for number in range(count):
+        done: asyncio.Future[None] = loop.create_future()
+        waiting.append(done)
 
-            def client(done: asyncio.Future[None] = done) -> _Client:
-                return _Client(request, measured, started + ramp + seconds, done)
+        def client(done: asyncio.Future[None] = done) -> _Client:
+            return _Client(request, kind, measured, started + ramp + seconds, done)
 
-            await asyncio.sleep(max(0.0, started + ramp * number / connections - time.perf_counter()))
-            try:
-                await loop.create_connection(client, "127.0.0.1", port)
-            except OSError as error:
-                measured.errors += 1
-                measured.error = measured.error or str(error)
-                done.set_result(None)
-        shape = shape_of(request)
-        lasting = shape.pause_ms / 1000 * (shape.tokens + 1)
-        _, late = await asyncio.wait(waiting, timeout=seconds + lasting + PATIENCE)
-        for unanswered in late:
+        await asyncio.sleep(max(0.0, started + ramp * number / count - time.perf_counter()))
+        try:
+            await loop.create_connection(client, "127.0.0.1", port)
+        except OSError as error:
             measured.errors += 1
-            measured.error = measured.error or f"not answered {PATIENCE:.0f} seconds after it should have been"
-            unanswered.cancel()
-    finally:
-        gc.enable()
+            measured.error = measured.error or f"no connection: {error}"
+            done.set_result(None)
+    _, late = await asyncio.wait(waiting, timeout=seconds + patience)
+    measured.errors += len(late)
+    if late:
+        measured.error = measured.error or "not answered in time"
     measured.seconds = time.perf_counter() - started
     return measured
+
+
+def _percentile(values: Sequence[float], share: float) -> float | None:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else None
+
+
+def main() -> None:
+    """Reads the request from standard input and prints the figures as one line of JSON, times in seconds."""
+    parser = argparse.ArgumentParser(prog="python -m bench.load")
+    for name, form in (("port", int), ("connections", int), ("seconds", float), ("ramp", float), ("patience", float)):
+        parser.add_argument(name, type=form)
+    parser.add_argument("kind", choices=KINDS)
+    given = parser.parse_args()
+    gc.disable()  # its pauses would look like the server's
+    times = {"seconds": given.seconds, "ramp": given.ramp, "patience": given.patience}
+    asked = sys.stdin.buffer.read()
+    print(json.dumps(uvloop.run(run(given.port, asked, given.kind, count=given.connections, **times)).figures()))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+import json
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from bench.load import Measured, run
 from bench.processes import cpu_seconds, memory_mb
+from bench.programs import programs
 from bench.shape import Shape
 from bench.target import Target
 
 JSON_TOKENS: Final = 8
+PATIENCE: Final = 30.0
+"""Seconds that a load waits for what should have been answered."""
+_WATCHED: Final = 0.5
+_FEW: Final = {("JSON", 1), ("JSON", 64), ("SSE", 64), ("SSE 50/s", 200)}
 SPARE_FILES: Final = 500
 
 
@@ -38,10 +42,18 @@ def standard(seconds: float, *, quick: bool) -> list[Load]:
     if quick:
         return [*loads, _paced("50/s", 16, Shape(25, 20, stamped=True), seconds, ramp=0.5)]
     loads += [_paced("50/s", count, Shape(50, 20, stamped=True), seconds, ramp=1.0) for count in (1, 32, 200)]
-    loads.append(_paced("5/s", 500, Shape(20, 200, stamped=True), 0.0, ramp=4.0))
-    # All have come before the first one's second token: for a while every one of them is open and idle.
-    loads.append(_paced("idle", 10_000, Shape(2, 40_000, stamped=True), 0.0, ramp=60.0, warm_up=0.0))
-    return loads
+    return [*loads, _paced("5/s", 500, Shape(20, 200, stamped=True), seconds, ramp=4.0)]
+
+
+def idle(ramp: float) -> Load:
+    """Ten thousand streams that all have come before the first one's only token: every one of them is open and idle."""
+    shape = Shape(1, int(ramp * 1000) + 5_000, stamped=True)
+    return _paced("idle", 10_000, shape, 0.0, ramp=ramp, warm_up=0.0)
+
+
+def few(seconds: float) -> list[Load]:
+    """Enough to compare ways of running Nodexa."""
+    return [load for load in standard(seconds, quick=False) if (load.name, load.connections) in _FEW]
 
 
 def _paced(name: str, count: int, shape: Shape, seconds: float, *, ramp: float, warm_up: float = 0.5) -> Load:
@@ -87,54 +99,70 @@ class Row:
         return asdict(self)
 
 
-async def measure(target: Target, load: Load) -> Row:
+def measure(target: Target, load: Load) -> Row:
     """Warms the server up, then measures one load."""
-    request = target.request(str(load.shape), stream=load.stream)
     if load.warm_up:
-        warm = target.request(str(Shape(load.shape.tokens)), stream=load.stream)
-        await run(target.port, warm, connections=min(load.connections, 64), seconds=load.warm_up)
+        warm = replace(load, connections=min(load.connections, 64), shape=Shape(load.shape.tokens))
+        _run(target, replace(warm, seconds=load.warm_up, ramp=0.0), [])
     pids = target.pids()
-    peak = [memory_mb(pids)]
-    watching = asyncio.ensure_future(_watch_memory(pids, peak))
-    before, cpu = peak[0], cpu_seconds(pids)
-    seen = await run(target.port, request, connections=load.connections, seconds=load.seconds, ramp=load.ramp)
+    before, cpu, peaks = memory_mb(pids), cpu_seconds(pids), [memory_mb(pids)]
+    seen = _run(target, load, peaks)
     cpu = cpu_seconds(pids) - cpu
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
-    return _row(target.name, load, seen, cpu=cpu if pids else None, memory=(before, peak[0]))
+    return _row(target.name, load, seen, cpu=cpu if pids else None, memory=(before, max(peaks)))
 
 
-async def _watch_memory(pids: Sequence[int], peak: list[float]) -> None:
+def _run(target: Target, load: Load, memory: list[float]) -> Mapping[str, Any]:
+    """What the load generator says; `memory` gets what the server holds, again and again."""
+    shape = load.shape
+    kind = ("stamped" if shape.stamped else "stream") if load.stream else "json"
+    patience = PATIENCE + shape.pause_ms / 1000 * (shape.tokens + 1)
+    words = [target.port, load.connections, load.seconds, load.ramp, patience, kind]
+    request = target.request(str(shape), stream=load.stream)
+    command = [*programs().load, *map(str, words)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        try:
+            return dict(json.loads(_told(running, request, lambda: memory.append(memory_mb(target.pids())))))
+        finally:
+            running.kill()
+
+
+def _told(running: subprocess.Popen[bytes], request: bytes, watch: Callable[[], object]) -> bytes:
+    """What a program says to a request; meanwhile something is watched."""
+    given: bytes | None = request
     while True:
-        await asyncio.sleep(0.25)
-        peak[0] = max(peak[0], memory_mb(pids))
+        try:
+            told, _ = running.communicate(given, timeout=_WATCHED)
+        except subprocess.TimeoutExpired:
+            given = None
+            watch()
+        else:
+            watch()
+            return told
 
 
-def _row(name: str, load: Load, seen: Measured, *, cpu: float | None, memory: tuple[float, float]) -> Row:
-    requests = len(seen.latencies)
+def _row(name: str, load: Load, seen: Mapping[str, Any], *, cpu: float | None, memory: tuple[float, float]) -> Row:
+    def milliseconds(figure: str) -> float | None:
+        value = seen[figure]
+        return None if value is None else value * 1000
+
+    requests, events = seen["requests"], seen["events"]
     return Row(
         server=name,
         load=load.name,
         connections=load.connections,
         requests=requests,
-        events=seen.events,
-        errors=seen.errors,
-        error=seen.error,
-        seconds=seen.seconds,
-        latency_p50=percentile(seen.latencies, 0.5),
-        latency_p99=percentile(seen.latencies, 0.99),
-        first_p50=percentile(seen.first_tokens, 0.5),
-        first_p99=percentile(seen.first_tokens, 0.99),
-        added_p50=percentile(seen.added, 0.5),
-        added_p99=percentile(seen.added, 0.99),
+        events=events,
+        errors=seen["errors"],
+        error=seen["error"],
+        seconds=seen["seconds"],
+        latency_p50=milliseconds("latency_p50"),
+        latency_p99=milliseconds("latency_p99"),
+        first_p50=milliseconds("first_p50"),
+        first_p99=milliseconds("first_p99"),
+        added_p50=milliseconds("added_p50"),
+        added_p99=milliseconds("added_p99"),
         cpu_request=cpu * 1e6 / requests if cpu is not None and requests else None,
-        cpu_event=cpu * 1e6 / seen.events if cpu is not None and seen.events else None,
+        cpu_event=cpu * 1e6 / events if cpu is not None and events else None,
         memory_before=memory[0],
         memory_peak=memory[1],
     )
-
-
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """In milliseconds."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))] * 1000 if values else None

@@ -127,7 +127,7 @@ def started(peer: Peer, folder: Path, model_server: str) -> Iterator[Target]:
     command, log = peer.command(places), folder / "log"
     with process(command, log=log, environment={"HOME": str(folder), **peer.environment}) as pid:
         wait_until_it_answers(f"http://127.0.0.1:{places.port}{peer.ready}", pid, log=log, headers=peer.headers)
-        yield Target(peer.name, places.port, peer.model, pid, peer.headers)
+        yield Target(peer.name, places.port, peer.model, [pid], peer.headers)
 
 
 def version(peer: Peer) -> str:

@@ -7,7 +7,6 @@ import resource
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,9 +15,10 @@ from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from bench.programs import programs
+
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class NotStartedError(RuntimeError):
@@ -26,9 +26,14 @@ class NotStartedError(RuntimeError):
 
 
 @contextmanager
-def process(command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None) -> Iterator[int]:
-    """Runs a command, its output in a file, and stops it and all it started; gives its process id."""
-    with log.open("wb") as output:
+def process(
+    command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None, files: Sequence[int] = ()
+) -> Iterator[int]:
+    """Runs a command, its output in a file, and stops it and all it started; gives its process id.
+
+    `files` are open files that it inherits.
+    """
+    with log.open("ab") as output:
         running = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -36,6 +41,7 @@ def process(command: Sequence[str], *, log: Path, environment: Mapping[str, str]
             stderr=output,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
+            pass_fds=files,
         )
     try:
         yield running.pid
@@ -55,7 +61,7 @@ def process(command: Sequence[str], *, log: Path, environment: Mapping[str, str]
 def upstream(folder: Path) -> Iterator[int]:
     """The mock model server; gives its port."""
     port = free_port()
-    with process([sys.executable, "-m", "bench.upstream", str(port)], log=folder / "upstream.log") as pid:
+    with process([*programs().mock, str(port)], log=folder / "upstream.log") as pid:
         wait_until_it_answers(f"http://127.0.0.1:{port}/v1/models", pid, log=folder / "upstream.log")
         yield port
 
@@ -79,7 +85,7 @@ def wait_until_it_answers(url: str, pid: int, *, log: Path, headers: Mapping[str
                 return
         except (URLError, OSError):
             pass
-        time.sleep(0.05)
+        time.sleep(0.01)
     raise NotStartedError(_last_words(log))
 
 
@@ -89,7 +95,7 @@ def wait_for(path: Path, *, log: Path) -> None:
     while not path.exists():
         if time.monotonic() > deadline:
             raise NotStartedError(_last_words(log))
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 
 def _last_words(log: Path) -> str:
@@ -124,12 +130,22 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def memory_mb(pids: Sequence[int]) -> float:
-    """What the processes hold in memory, the pages that they share counted once for each."""
-    pages = 0
-    for pid in pids:
-        with suppress(OSError):
-            pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * _PAGE / 1e6
+    """What the processes hold in memory together; a page that several of them share counts once."""
+    return sum(_field(pid, "Pss") for pid in pids) / 1e3
+
+
+def resident_mb(pids: Sequence[int]) -> float:
+    """The same, but a page that several of them share counts once for each."""
+    return sum(_field(pid, "Rss") for pid in pids) / 1e3
+
+
+def _field(pid: int, name: str) -> int:
+    """In kB."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith(f"{name}:")), 0)
 
 
 def stop_like_ctrl_c() -> None:

@@ -11,6 +11,21 @@ from bench.loads import Row
 
 SLOWER: Final = 1.2
 HERE: Final = Path(__file__).parent
+COSTS: Final = (
+    ("cpu_event", "µs of CPU an event"),
+    ("cpu_request", "µs of CPU a request"),
+    ("cpu", "ms of CPU"),
+    ("value", ""),
+)
+"""Fields of a raw row that are compared with those of an earlier run: the first that both have."""
+IDENTITY: Final = {
+    "server": "{}",
+    "load": "{}",
+    "connections": "{:,} connections",
+    "name": "{}",
+    "number": "{}",
+    "cold": "cold: {}",
+}
 _Column = tuple[str, Callable[[Row], float | str | None], int]
 COLUMNS: Final[Sequence[_Column]] = (
     ("load", lambda row: row.load, 0),
@@ -70,9 +85,11 @@ def markdown(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join([line(rows[0]), rule, *map(line, rows[1:])])
 
 
-def table(rows: Iterable[Row]) -> str:
-    """What one server did."""
-    return markdown([name for name, _, _ in COLUMNS], map(cells, rows))
+def table(rows: Iterable[Row], *, server: bool = False) -> str:
+    """What was measured, with a column for the server where there are several."""
+    heads = ["server"] if server else []
+    lines = ([*([row.server] if server else []), *cells(row)] for row in rows)
+    return markdown([*heads, *(name for name, _, _ in COLUMNS)], lines)
 
 
 def keep(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -85,16 +102,22 @@ def kept(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def slower(rows: Iterable[Row], before: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What costs a fifth more CPU than it did, in words."""
-    earlier = {(old.get("server"), old.get("load"), old.get("connections")): old for old in before}
+def slower(records: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What costs a fifth more than it did in the raw rows `before`, in words."""
+    earlier = {_name(old): old for old in before}
     found = []
-    for row in rows:
-        old = earlier.get((row.server, row.load, row.connections), {})
-        for field, words in (("cpu_event", "an event"), ("cpu_request", "a request")):
-            was, now = old.get(field), getattr(row, field)
+    for record in records:
+        old = earlier.get(_name(record), {})
+        for field, unit in COSTS:
+            was, now = old.get(field), record.get(field)
             if was and now and now > was * SLOWER:
-                where = f"{row.load} at {row.connections:,} connections"
-                found.append(f"{where}: {now:,.1f} µs of CPU {words}, {now / was:.2f} times the committed {was:,.1f}")
+                times = f"{now / was:.2f} times the committed {was:,.1f}"
+                found.append(f"{_name(record)}: {now:,.1f} {record.get('unit', unit)}, {times}")
                 break
     return found
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    """What a raw row measured, so that it is found again in another run."""
+    told = (words.format(record[field]) for field, words in IDENTITY.items() if field in record)
+    return ", ".join(told)

@@ -16,7 +16,6 @@ from bench.shape import Shape
 from bench.target import Target
 
 REPEATS: Final = 30
-COLD_STARTS: Final = 3
 _TEXT: Final = str(Shape(8))
 
 
@@ -72,7 +71,7 @@ def thread(target: Target, turns: int) -> list[str]:
     return ids[1:]
 
 
-def turns(serving: Callable[[], AbstractContextManager[Target]], last: int) -> list[Turn]:
+def turns(serving: Callable[[], AbstractContextManager[Target]], last: int, *, starts: int) -> list[Turn]:
     """Turn 2 and turn `last` of one thread; cold: the median of several starts, each warmed by another thread."""
     with serving() as target:
         ids = thread(target, last - 1)
@@ -86,7 +85,7 @@ def turns(serving: Callable[[], AbstractContextManager[Target]], last: int) -> l
             ask()
             seen.append(Turn(number, False, *cost(target, ask, repeats=REPEATS)))
     for number in (2, last):
-        tries = [_cold(serving, ids[number - 2]) for _ in range(COLD_STARTS)]
+        tries = [_cold(serving, ids[number - 2]) for _ in range(starts)]
         seen.append(Turn(number, True, median(cpu for cpu, _ in tries), median(took for _, took in tries)))
     return seen
 
