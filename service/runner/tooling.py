@@ -50,7 +50,7 @@ class Tooling:
         if not (read.wanted or read.held):
             return None
         steps = StepLog(self.steps if stored else None, response.id, 0)
-        errand = Errand(caller.org_id, response.assistant_id, caller.user_id, response.id, UserTokens(tokens))
+        errand = _errand(read, response, caller, tokens)
         return Rounds(
             turn,
             read=read,
@@ -84,7 +84,7 @@ class Tooling:
         broken = Broken(response, await self.steps.of(response.id))
         if not (read.wanted or read.held or broken.begun):
             return None
-        errand = Errand(caller.org_id, response.assistant_id, caller.user_id, response.id, UserTokens({}))
+        errand = _errand(read, response, caller, {})
         steps = StepLog(self.steps, response.id, epoch)
         return Rounds(
             turn,
@@ -94,3 +94,15 @@ class Tooling:
             new_id=new_id,
             broken=broken,
         )
+
+
+def _errand(read: Read, response: Response, caller: Caller, tokens: Mapping[str, str]) -> Errand:
+    return Errand(
+        caller.org_id,
+        response.assistant_id,
+        caller.user_id,
+        response.id,
+        UserTokens(tokens),
+        # What was approved of was a tool as it was described.
+        anew=any(held.approval for held in read.held),
+    )

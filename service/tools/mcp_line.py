@@ -23,21 +23,25 @@ _closing: set[asyncio.Task[None]] = set()
 class Line:
     """How a server is reached; `key` tells apart whose list it is. It has to be closed.
 
-    A list that was taken earlier is enough to begin with; each connection takes it again before its first call.
-    Everything here raises ToolError.
+    A list that was taken earlier is enough to begin with, unless it is to be taken `anew`; each connection takes it
+    again before its first call. Everything here raises ToolError.
     """
 
-    def __init__(self, target: Endpoint | Program, *, egress: Egress, listings: Listings, key: Hashable) -> None:
+    def __init__(
+        self, target: Endpoint | Program, *, egress: Egress, listings: Listings, key: Hashable, anew: bool = False
+    ) -> None:
         self._target = target
         self.egress = egress
         self._listings = listings
         self._key = key
+        self._anew = anew
         self._opening = asyncio.Lock()
         self._open: tuple[Session, Listing] | None = None
 
     async def listing(self) -> Listing:
         """The tools of the server, as it says now or said not long ago."""
-        return self._listings.get(self._key) or (await self._connected())[1]
+        known = None if self._anew else self._listings.get(self._key)
+        return known or (await self._connected())[1]
 
     async def call(self, name: str, values: Mapping[str, Any], *, key: str, approved: str) -> Mapping[str, Any]:
         """The protocol's `CallToolResult` of one call.

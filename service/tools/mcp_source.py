@@ -54,7 +54,7 @@ class McpSource:
             yield self._none(error)
             return
         key = (errand.org_id, self._server.label if isinstance(target, Program) else target.url, _digest(target))
-        line = Line(target, egress=self._egress, listings=self._listings, key=key)
+        line = Line(target, egress=self._egress, listings=self._listings, key=key, anew=errand.anew)
         try:
             yield await self._offer(line)
         finally:

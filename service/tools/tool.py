@@ -31,13 +31,17 @@ class UserTokens:
 
 @dataclass(slots=True)
 class Errand:
-    """For whom tools work, and what they cite: one for each response. Empty text means none."""
+    """For whom tools work, and what they cite: one for each response. Empty text means none.
+
+    With `anew` sources say what tools they have now, not what they had a while ago: somebody approved of a call.
+    """
 
     org_id: str
     assistant_id: str
     user_id: str
     response_id: str
     tokens: UserTokens
+    anew: bool = False
     cited: list[Mapping[str, str]] = field(default_factory=list)
 
     def cite(self, source: Mapping[str, str]) -> int:

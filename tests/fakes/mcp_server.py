@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Self
 
 import uvicorn
+from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,8 +29,9 @@ PIXEL = base64.b64decode(
 class McpServer:
     """Keeps what it was asked: `methods` in order, `headers` of every request, `notes` written, with their keys.
 
-    With `token` it serves only who brings that. `older` knows nothing of the newest protocol, which needs no handshake;
-    `faults` maps a method to how its answer is spoilt: drop, nonsense, error, cut or hang.
+    With `token` it serves only who brings that, as the SDK's own resource servers of OAuth 2.1 do. `older` knows
+    nothing of the newest protocol, which needs no handshake; `faults` maps a method to how its answer is spoilt: drop,
+    nonsense, error, cut or hang.
     """
 
     def __init__(self, *, token: str = "", older: bool = False) -> None:
@@ -42,7 +45,11 @@ class McpServer:
         self.begun = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.release = asyncio.Event()
-        self.mcp = MCPServer("fake", version="1")
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        about: Any = {"issuer_url": "https://login.example/", "resource_server_url": self.url}
+        auth = AuthSettings(**about, validate_token_resource=True, required_scopes=["notes"])
+        self.mcp = MCPServer("fake", version="1", auth=auth, token_verifier=self)
         self._tools()
         config = uvicorn.Config(
             self._app, interface="asgi3", port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
@@ -54,7 +61,7 @@ class McpServer:
     @property
     def address(self) -> str:
         """Host and port."""
-        host, port = self._server.servers[0].sockets[0].getsockname()[:2]
+        host, port = self._socket.getsockname()
         return f"{host}:{port}"
 
     @property
@@ -87,7 +94,12 @@ class McpServer:
 
     async def _serve(self) -> None:
         async with self.mcp.session_manager.run():
-            await self._server.serve()
+            await self._server.serve(sockets=[self._socket])
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """What the SDK asks of each request: who may come in."""
+        known = AccessToken(token=token, client_id="nodexa", scopes=["notes"], resource=self.url)
+        return known if token == self.token else None
 
     def redefine(self, description: str) -> None:
         """Says another thing of `note` from now on."""
@@ -152,14 +164,10 @@ class McpServer:
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         self.headers.append(headers)
-        if scope["path"] == "/.well-known/oauth-protected-resource":
-            await _answer(send, 200, {"resource": self.url, "authorization_servers": ["https://login.example/"]})
-            return
-        if self.token and headers.get("authorization") != f"Bearer {self.token}":
-            place = f"http://{self.address}/.well-known/oauth-protected-resource"
-            challenge = f'Bearer error="invalid_token", resource_metadata="{place}"'
-            await _answer(send, 401, {"error": "invalid_token"}, challenge=challenge)
-            return
+        if not self.token:
+            # Then anybody may come in; what they brought was kept above.
+            others = [each for each in scope["headers"] if each[0] != b"authorization"]
+            scope = {**scope, "headers": [*others, (b"authorization", b"Bearer ")]}
         message, receive = await _heard(scope, receive)
         method = str(message.get("method", ""))
         if method:
@@ -204,10 +212,8 @@ async def _heard(scope: Scope, receive: Receive) -> tuple[dict[str, Any], Receiv
     return json.loads(body), again
 
 
-async def _answer(send: Send, status: int, body: object, *, challenge: str = "") -> None:
+async def _answer(send: Send, status: int, body: object) -> None:
     headers = [(b"content-type", b"application/json")]
-    if challenge:
-        headers.append((b"www-authenticate", challenge.encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 

@@ -56,6 +56,8 @@ def check_error(answer: httpx.Response, status: int, code: str, param: str | Non
             "invalid_tool_schema",
             "tools[0].parameters",
         ),
+        ({"tools": [{"type": "web_search"}]}, 400, "tool_not_supported_for_model", "tools[0]"),
+        ({"tools": [{"type": "web_search_preview"}]}, 400, "tool_not_supported_for_model", "tools[0]"),
         ({"temperature": 3}, 400, "invalid_request", "temperature"),
         ({"stream": "true"}, 400, "invalid_request", "stream"),
         ({"prompt": {"id": "pmpt_1"}}, 400, "unsupported_parameter", "prompt"),

@@ -10,6 +10,9 @@ from typing import Any
 import openai
 import pytest
 
+from tests.fakes.in_thread import in_thread
+from tests.fakes.mcp_server import McpServer
+from tests.fakes.web_server import WebServer
 from tests.sdk.node_sdk import PROGRAMS, Run, expect_node
 from tests.sdk.recorder import Recorder
 from tests.sdk.stack import Stack
@@ -21,15 +24,34 @@ FILE = """
 allow = ["127.0.0.0/8"]
 
 [mcp.operators]
-url = "https://mcp.example"
+url = "{mcp}"
+timeout_seconds = 0.5
+
+[web_search]
+kind = "searxng"
+base_url = "{web}"
 """
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def operators() -> Iterator[McpServer]:
+    """The operator's own MCP server, which assistants know as `operators`."""
+    with in_thread(McpServer()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def web() -> Iterator[WebServer]:
+    """The operator's search service, and whatever else a test puts there."""
+    with in_thread(WebServer()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, operators: McpServer, web: WebServer) -> Iterator[Stack]:
     """Nodexa and its model server, started once for all tests of this folder."""
     stack = Stack(tmp_path_factory.mktemp("sdk"))
-    stack.configure(FILE)
+    stack.configure(FILE.format(mcp=operators.url, web=web.url))
     try:
         yield stack.start()
     finally:

@@ -7,7 +7,7 @@ from typing import Any
 
 import openai
 import pytest
-from openai.types.responses import ResponseStreamEvent, ToolParam, WebSearchPreviewToolParam
+from openai.types.responses import ResponseStreamEvent, WebSearchPreviewToolParam
 
 from tests.fakes.responses_events import Json, answer, message, reasoning, web_search
 from tests.fakes.responses_server import ResponsesServer, Script
@@ -109,14 +109,5 @@ async def test_tokens_are_counted_by_the_server(
 
 async def test_another_model_has_no_such_tool_to_choose(async_client: openai.AsyncOpenAI, assistant: str) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
-        await asked(async_client, assistant, tool_choice={"type": "web_search_preview"})
+        await asked(async_client, assistant, tool_choice={"type": "image_generation"})
     assert (caught.value.code, caught.value.param) == ("tool_not_supported_for_model", "tool_choice")
-
-
-@pytest.mark.parametrize("tool", [SEARCH, {"type": "web_search"}], ids=lambda tool: tool["type"])
-async def test_a_search_that_nobody_does_is_refused(
-    async_client: openai.AsyncOpenAI, assistant: str, tool: ToolParam
-) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        await async_client.responses.create(model=assistant, input="Weather?", tools=[tool])
-    assert (caught.value.code, caught.value.param) == ("tool_not_supported_for_model", "tools[0]")

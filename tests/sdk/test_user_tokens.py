@@ -9,8 +9,13 @@ from typing import Any, Final
 
 import openai
 import pytest
+from nodexa.v1.item_pb2 import ContentPart, InputText, Item, Message
+from nodexa.v1.response_pb2 import Response as CoreResponse
+from nodexa.v1.response_service_pb2 import CreateResponseRequest
 from openai.types.responses import Response
 
+from tests.conftest import events_in
+from tests.fakes.in_thread import in_thread
 from tests.fakes.mcp_server import McpServer
 from tests.fakes.web_server import WebServer, shows
 from tests.sdk.recorder import Recorder
@@ -53,6 +58,12 @@ def assistant_with(stack: Stack, folder: Path, tool: Mapping[str, Any]) -> str:
     options = ("--name", "tooled", "--model", "fake", "--tools", str(folder / "tools.json"))
     made: str = stack.nodexa("assistants", "create", *options)["id"]
     return made
+
+
+def desk(server: McpServer) -> Mapping[str, Any]:
+    """A tool that acts for the user of `crm`."""
+    tool = {"type": "mcp", "server_label": "desk", "server_url": server.url, "require_approval": "never"}
+    return {**tool, "allowed_tools": ["note"], "provider": "crm"}
 
 
 @pytest.fixture
@@ -100,16 +111,16 @@ async def test_a_rest_tool_waits_for_the_token_of_its_user(
     assert TOKEN not in str(stack.asked("17"))
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_an_mcp_server_that_wants_a_token_says_where_it_is_given(
-    speaker: Speaker, stack: Stack, folder: Path
+    speaker: Speaker, stack: Stack, folder: Path, *, stream: bool
 ) -> None:
     async with McpServer(token=TOKEN) as server:
-        tool = {"type": "mcp", "server_label": "desk", "server_url": server.url, "require_approval": "never"}
-        model = assistant_with(stack, folder, {**tool, "allowed_tools": ["note"], "provider": "crm"})
+        model = assistant_with(stack, folder, desk(server))
 
-        waiting = await speaker.ask("call desk__note in milk", stream=True, model=model)
-        refused = await speaker.ask(token="an old one", stream=True, model=model, previous_response_id=waiting.id)
-        answered = await speaker.ask(token=TOKEN, stream=True, model=model, previous_response_id=refused.id)
+        waiting = await speaker.ask("call desk__note in milk", stream=stream, model=model)
+        refused = await speaker.ask(token="an old one", stream=stream, model=model, previous_response_id=waiting.id)
+        answered = await speaker.ask(token=TOKEN, stream=stream, model=model, previous_response_id=refused.id)
 
     for held in (waiting, refused):
         assert str(held.status) == "requires_action"
@@ -117,4 +128,29 @@ async def test_an_mcp_server_that_wants_a_token_says_where_it_is_given(
         assert (wanted["provider"], wanted["url"]) == ("crm", "https://login.example/")
     assert answered.status == "completed"
     assert [item.type for item in answered.output] == ["mcp_list_tools", "mcp_call", "message"]
+    assert server.notes == ["milk"]
+
+
+def test_a_token_goes_the_same_way_over_grpc(stack: Stack, folder: Path) -> None:
+    with in_thread(McpServer(token=TOKEN)) as server, stack.responses() as responses:
+        request = CreateResponseRequest(assistant_id=assistant_with(stack, folder, desk(server)))
+        said = ContentPart(input_text=InputText(text="call desk__note in milk"))
+        asked = Item(message=Message(role=Message.ROLE_USER, content=[said]))
+        told = []
+        for token in ("", TOKEN):
+            more: dict[str, Any] = {"user_tokens": {"crm": token}} if token else {"input": [asked]}
+            request.MergeFrom(CreateResponseRequest(**more))
+            batches = list(responses.StreamResponse(request, metadata=stack.metadata, timeout=SECONDS))
+            response = events_in(batches)[-1].completed.response
+            told.append((response.status, [item.opaque.type or item.WhichOneof("kind") for item in response.output]))
+            wanted = response.output[-1].opaque.json
+            request = CreateResponseRequest(assistant_id=request.assistant_id, previous_response_id=response.id)
+            assert TOKEN not in str(batches)
+            if not token:
+                assert json.loads(wanted)["url"] == "https://login.example/"
+
+    assert told == [
+        (CoreResponse.STATUS_REQUIRES_ACTION, ["oauth_required"]),
+        (CoreResponse.STATUS_COMPLETED, ["mcp_list_tools", "mcp_call", "message"]),
+    ]
     assert server.notes == ["milk"]
