@@ -29,7 +29,7 @@ _SECRET: Final = re.compile(r"nxk_[A-Za-z0-9_-]+|(?i:bearer)\s+\S+")
 log = logging.getLogger("rest_bridge")
 
 
-class _LineFormatter(logging.Formatter):
+class LineFormatter(logging.Formatter):
     """One JSON object a line; keys and tokens are masked wherever they stand."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, ValueError) as error:
         print(f"rest_bridge: {error}", file=sys.stderr)  # noqa: T201 - for the person who starts it
         return 2
-    _allow_files(settings.max_connections + SPARE_FILES)
+    allow_files(settings.max_connections + SPARE_FILES)
     # What stands now stands to the end, and most of what comes goes without cycles: look for them seldom.
     gc.freeze()
     gc.set_threshold(*GARBAGE)
@@ -92,8 +92,8 @@ def _listening(options: argparse.Namespace) -> socket.socket:
     return listening
 
 
-def _allow_files(wanted: int) -> None:
-    """Each connection is a file to the system, which allows few of them unless it is asked."""
+def allow_files(wanted: int) -> None:
+    """Has so many files allowed, or as many as can be: each connection is one, and the system allows few unasked."""
     try:
         import resource  # noqa: PLC0415 - there is none on Windows
     except ImportError:
@@ -116,7 +116,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 def _log_lines() -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(_LineFormatter())
+    handler.setFormatter(LineFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 

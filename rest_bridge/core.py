@@ -1,18 +1,15 @@
-"""The way to the core: one gRPC channel a process, one stream for most calls, and what its errors mean over HTTP."""
+"""The core as the bridge sees it, however it is reached, and what its errors mean over HTTP."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Iterable
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol
 
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from nodexa.v1.admin_service_pb2_grpc import AdminServiceStub
 from nodexa.v1.conversation_service_pb2_grpc import ConversationServiceStub
 from nodexa.v1.file_service_pb2_grpc import FileServiceStub
@@ -21,8 +18,6 @@ from nodexa.v1.user_service_pb2_grpc import UserServiceStub
 from nodexa.v1.vector_store_service_pb2_grpc import VectorStoreServiceStub
 
 from rest_bridge.errors import RequestError
-from rest_bridge.hop import Hop
-from rest_bridge.tls import CoreTls
 
 if TYPE_CHECKING:
     from nodexa.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
@@ -32,28 +27,9 @@ if TYPE_CHECKING:
     from nodexa.v1.user_service_pb2_grpc import UserServiceAsyncStub
     from nodexa.v1.vector_store_service_pb2_grpc import VectorStoreServiceAsyncStub
 
-MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
-OPTIONS: Final = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # Windows stay small: with probing, one slow reader makes the channel buffer megabytes for it.
-    ("grpc.http2.bdp_probe", 0),
-    ("grpc.http2.lookahead_bytes", 64 * 1024),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    # A core that comes back is found within a second.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 500),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.enable_retries", 0),
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.use_local_subchannel_pool", 1),
-)
 DETAILS_KEY: Final = "grpc-status-details-bin"
 DOMAIN: Final = "nodexa"
 RATES: Final = "x-ratelimit-"
-
-log = logging.getLogger(__name__)
 
 _PARAMS: Final = MappingProxyType(
     {
@@ -83,8 +59,27 @@ _BY_STATUS: Final = MappingProxyType(
 """What an error of the core means that does not say it itself."""
 
 
+class Way(Protocol):
+    """How the core is reached."""
+
+    channel: grpc.aio.Channel
+    """What stubs make their calls with."""
+
+    def connected(self) -> bool:
+        """Whether a call would go out at once; starts to connect if not."""
+
+    async def ready(self) -> None:
+        """Returns when the core can be reached. Any number may wait."""
+
+    async def serving(self, *, timeout: float) -> bool:
+        """Whether the core says that it takes requests. A core that can't be reached doesn't."""
+
+    async def close(self) -> None:
+        """Ends the way, and every call on it."""
+
+
 class Core:
-    """The core as the bridge sees it. Must be made inside a running event loop; connects without being waited for."""
+    """The core's services, and how it is."""
 
     responses: ResponseServiceAsyncStub
     conversations: ConversationServiceAsyncStub
@@ -93,68 +88,17 @@ class Core:
     vector_stores: VectorStoreServiceAsyncStub
     admin: AdminServiceAsyncStub
 
-    def __init__(self, address: str, *, tls: CoreTls | None = None) -> None:
-        """`address` is `host:port`, encrypted with `tls`, or `unix:PATH`, which never is."""
-        self._channel = _channel(address, tls)
-        self._trouble = ""
-        self._readiness: asyncio.Task[None] | None = None
-        self.hop = Hop(self._channel)
-        # It makes calls as a channel does.
-        quick = cast(grpc.aio.Channel, self.hop)
-        self.responses = ResponseServiceStub(quick)
-        self.conversations = ConversationServiceStub(quick)
-        self.users = UserServiceStub(quick)
-        self.files = FileServiceStub(quick)
-        self.vector_stores = VectorStoreServiceStub(quick)
-        self.admin = AdminServiceStub(quick)
-        self._check: grpc.aio.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse] = (
-            self._channel.unary_unary(
-                "/grpc.health.v1.Health/Check",
-                request_serializer=HealthCheckRequest.SerializeToString,
-                response_deserializer=HealthCheckResponse.FromString,
-            )
-        )
-        self.connected()
-
-    def connected(self) -> bool:
-        """Whether a call would go out at once; starts to connect if not."""
-        return self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
-
-    async def ready(self) -> None:
-        """Returns when the core can be reached. Any number may wait; one task watches for all of them."""
-        if self._readiness is None or self._readiness.done():
-            self._readiness = asyncio.create_task(self._channel.channel_ready())
-        await asyncio.shield(self._readiness)
-
-    async def serving(self, *, timeout: float) -> bool:
-        """Whether the core says that it takes requests. A core that can't be reached doesn't."""
-        try:
-            found = await self._check(HealthCheckRequest(), timeout=timeout)
-        except grpc.aio.AioRpcError as error:
-            self._tell(error.details() or "")
-            return False
-        self._trouble = ""
-        return found.status == HealthCheckResponse.SERVING
-
-    def _tell(self, trouble: str) -> None:
-        """Logs once what stands between the two; a core that isn't there yet is nothing to tell."""
-        if "andshake" in trouble and trouble != self._trouble:
-            log.warning("the core can't be reached by TLS: %s", trouble)
-        self._trouble = trouble
-
-    async def close(self) -> None:
-        """Ends the channel and every call on it."""
-        if self._readiness is not None:
-            self._readiness.cancel()
-        await self.hop.close()
-        await self._channel.close()
-
-
-def _channel(address: str, tls: CoreTls | None) -> grpc.aio.Channel:
-    if tls is None or address.startswith("unix:"):
-        return grpc.aio.insecure_channel(address, options=OPTIONS)
-    credentials = grpc.ssl_channel_credentials(tls.authorities, tls.key, tls.chain)
-    return grpc.aio.secure_channel(address, credentials, options=OPTIONS)
+    def __init__(self, way: Way) -> None:
+        self.responses = ResponseServiceStub(way.channel)
+        self.conversations = ConversationServiceStub(way.channel)
+        self.users = UserServiceStub(way.channel)
+        self.files = FileServiceStub(way.channel)
+        self.vector_stores = VectorStoreServiceStub(way.channel)
+        self.admin = AdminServiceStub(way.channel)
+        self.connected = way.connected
+        self.ready = way.ready
+        self.serving = way.serving
+        self.close = way.close
 
 
 def refused(error: grpc.aio.AioRpcError, *, repeatable: bool = True) -> RequestError:

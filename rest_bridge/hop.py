@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import grpc
-from nodexa.v1.bridge_service_pb2 import BridgeFrame, BridgePart, MetadataEntry, OpenCall
+from nodexa.v1.bridge_service_pb2 import BridgeFrame, BridgePart
 from nodexa.v1.bridge_service_pb2_grpc import BridgeServiceStub
 
-from rest_bridge.hop_call import LATE, LOST, HopCall, Read
+from rest_bridge.hop_call import Calls, Metadata, Read
 
 if TYPE_CHECKING:
     from nodexa.v1.bridge_service_pb2_grpc import BridgeServiceAsyncStub
@@ -26,7 +26,6 @@ HELLO: Final = ("x-nodexa-bridge", "1")
 
 T = TypeVar("T")
 Write = Callable[[Any], bytes]
-Metadata = Sequence[tuple[str, str]]
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ class Hop:
             if stream is None or len(data) > LARGEST:
                 return plain(data, metadata=metadata, timeout=timeout)
             self.carried += 1
-            return stream.call(OpenCall(method=method, metadata=_entries(metadata), request=data), read, timeout)
+            return stream.calls.begin(method, data, read, metadata=metadata, timeout=timeout)
 
         return call
 
@@ -101,9 +100,7 @@ class _Stream:
 
     def __init__(self, opened: Any) -> None:
         self._opened = opened
-        self._loop = asyncio.get_running_loop()
-        self.calls: dict[int, HopCall[Any]] = {}
-        self._last = 0
+        self.calls = Calls(self._send)
         self._outbox: deque[BridgePart] = deque()
         self._ready = asyncio.Event()
 
@@ -117,29 +114,16 @@ class _Stream:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             # Last, and nothing is waited for behind it: no call may come in between.
-            for call in list(self.calls.values()):
-                call.finish(LOST)
+            self.calls.lose()
 
-    def call(self, opening: OpenCall, read: Read[T], timeout: float | None) -> HopCall[T]:
-        """Begins a call."""
-        self._last += 1
-        call = HopCall(self._last, read, send=self.send, forget=self.calls.pop)
-        self.calls[self._last] = call
-        if timeout is not None:
-            call.timer = self._loop.call_later(timeout, call.end, LATE)
-        self.send(BridgePart(call=self._last, open=opening))
-        return call
-
-    def send(self, part: BridgePart) -> None:
-        """Sends it with what else is ready."""
+    def _send(self, part: BridgePart) -> None:
         self._outbox.append(part)
         self._ready.set()
 
     async def _read(self) -> None:
         while (frame := await self._opened.read()) is not grpc.aio.EOF:
             for part in frame.parts:
-                if (call := self.calls.get(part.call)) is not None:
-                    call.take(part)
+                self.calls.take(part)
 
     async def _write(self) -> None:
         while True:
@@ -151,7 +135,3 @@ class _Stream:
                     parts.append(self._outbox.popleft())
                     size += len(parts[-1].open.request)
                 await self._opened.write(BridgeFrame(parts=parts))
-
-
-def _entries(metadata: Metadata) -> list[MetadataEntry]:
-    return [MetadataEntry(name=name, text=value) for name, value in metadata]

@@ -1,14 +1,14 @@
-"""One call over the stream to the core, as those who make it see it."""
+"""Calls to the core that need none of gRPC's, as those who make them see them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Final, Generic, TypeVar, cast
 
 import grpc
-from nodexa.v1.bridge_service_pb2 import BridgePart, CallEnd, CorePart, MetadataEntry
+from nodexa.v1.bridge_service_pb2 import BridgePart, CallEnd, CorePart, MetadataEntry, OpenCall
 
 CREDIT: Final = 8 * 1024
 """So many bytes of messages are read before the core is told that it may send as many more."""
@@ -18,8 +18,43 @@ LEFT: Final = CallEnd(status=grpc.StatusCode.CANCELLED.value[0], message="The ca
 
 T = TypeVar("T")
 Read = Callable[[bytes], T]
+Metadata = Sequence[tuple[str, str]]
 Pairs = tuple[tuple[str, str | bytes], ...]
+Send = Callable[[BridgePart], None]
 _STATUS: Final = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class Calls:
+    """The calls that are open; `send` takes what there is to say about them."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._open: dict[int, HopCall[Any]] = {}
+        self._last = 0
+
+    def begin(
+        self, method: str, request: bytes, read: Read[T], *, metadata: Metadata, timeout: float | None
+    ) -> HopCall[T]:
+        """Begins a call that fails after `timeout` seconds."""
+        self._last += 1
+        call = self._open[self._last] = HopCall(self._last, read, send=self._send, forget=self._open.pop)
+        if timeout is not None:
+            call.timer = self._loop.call_later(timeout, call.end, LATE)
+        entries = [MetadataEntry(name=name, text=value) for name, value in metadata]
+        opening = OpenCall(method=method, metadata=entries, request=request)
+        self._send(BridgePart(call=self._last, open=opening))
+        return call
+
+    def take(self, part: CorePart) -> None:
+        """Takes what the core says."""
+        if (call := self._open.get(part.call)) is not None:
+            call.take(part)
+
+    def lose(self) -> None:
+        """The core is gone: all of them have failed."""
+        for call in list(self._open.values()):
+            call.finish(LOST)
 
 
 class HopCall(Generic[T]):
@@ -27,9 +62,7 @@ class HopCall(Generic[T]):
 
     timer: asyncio.TimerHandle | None = None
 
-    def __init__(
-        self, number: int, read: Read[T], *, send: Callable[[BridgePart], None], forget: Callable[[int], Any]
-    ) -> None:
+    def __init__(self, number: int, read: Read[T], *, send: Send, forget: Callable[[int], Any]) -> None:
         self._number = number
         self._send = send
         self._forget = forget

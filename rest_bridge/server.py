@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Final
 
@@ -18,6 +18,7 @@ import uvicorn
 from rest_bridge.app import make_app
 from rest_bridge.core import Core
 from rest_bridge.protocol import SocketProtocol, limited_protocol
+from rest_bridge.remote import Remote
 from rest_bridge.routes.call import Bridge
 from rest_bridge.settings import Settings
 from rest_bridge.tls import CoreTls, HttpsFiles
@@ -63,6 +64,11 @@ class Server(uvicorn.Server):
         self._stopping = asyncio.Event()
         self._ending: asyncio.TimerHandle | None = None
 
+    async def serve_on(self, listening: socket.socket) -> None:
+        """Serves on it until `stop` was called, and all has ended."""
+        _hold_little(listening)
+        await self.serve(sockets=[listening])
+
     def stop(self) -> None:
         """Begins the drain. A second call ends the streams at once."""
         self.should_exit = True
@@ -106,25 +112,11 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Uvicorn's own version raises the signal again at the end, and the exit status would not be 0."""
-        loop = asyncio.get_running_loop()
-        with contextlib.ExitStack() as stack:
-            for number in SIGNALS:
-                with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-                    loop.add_signal_handler(number, self.stop)
-                    stack.callback(loop.remove_signal_handler, number)
-            if os.environ.get("NODEXA_ENDS_WITH_STDIN"):
-                loop.add_reader(sys.stdin.fileno(), self._orphaned)
-                stack.callback(loop.remove_reader, sys.stdin.fileno())
-            yield
+        """Not used: whoever runs it hears the signals, and calls `stop`."""
+        yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Not used: the loop's own handlers call `stop`."""
-        self.stop()
-
-    def _orphaned(self) -> None:
-        """What `nodexa serve` holds the other end of has ended, and so has that."""
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        """Not used: no signal comes here."""
         self.stop()
 
     def _end_streams(self) -> None:
@@ -136,12 +128,33 @@ async def serve(
     settings: Settings, *, core: str, listening: socket.socket, tls: CoreTls | None, https: HttpsFiles | None
 ) -> None:
     """Serves on `listening` until a signal comes, with the core at `core` (`host:port` or `unix:PATH`)."""
-    _hold_little(listening)
-    channel = Core(core, tls=tls)
+    channel = Core(Remote(core, tls=tls))
+    server = Server(Bridge(channel, settings), https=https)
     try:
-        await Server(Bridge(channel, settings), https=https).serve(sockets=[listening])
+        with _told_by_signals(server.stop):
+            await server.serve_on(listening)
     finally:
         await channel.close()
+
+
+@contextlib.contextmanager
+def _told_by_signals(stop: Callable[[], None]) -> Generator[None, None, None]:
+    """Has `stop` called for each signal, and when what holds the other end of the standard input has ended."""
+    loop = asyncio.get_running_loop()
+
+    def orphaned() -> None:
+        loop.remove_reader(sys.stdin.fileno())
+        stop()
+
+    with contextlib.ExitStack() as stack:
+        for number in SIGNALS:
+            with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+                loop.add_signal_handler(number, stop)
+                stack.callback(loop.remove_signal_handler, number)
+        if os.environ.get("NODEXA_ENDS_WITH_STDIN"):
+            loop.add_reader(sys.stdin.fileno(), orphaned)
+            stack.callback(loop.remove_reader, sys.stdin.fileno())
+        yield
 
 
 def _hold_little(listening: socket.socket) -> None:

@@ -9,7 +9,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from service.ids import new_id
 from service.journal import write_to_stderr
 from service.model.directory import open_model, problem
 from service.rpc.listening import AddressError
-from service.server import NO_KINDS, serving, start_core
+from service.server import NO_KINDS, Core, serving, start_core
 from service.settings import DAY, Settings, SettingsError, now_ms, read_models
 from service.tls import TlsError, tls_files
 from service.tools.tool import Kind
@@ -29,6 +30,8 @@ GARBAGE = (20_000, 20, 50)
 """After how many new objects unreachable cycles are looked for; Python's own 700 cost a tenth of a request."""
 FOREVER = 100_000
 """Days: what is longer can't be reckoned with."""
+NOT_STARTED = (AddressError, SettingsError, TlsError, OSError, ValueError)
+"""What says in words why a core can't start."""
 
 log = logging.getLogger("service")
 
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str], *, kinds: Mapping[str, Kind] = NO_KINDS) -> i
     os.umask(0o077)
     try:
         uvloop.run(_run(read_settings(arguments), kinds))
-    except (AddressError, SettingsError, TlsError, OSError, ValueError) as error:
+    except NOT_STARTED as error:
         log.error("%s", error)
         return 1
     return 0
@@ -89,25 +92,32 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     )
 
 
-def _orphaned(stopped: asyncio.Event) -> None:
-    """What `nodexa serve` holds the other end of has ended, and so has that."""
-    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-    stopped.set()
-
-
 def way_in(addresses: Sequence[str], *, encrypted: bool) -> str:
     """The address for the programs of this machine: where TCP is encrypted, a unix socket if there is one."""
     sockets = [address for address in addresses if encrypted and address.startswith("unix:")]
     return [*sockets, *addresses][0]
 
 
-async def _run(settings: Settings, kinds: Mapping[str, Kind]) -> None:
-    stopped = asyncio.Event()
+def heed_signals(stop: Callable[[], None]) -> None:
+    """Has `stop` called for SIGTERM and SIGINT, and when what holds the other end of the standard input has ended.
+
+    Takes the place of what was called before.
+    """
     loop = asyncio.get_running_loop()
+
+    def orphaned() -> None:
+        loop.remove_reader(sys.stdin.fileno())
+        stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stop)
     if os.environ.get("NODEXA_ENDS_WITH_STDIN"):
-        loop.add_reader(sys.stdin.fileno(), _orphaned, stopped)
+        loop.add_reader(sys.stdin.fileno(), orphaned)
+
+
+@asynccontextmanager
+async def running(settings: Settings, kinds: Mapping[str, Kind]) -> AsyncIterator[Core]:
+    """A core that takes work; it comes to its end after the block."""
     core = await start_core(
         settings,
         open_model=partial(open_model, environment=os.environ),
@@ -126,11 +136,20 @@ async def _run(settings: Settings, kinds: Mapping[str, Kind]) -> None:
         gc.freeze()
         gc.set_threshold(*GARBAGE)
         warming = asyncio.create_task(core.catalog.warm())
-        await stopped.wait()
-        warming.cancel()
-        await asyncio.wait([warming])
+        try:
+            yield core
+        finally:
+            warming.cancel()
+            await asyncio.wait([warming])
     finally:
         await core.stop()
+
+
+async def _run(settings: Settings, kinds: Mapping[str, Kind]) -> None:
+    stopped = asyncio.Event()
+    heed_signals(stopped.set)
+    async with running(settings, kinds):
+        await stopped.wait()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import shlex
 import signal
-import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,9 +24,9 @@ from service.cli.addresses import (
 )
 from service.cli.directory import inner_socket, locked, make_directory
 from service.cli.options import from_root
-from service.cli.processes import module_command
+from service.cli.plan import Plan
 from service.cli.readiness import wait_until_ready
-from service.cli.supervisor import BRIDGE_GRACE, CORE_GRACE, Child, GaveUpError, start, supervise
+from service.cli.supervisor import GaveUpError, start, supervise
 from service.cli.target import DEFAULT_DATA, QUICKSTART, read_quickstart
 from service.cli.welcome import welcome
 from service.tls import TlsError, TlsFiles, read_authorities, read_identity, tls_files
@@ -36,45 +34,6 @@ from service.tls import TlsError, TlsFiles, read_authorities, read_identity, tls
 _DAYS: Final = click.FloatRange(0, 100_000, min_open=True, max_open=True)
 _FILE: Final = click.Path(path_type=Path)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to run, all of it checked."""
-
-    data: Path
-    http: TcpAddress
-    listener: socket.socket
-    grpc: TcpAddress | UnixAddress
-    inner: UnixAddress
-    lock: int
-    bridges: int
-    insecure: bool
-    keep_days: float
-    keep_log_days: float
-    tls: TlsFiles | None = None
-
-    @property
-    def base_url(self) -> str:
-        return f"{'https' if self.tls else 'http'}://{self.http.reachable}"
-
-    def core(self) -> Child:
-        addresses = dict.fromkeys((str(self.grpc), str(self.inner)))
-        arguments = ["--data", str(self.data), *(word for address in addresses for word in ("--grpc", address))]
-        arguments += ["--base-url", self.base_url, *(["--insecure"] if self.insecure else [])]
-        arguments += ["--keep-days", str(self.keep_days), "--keep-log-days", str(self.keep_log_days)]
-        arguments += self._tls_arguments()
-        if self.tls and self.tls.client_ca:
-            arguments += ["--tls-client-ca", str(self.tls.client_ca)]
-        return Child("The core", module_command("service", arguments), [self.lock], CORE_GRACE)
-
-    def bridge(self, index: int) -> Child:
-        arguments = ["--fd", str(self.listener.fileno()), "--core", str(self.inner), *self._tls_arguments()]
-        name = "The bridge" if self.bridges == 1 else f"Bridge {index + 1}"
-        return Child(name, module_command("rest_bridge", arguments), [self.listener.fileno(), self.lock], BRIDGE_GRACE)
-
-    def _tls_arguments(self) -> list[str]:
-        return ["--tls-cert", str(self.tls.cert), "--tls-key", str(self.tls.key)] if self.tls else []
 
 
 class _Address(click.ParamType[Any]):
@@ -100,7 +59,8 @@ class _Address(click.ParamType[Any]):
     callback=from_root,
     help="Where everything is kept.  [default: var]",
 )
-@click.option("--bridge-workers", type=click.IntRange(1, 64), default=1, show_default=True, help="HTTP processes.")
+@click.option("--bridge-workers", type=click.IntRange(1, 64), help="HTTP processes.  [default: 1]")
+@click.option("--single-process", is_flag=True, help="Core and HTTP in one process: quicker, but they die together.")
 @click.option("--tls-cert", type=_FILE, help="Certificate chain (PEM): HTTP and gRPC are then encrypted.")
 @click.option("--tls-key", type=_FILE, help="Its key (PEM).")
 @click.option("--tls-client-ca", type=_FILE, help="Let in over gRPC only clients with a certificate of this CA.")
@@ -113,7 +73,8 @@ def serve(
     http: TcpAddress,
     grpc: TcpAddress | UnixAddress,
     data: Path | None,
-    bridge_workers: int,
+    bridge_workers: int | None,
+    single_process: bool,
     insecure: bool,
     keep_days: float,
     keep_log_days: float,
@@ -121,6 +82,8 @@ def serve(
     **files: Path | None,
 ) -> None:
     """Run Nodexa here: the core, and HTTP in front of it."""
+    if single_process and bridge_workers:
+        raise click.UsageError("--bridge-workers are processes beside the core's: leave it out, or --single-process.")
     tls = _checked_tls(files["tls_cert"], files["tls_key"], files["tls_client_ca"])
     if tls is None:
         _expect_private(http, grpc, insecure=insecure)
@@ -138,7 +101,7 @@ def serve(
                 check_free(grpc),
                 inner,
                 lock,
-                bridge_workers,
+                None if single_process else bridge_workers or 1,
                 insecure,
                 keep_days,
                 keep_log_days,
@@ -188,7 +151,7 @@ async def _serve(plan: Plan, *, wants_weights: bool) -> None:
         if not stop.is_set():
             _say("Stopping; streams that are open get some seconds more. (Ctrl-C again stops at once.)")
             stop.set()
-            # The bridges close theirs: a client is refused now, where it would wait for nobody.
+            # Whoever serves HTTP closes its own: a client is refused now, where it would wait for nobody.
             plan.listener.close()
         elif number == signal.SIGINT:
             hurry.set()
@@ -199,11 +162,10 @@ async def _serve(plan: Plan, *, wants_weights: bool) -> None:
         await _install_weights(stop)
     if stop.is_set():
         return
-    _say(f"Starting the core and {plan.bridges} bridge{'s' if plan.bridges > 1 else ''}, data in {plan.data} …")
+    _say(f"Starting {plan.summary}, data in {plan.data} …")
     announcement = asyncio.create_task(_announce(plan))
     try:
-        bridges = [plan.bridge(index) for index in range(plan.bridges)]
-        await supervise(plan.core(), bridges, stop=stop, hurry=hurry, say=_say)
+        await supervise(plan.stages(), stop=stop, hurry=hurry, say=_say)
     finally:
         announcement.cancel()
     _say("Stopped.")

@@ -119,34 +119,35 @@ def describe_end(code: int) -> str:
     return f"killed by signal {-code}"
 
 
-async def supervise(
-    core: Child, bridges: Sequence[Child], *, stop: asyncio.Event, hurry: asyncio.Event, say: Say
-) -> None:
-    """Keeps all of them until `stop` is set; `hurry` then kills what is left. Raises GaveUpError when one won't run."""
-    keepers = [Keeper(child, say) for child in (core, *bridges)]
+async def supervise(stages: Sequence[Sequence[Child]], *, stop: asyncio.Event, hurry: asyncio.Event, say: Say) -> None:
+    """Keeps all of them until `stop` is set, then ends one stage after the other; `hurry` kills what is left.
+
+    Raises GaveUpError when one won't run.
+    """
+    # Those that end last begin first.
+    keepers = [[Keeper(child, say) for child in stage] for stage in reversed(stages)]
+    every = [keeper for stage in keepers for keeper in stage]
     told = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({told, *(keeper.task for keeper in keepers)}, return_when=asyncio.FIRST_COMPLETED)
-        for keeper in keepers:
+        await asyncio.wait({told, *(keeper.task for keeper in every)}, return_when=asyncio.FIRST_COMPLETED)
+        for keeper in every:
             if keeper.task.done():
                 keeper.task.result()
     finally:
         told.cancel()
-        await _stop_all(keepers[0], keepers[1:], hurry)
+        await _stop_all(keepers[::-1], hurry)
 
 
-async def _stop_all(core: Keeper, bridges: Sequence[Keeper], hurry: asyncio.Event) -> None:
-    """The bridges first: they end their clients' streams while the core still answers."""
-
+async def _stop_all(stages: Sequence[Sequence[Keeper]], hurry: asyncio.Event) -> None:
     async def in_order() -> None:
-        await asyncio.gather(*(bridge.stop() for bridge in bridges))
-        await core.stop()
+        for stage in stages:
+            await asyncio.gather(*(keeper.stop() for keeper in stage))
 
     stopping = asyncio.create_task(in_order())
     hurried = asyncio.create_task(hurry.wait())
     await asyncio.wait({stopping, hurried}, return_when=asyncio.FIRST_COMPLETED)
     if not stopping.done():
-        for keeper in (core, *bridges):
+        for keeper in (keeper for stage in stages for keeper in stage):
             keeper.kill()
     hurried.cancel()
     await stopping

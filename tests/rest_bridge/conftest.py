@@ -12,7 +12,9 @@ import httpx
 import openai
 import pytest
 
-from rest_bridge.core import Core
+from rest_bridge.core import Core, Way
+from rest_bridge.hop import Hop
+from rest_bridge.remote import Remote
 from rest_bridge.routes.call import Bridge
 from rest_bridge.server import Server
 from rest_bridge.settings import Settings
@@ -28,6 +30,7 @@ class BridgeUnderTest:
 
     bridge: Bridge
     server: Server
+    way: Way
     host: str
     port: int
     key: str = ""
@@ -36,13 +39,19 @@ class BridgeUnderTest:
     older: bool = False
 
     @property
+    def hop(self) -> Hop:
+        """The stream to a core in another process."""
+        assert isinstance(self.way, Remote)
+        return self.way.hop
+
+    @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
 
     async def reach(self) -> None:
         """Returns when the core is there, and calls go to it as they will: over one stream, if it knows it."""
         async with asyncio.timeout(10):
-            await (self.bridge.core.ready() if self.older else self.bridge.core.hop.open.wait())
+            await (self.hop.open.wait() if isinstance(self.way, Remote) and not self.older else self.way.ready())
 
     def http(self, *, key: str | None = None) -> httpx.AsyncClient:
         """A client that sends the key, unless given another (empty: none)."""
@@ -66,22 +75,23 @@ class BridgeUnderTest:
 
 @asynccontextmanager
 async def running_bridge(
-    address: str, settings: Settings, *, key: str = "", assistant_id: str = "", https: HttpsFiles | None = None
+    core: str | Way, settings: Settings, *, key: str = "", assistant_id: str = "", https: HttpsFiles | None = None
 ) -> AsyncIterator[BridgeUnderTest]:
-    """A bridge for the core at `address`, stopped as SIGTERM would."""
+    """A bridge for the core at an address, or at the end of a way, stopped as SIGTERM would."""
     listening = socket.create_server(("127.0.0.1", 0))
     host, port = listening.getsockname()
-    core = Core(address)
-    bridge = Bridge(core, settings)
+    way = Remote(core) if isinstance(core, str) else core
+    bridge = Bridge(Core(way), settings)
     server = Server(bridge, https=https)
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    serving = asyncio.create_task(server.serve_on(listening))
+    older = isinstance(core, str) and core.endswith(OLDER)
     try:
-        yield BridgeUnderTest(bridge, server, host, port, key, assistant_id, older=address.endswith(OLDER))
+        yield BridgeUnderTest(bridge, server, way, host, port, key, assistant_id, older=older)
     finally:
         server.stop()
         async with asyncio.timeout(30):
             await serving
-        await core.close()
+        await way.close()
 
 
 @pytest.fixture

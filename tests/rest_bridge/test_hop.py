@@ -76,12 +76,12 @@ async def test_the_stream_comes_back_with_the_core(address: str, bridge_settings
                 async with bridge.http() as http:
                     assert (await http.get(WATCHED)).status_code == 200
             async with asyncio.timeout(10):
-                while bridge.bridge.core.hop.open.is_set():  # noqa: ASYNC110 - there is no event to wait for
+                while bridge.hop.open.is_set():  # noqa: ASYNC110 - there is no event to wait for
                     await asyncio.sleep(0.01)
 
 
 async def test_calls_go_over_the_stream(bridge: BridgeUnderTest) -> None:
-    before = bridge.bridge.core.hop.carried
+    before = bridge.hop.carried
     async with bridge.http() as http:
         assert (await http.get("/v1/models")).status_code == 200
-    assert bridge.bridge.core.hop.carried == before + 1
+    assert bridge.hop.carried == before + 1

@@ -53,7 +53,7 @@ async def supervised(core: str, bridge: str, *, grace: float = 20.0) -> AsyncIte
         return Child(name, argv, [write], grace)
 
     task = asyncio.create_task(
-        supervise(child("The core", core), [child("The bridge", bridge)], stop=stop, hurry=hurry, say=said.append)
+        supervise([[child("The bridge", bridge)], [child("The core", core)]], stop=stop, hurry=hurry, say=said.append)
     )
     try:
         yield Watched(pipe, task, stop, hurry, said)

@@ -18,7 +18,8 @@ from nodexa.v1.response_service_pb2 import GetResponseRequest
 
 from service.model.model import TextDelta
 from service.model.scripted import STOP, ScriptedModel, says
-from service.rpc.hop import HELLO, WINDOW
+from service.rpc.hop import HELLO
+from service.rpc.hop_call import WINDOW
 from service.settings import Settings
 from tests.conftest import CoreUnderTest, running_core
 from tests.service.requests import asking

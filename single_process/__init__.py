@@ -1,0 +1,1 @@
+"""Core and bridge in one process: the one place that knows both."""
