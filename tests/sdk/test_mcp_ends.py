@@ -45,7 +45,7 @@ async def respond(client: openai.AsyncOpenAI, *, stream: bool, **asked: Any) -> 
     return response
 
 
-def approval(asked: Response, *, approve: bool = True) -> dict[str, Any]:
+def approval(asked: Response, *, approve: bool = True) -> Any:
     """The answer to what a response asked for in the end."""
     request = asked.output[-1]
     assert request.type == "mcp_approval_request"
