@@ -10,7 +10,9 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 from service.ids import NewId
 from service.keys import load_keyring
 from service.knowledge.knowledge import Knowledge
+from service.knowledge.meaning import Meanings
 from service.knowledge.tool import file_search
+from service.model.directory import open_embedder
 from service.rpc.admin import AdminServicer
 from service.rpc.caller import Authenticator
 from service.rpc.key_maker import KeyMaker
@@ -35,7 +37,15 @@ from service.runner.tooling import Tooling
 from service.runner.upkeep import Upkeep
 from service.runner.user_data import UserRights
 from service.seal import Seal
-from service.settings import Clock, Settings, monotonic_ms, read_egress, read_mcp, read_web_search
+from service.settings import (
+    Clock,
+    Settings,
+    monotonic_ms,
+    read_egress,
+    read_embeddings,
+    read_mcp,
+    read_web_search,
+)
 from service.store.administration import Administration
 from service.store.audit import AuditLog
 from service.store.chats import ChatStore
@@ -97,7 +107,7 @@ class Parts:
     calls: OpenCalls
     keys: KeyMaker
     admin: AdminServicer
-    clients: Sequence[Egress]
+    clients: Sequence[Egress | Meanings]
 
 
 def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
@@ -110,7 +120,8 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     limiter = Limiter(monotonic_ms, working.limits_of)
     conversations = Conversations(store=kept, references=References(store, kept), clock=clock, new_id=new_id)
     claims, memories = Claims(ClaimStore(database), clock), Memories(MemoryStore(database), clock, new_id)
-    knowledge = Knowledge.on(database, owner=core_id, clock=clock, new_id=new_id, shared=settings.shared)
+    meanings = _meanings(settings)
+    knowledge = _knowledge(settings, outside, database, owner=core_id, meanings=meanings)
     toolbox, clients = _toolbox(settings, outside, knowledge)
     steps = StepStore(database, owner=core_id)
     runner = _runner(
@@ -157,7 +168,27 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         calls=OpenCalls(working.among, most=settings.max_calls),
         keys=keys,
         admin=admin,
-        clients=clients,
+        clients=[*clients, meanings] if meanings else clients,
+    )
+
+
+def _meanings(settings: Settings) -> Meanings | None:
+    found = read_embeddings(settings.data)
+    if found is None:
+        return None
+    return Meanings(open_embedder(found, environment=settings.environment), clock=monotonic_ms)
+
+
+def _knowledge(
+    settings: Settings, outside: Outside, database: Database, *, owner: str, meanings: Meanings | None
+) -> Knowledge:
+    return Knowledge.on(
+        database,
+        owner=owner,
+        clock=outside.clock,
+        new_id=outside.new_id,
+        shared=settings.shared,
+        meanings=meanings,
     )
 
 

@@ -25,6 +25,7 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.assembly import MASTER_KEY, Outside, Parts, assemble
 from service.ids import NewId
+from service.knowledge.meaning import Meanings
 from service.rpc.conversations import ConversationServicer
 from service.rpc.doors import open_doors
 from service.rpc.files import FileServicer
@@ -80,7 +81,7 @@ class Core:
     addresses: Sequence[str]
     takeover: Takeover
     chores: Sequence[asyncio.Task[None]]
-    clients: Sequence[Egress]
+    clients: Sequence[Egress | Meanings]
 
     async def stop(self) -> None:
         """Says that it's leaving, lets what runs come to its end, then closes everything."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,9 +20,11 @@ Clock = Callable[[], int]
 
 DAY: Final = 24 * 3600.0
 FILE_NAME: Final = "nodexa.toml"
-TABLES: Final = frozenset({"models", "egress", "mcp", "web_search"})
+TABLES: Final = frozenset({"models", "egress", "mcp", "web_search", "embeddings"})
 """What `nodexa.toml` may hold."""
 SEARCH_SERVICES: Final = ("searxng", "brave", "tavily")
+EMBEDDINGS_NUMBERS: Final = MappingProxyType({"dimensions": (1, 8192), "batch": (1, 256)})
+"""The least and the most of each."""
 EMBEDDED_MODEL: Final = "smollm2-135m"
 """The name of the model that comes with Nodexa."""
 
@@ -141,6 +143,41 @@ def read_web_search(data: Path) -> WebSearchSettings | None:
         raise SettingsError(f"{path}: [web_search] base_url must say where your SearXNG is")
     if found.kind != "searxng" and not found.api_key_env:
         raise SettingsError(f"{path}: [web_search] api_key_env must name the environment variable with its key")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingsSettings:
+    """What embeds the texts that `file_search` finds. `dimensions` 0: the model's own; `batch` are texts a request."""
+
+    base_url: str = ""
+    model: str = ""
+    api_key_env: str = ""
+    dimensions: int = 0
+    batch: int = 32
+
+
+def read_embeddings(data: Path) -> EmbeddingsSettings | None:
+    """The operator's embeddings model, `[embeddings]`, None where there is none.
+
+    Raises SettingsError for a file that can't be understood.
+    """
+    path = data / FILE_NAME
+    table = _table(path, "embeddings", known={each.name for each in fields(EmbeddingsSettings)})
+    if not table:
+        return None
+    for name, value in table.items():
+        if type(value) is not type(getattr(EmbeddingsSettings(), name)):
+            kind = "a number" if name in EMBEDDINGS_NUMBERS else "a text"
+            raise SettingsError(f"{path}: [embeddings] {name} must be {kind}")
+    found = EmbeddingsSettings(**table)
+    if not found.base_url or not found.model:
+        raise SettingsError(
+            f"{path}: [embeddings] needs base_url, where /embeddings is asked, and model, its name there"
+        )
+    for name, (least, most) in EMBEDDINGS_NUMBERS.items():
+        if name in table and not least <= table[name] <= most:
+            raise SettingsError(f"{path}: [embeddings] {name} must be between {least} and {most}")
     return found
 
 

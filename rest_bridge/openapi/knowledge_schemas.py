@@ -53,6 +53,16 @@ _NEW_FILE: Final[Mapping[str, Schema]] = {
 _NOTED: Final = whole({"ignored": items(_TEXT, "Every field of the request that had no effect.")})
 
 
+_PROGRESS: Final = members(
+    {
+        "passages": of("integer", "Those that were written so far.", minimum=0),
+        "embedded_passages": of("integer", "Those of them that are found by their meaning.", minimum=0),
+        "ignored": items(_TEXT, "Every field of the request that had no effect."),
+    },
+    ("passages", "embedded_passages"),
+)
+
+
 def _shown(properties: Mapping[str, Schema], says: str = "") -> Schema:
     """An object that always has these members, and says what was ignored where anything was."""
     return members({**properties, "nodexa": _NOTED}, properties, says)
@@ -72,6 +82,20 @@ def _page(kind: str, entry: Schema, **more: Schema) -> Schema:
     return _shown({"object": constant(kind), **more, "data": items(entry), **ends})
 
 
+_WEIGHT: Final = of("number", minimum=0)
+_RANKING: Final = members(
+    {
+        "score_threshold": nullable(of("number", minimum=0, maximum=1)),
+        "ranker": nullable(word(*vector_store.RANKERS, says="There is one here.")),
+        "hybrid_search": nullable(
+            members(
+                {"embedding_weight": _WEIGHT, "text_weight": _WEIGHT},
+                ("embedding_weight", "text_weight"),
+                "How much the rankings by meaning and by words count. Refused where nothing is embedded.",
+            )
+        ),
+    }
+)
 _PART: Final = whole({"type": constant("text"), "text": _TEXT})
 
 SCHEMAS: Final[Mapping[str, Schema]] = MappingProxyType(
@@ -141,7 +165,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = MappingProxyType(
                 "query": one_of(_TEXT, items(_TEXT, minItems=1, maxItems=16), says="In any words."),
                 "filters": nullable(_FILTER),
                 "max_num_results": nullable(of("integer", minimum=1, maximum=50)),
-                "ranking_options": nullable(members({"score_threshold": nullable(of("number", minimum=0, maximum=1))})),
+                "ranking_options": nullable(_RANKING),
                 "rewrite_query": {},
             },
             ("query",),
@@ -161,7 +185,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = MappingProxyType(
         ),
         "NewVectorStoreFile": members(_NEW_FILE, ("file_id",)),
         "VectorStoreFileUpdate": members({"attributes": nullable(_ATTRIBUTES)}, ("attributes",)),
-        "VectorStoreFile": _shown(
+        "VectorStoreFile": members(
             {
                 "id": of("string", "The file's."),
                 "object": constant("vector_store.file"),
@@ -174,7 +198,12 @@ SCHEMAS: Final[Mapping[str, Schema]] = MappingProxyType(
                 ),
                 "chunking_strategy": _CHUNKING,
                 "attributes": _ATTRIBUTES,
-            }
+                "nodexa": _PROGRESS,
+            },
+            (
+                *("id", "object", "created_at", "usage_bytes", "vector_store_id", "status", "last_error"),
+                *("chunking_strategy", "attributes", "nodexa"),
+            ),
         ),
         "VectorStoreFileList": _list("VectorStoreFile"),
         "DeletedVectorStoreFile": _deleted("vector_store.file.deleted"),

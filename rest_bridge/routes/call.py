@@ -110,7 +110,8 @@ def answer(value: Any, *headers: tuple[bytes, bytes]) -> Answer:
 
 def noting(shown: dict[str, Any], ignored: list[str], *headers: tuple[bytes, bytes]) -> Answer:
     """The same, with what had no effect in the request."""
-    return answer(shown | {"nodexa": {"ignored": ignored}} if ignored else shown, *headers)
+    told = {**shown.get("nodexa", {}), "ignored": ignored}
+    return answer(shown | {"nodexa": told} if ignored else shown, *headers)
 
 
 async def json_body(call: Call) -> dict[str, Any]:

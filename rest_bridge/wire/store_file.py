@@ -109,6 +109,7 @@ def render_store_file(file: VectorStoreFile) -> dict[str, Any]:
             },
         },
         "attributes": render_attributes(file.attributes),
+        "nodexa": {"passages": file.passages, "embedded_passages": file.embedded_passages},
     }
 
 

@@ -20,6 +20,7 @@ STATUS_WORDS: Final = MappingProxyType(
         VectorStore.STATUS_EXPIRED: "expired",
     }
 )
+RANKERS: Final = ("auto", "none", "default-2024-11-15")
 _SEARCHED: Final = ("query", "filters", "max_num_results", "ranking_options")
 
 
@@ -63,7 +64,7 @@ def parse_search(store_id: str, body: Mapping[str, Any], ignored: list[str]) -> 
     read = (*_SEARCHED, "rewrite_query") if body.get("rewrite_query") is False else _SEARCHED
     shape.note_unread(body, read, "", ignored)
     ranking = field.members("ranking_options", body.get("ranking_options") or {})
-    shape.note_unread(ranking, ("score_threshold",), "ranking_options", ignored)
+    hybrid = _hybrid(ranking, ignored)
     limit, threshold = body.get("max_num_results"), ranking.get("score_threshold")
     if limit is not None and field.int32("max_num_results", limit) < 1:
         raise shape.wrong("max_num_results", "must be between 1 and 50", code="invalid_request")
@@ -73,6 +74,7 @@ def parse_search(store_id: str, body: Mapping[str, Any], ignored: list[str]) -> 
         filters_json="" if filters is None else orjson.dumps(filters).decode(),
         max_results=limit or 0,
         score_threshold=0 if threshold is None else field.number("ranking_options.score_threshold", threshold),
+        hybrid=hybrid,
     )
 
 
@@ -119,6 +121,25 @@ def render_results(queries: Iterable[str], results: Iterable[SearchResult]) -> d
         "has_more": False,
         "next_page": None,
     }
+
+
+def _hybrid(ranking: Mapping[str, Any], ignored: list[str]) -> pb.HybridSearch | None:
+    """How much each ranking counts; None where nobody says."""
+    ranker, hybrid = ranking.get("ranker"), ranking.get("hybrid_search")
+    if ranker not in (None, *RANKERS):
+        raise shape.wrong("ranking_options.ranker", f"must be one of {', '.join(RANKERS)}", code="invalid_request")
+    # There is one ranker here, and nothing ranks anew what it found: which is all that these two ask for.
+    read = ("ranker",) if ranker in (None, "auto", "none") else ()
+    shape.note_unread(ranking, ("score_threshold", "hybrid_search", *read), "ranking_options", ignored)
+    if hybrid is None:
+        return None
+    path = "ranking_options.hybrid_search"
+    weights = field.members(path, hybrid)
+    shape.note_unread(weights, ("embedding_weight", "text_weight"), path, ignored)
+    return pb.HybridSearch(
+        embedding_weight=field.number(f"{path}.embedding_weight", weights.get("embedding_weight")),
+        text_weight=field.number(f"{path}.text_weight", weights.get("text_weight")),
+    )
 
 
 def _metadata(body: Mapping[str, Any]) -> dict[str, str]:

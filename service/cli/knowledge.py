@@ -73,7 +73,7 @@ def list_(*, assistant: str, data: Path | None, as_json: bool) -> None:
         for file in _files(core, _stores(_assistant(core, assistant))):
             answer.files.append(file)
             about: File = core.ask(core.files.GetFile, files_pb.GetFileRequest(id=file.file_id))
-            told = file.error.message or f"{file.usage_bytes} bytes of text"
+            told = file.error.message or f"{file.usage_bytes} bytes of text{_progress(file)}"
             rows.append((file.file_id, about.filename, word(_STATUS, file.status), told))
     if as_json:
         print_json(answer)
@@ -101,6 +101,14 @@ def remove(*, assistant: str, names: Sequence[str], data: Path | None) -> None:
             for file_id in sorted(meant):
                 core.ask(core.files.DeleteFile, files_pb.DeleteFileRequest(id=file_id))
                 click.echo(f"Deleted {name} ({file_id}).")
+
+
+def _progress(file: VectorStoreFile) -> str:
+    """How far a file is that is being read."""
+    if file.status != _WAITS:
+        return ""
+    embedded = f", {file.embedded_passages} of them embedded" if file.embedded_passages else ""
+    return f", {file.passages} passages{embedded}"
 
 
 def _assistant(core: Core, name: str) -> Assistant:

@@ -12,6 +12,7 @@ from contextlib import aclosing
 from typing import Final
 
 from service.errors import NodexaError
+from service.knowledge.embedding import Embedding
 from service.knowledge.extraction import SECONDS, extract
 from service.knowledge.formats import UnreadableError
 from service.settings import Clock
@@ -31,9 +32,12 @@ log = logging.getLogger(__name__)
 class Indexer:
     """What runs beside the doors of a core. `shared`: other cores do the same on the same database."""
 
-    def __init__(self, tasks: ReadingList, files: FileStore, *, clock: Clock, shared: bool) -> None:
+    def __init__(
+        self, tasks: ReadingList, files: FileStore, embedding: Embedding, *, clock: Clock, shared: bool
+    ) -> None:
         self._tasks = tasks
         self._files = files
+        self._embedding = embedding
         self._clock = clock
         self._shared = shared
         self._news = [asyncio.Event() for _ in range(AT_ONCE)]
@@ -47,6 +51,7 @@ class Indexer:
         """Works until it is cancelled."""
         if not self._shared:
             await self._tasks.free()
+        await self._embedding.begin()
         async with asyncio.TaskGroup() as workers:
             for news in self._news:
                 workers.create_task(self._work(news))
@@ -64,34 +69,40 @@ class Indexer:
 
     async def _step(self) -> bool:
         """Does the next thing. Whether there was one."""
-        task = await self._tasks.claim(now=self._clock(), until=self._until())
+        task = await self._tasks.claim(now=self._clock(), until=self._until(), model=self._embedding.wanted)
         if task is None:
             return False
         try:
-            await (self._read(task) if task.reading else self._clear(task))
+            await self._do(task)
         except (asyncio.CancelledError, NodexaError):
             await asyncio.shield(self._tasks.release(task))
             raise
         except Exception:
             log.exception("a file could not be read by a bug (%s)", task.file_id)
             await self._tasks.fail(task, "server_error", "The platform failed to read it; tell the operator.")
+            await self._embedding.put_off(task)
         await self._tasks.release(task)
         return True
 
-    async def _clear(self, task: Task) -> None:
-        await self._tasks.clear(task)
-        await self._tasks.cleared(task)
+    async def _do(self, task: Task) -> None:
+        if task.status == "completed":
+            await self._embedding.some_of(task, until=self._until)
+        elif task.status != "in_progress":
+            await self._tasks.clear(task)
+            await self._tasks.cleared(task)
+        elif task.read or await self._read(task):
+            await self._embedding.finish(task, until=self._until)
 
-    async def _read(self, task: Task) -> None:
+    async def _read(self, task: Task) -> bool:
+        """Writes the passages of a file. Whether they are all there, and still wanted."""
         # What a core that died had read so far.
         await self._tasks.clear(task)
         try:
             size = await self._index(task)
         except UnreadableError as error:
             await self._tasks.fail(task, error.code, error.message)
-        else:
-            if size is not None:
-                await self._tasks.finish(task, size)
+            return False
+        return size is not None and await self._tasks.read(task, size, until=self._until())
 
     async def _index(self, task: Task) -> int | None:
         """The bytes of the text that was found; None where it is wanted no more."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.ids import NewId
+from service.knowledge.embedding import Embedding
 from service.knowledge.files import Files
 from service.knowledge.indexer import Indexer
+from service.knowledge.meaning import Meanings
 from service.knowledge.search import Search
 from service.knowledge.store_files import Contents
 from service.knowledge.vector_stores import Shelf
@@ -17,6 +19,7 @@ from service.store.passages import Passages
 from service.store.reading_list import ReadingList
 from service.store.store_files import StoreFiles
 from service.store.vector_stores import VectorStores
+from service.store.vectors import Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,21 @@ class Knowledge:
     indexer: Indexer
 
     @classmethod
-    def on(cls, database: Database, *, owner: str, clock: Clock, new_id: NewId, shared: bool) -> Knowledge:
-        """All of it on an open database, for the core `owner`."""
+    def on(
+        cls,
+        database: Database,
+        *,
+        owner: str,
+        clock: Clock,
+        new_id: NewId,
+        shared: bool,
+        meanings: Meanings | None = None,
+    ) -> Knowledge:
+        """All of it on an open database, for the core `owner`; without `meanings` it is found by words alone."""
         kept, stores, passages = FileStore(database), VectorStores(database), Passages(database)
-        indexer = Indexer(ReadingList(database, owner), kept, clock=clock, shared=shared)
+        tasks = ReadingList(database, owner)
+        embedding = Embedding(tasks, meanings, clock=clock)
+        indexer = Indexer(tasks, kept, embedding, clock=clock, shared=shared)
         contents = Contents(
             stores=stores,
             files=StoreFiles(database),
@@ -46,7 +60,7 @@ class Knowledge:
             Files(kept, clock=clock, new_id=new_id),
             Shelf(stores, contents, clock=clock, new_id=new_id),
             contents,
-            Search(stores, passages, clock=clock),
+            Search(stores, passages, Vectors(database), meanings, clock=clock),
             indexer,
         )
 

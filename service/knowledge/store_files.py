@@ -201,6 +201,8 @@ def shown(row: StoreFileRow) -> VectorStoreFile:
         usage_bytes=row.size,
         attributes=show_attributes(row.attributes),
         chunking=ChunkingStrategy(max_chunk_tokens=row.most, overlap_tokens=row.overlap),
+        passages=row.passages,
+        embedded_passages=row.embedded,
     )
     file.create_time.FromMilliseconds(row.created_at)
     if row.error_code:

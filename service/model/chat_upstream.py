@@ -117,15 +117,15 @@ class Upstream:
         finally:
             give_back(connection)
 
-    async def whole(self, body: bytes) -> bytes:
-        """Posts `body` and returns the answer's, which must be a short one. Raises NodexaError."""
+    async def whole(self, body: bytes, *, most: int = MAX_SHORT_BYTES) -> bytes:
+        """Posts `body` and returns the answer's, of `most` bytes at most. Raises NodexaError."""
         until = asyncio.get_running_loop().time() + self._deadlines.total
         connection = await self._ask(body, streaming=False, until=until)
         text = b""
         try:
             while data := await connection.read():
                 text += data
-                if len(text) > MAX_SHORT_BYTES:
+                if len(text) > most:
                     raise garbled(self._name, "more than was asked for")
         except HttpError as failure:
             raise self._told(failure) from None

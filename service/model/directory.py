@@ -13,10 +13,12 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 from service.errors import NodexaError
 from service.model import weights
 from service.model.embedded import EmbeddedModel
+from service.model.embedder import Embedder
 from service.model.http_client import parse_address
 from service.model.model import Model
 from service.model.openai_chat import OpenAIChat
 from service.model.openai_responses import OpenAIResponses
+from service.settings import FILE_NAME, EmbeddingsSettings, SettingsError
 
 Environment = Mapping[str, str]
 
@@ -38,6 +40,15 @@ def problem(config: ModelConfig, *, environment: Environment) -> str:
         return _kind(config).problem(config, environment)
     except ValueError as error:
         return str(error)
+
+
+def open_embedder(settings: EmbeddingsSettings, *, environment: Environment) -> Embedder:
+    """The model that embeds texts; nothing is connected yet. Raises SettingsError where its settings are wrong."""
+    config = ModelConfig(name=settings.model, api_key_env=settings.api_key_env)
+    try:
+        return Embedder(settings, api_key=_key_asker(config, environment))
+    except ValueError as error:
+        raise SettingsError(f"[embeddings] in {FILE_NAME}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from nodexa.v1.vector_store_pb2 import SearchResult, VectorStore, VectorStoreFil
 from nodexa.v1.vector_store_service_pb2_grpc import VectorStoreServiceServicer
 
 from service.knowledge.attributes import show_attributes
-from service.knowledge.search import Search
+from service.knowledge.search import Search, Weights
 from service.knowledge.store_files import Contents, shown
 from service.knowledge.vector_stores import Shelf
 from service.rpc.caller import CALLER
@@ -60,6 +60,7 @@ class VectorStoreServicer(VectorStoreServiceServicer):
             filters_json=request.filters_json,
             limit=request.max_results,
             threshold=request.score_threshold,
+            weights=_weights(request),
         )
         return pb.SearchVectorStoreResponse(
             results=[
@@ -120,3 +121,8 @@ class VectorStoreServicer(VectorStoreServiceServicer):
         self, request: pb.CancelVectorStoreFileBatchRequest, context: Context
     ) -> VectorStoreFileBatch:
         return await self._contents.cancel(request.vector_store_id, request.id, CALLER.get().org_id)
+
+
+def _weights(request: pb.SearchVectorStoreRequest) -> Weights | None:
+    hybrid = request.hybrid
+    return Weights(hybrid.embedding_weight, hybrid.text_weight) if request.HasField("hybrid") else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -11,6 +12,8 @@ from nodexa.v1.tool_pb2 import Tool
 
 from service.model.model import PASSED_ON, Abilities
 from service.runner.settings_check import INCLUDED
+from service.tools.file_search import NAME as FILE_SEARCH
+from service.tools.file_search import unheeded
 
 DEFAULTABLE: Final = frozenset(
     {
@@ -85,6 +88,8 @@ def _unused_tools(tools: Sequence[Tool], path: str, runs: Callable[[Tool], bool]
     for index, tool in enumerate(tools):
         if tool.HasField("opaque") and not runs(tool):
             yield f"{path}[{index}]"
+        elif tool.opaque.type == FILE_SEARCH:
+            yield from (f"{path}[{index}].{name}" for name in unheeded(json.loads(tool.opaque.json)))
         if tool.custom.HasField("grammar"):
             yield f"{path}[{index}].format"
         yield from _unused_tools(tool.namespace.tools, f"{path}[{index}].tools", runs)

@@ -286,6 +286,23 @@ def steps(db: Tables) -> None:
           unique(response_id, call_id)) strict""")
 
 
+@migrations(name="0017_vectors")
+def vectors(db: Tables) -> None:
+    """What passages mean to a model that embeds them, and how far each file is; an empty vector can't be had."""
+    db.execute("""
+        create table vectors(
+          passage_id integer primary key references passages(id) on delete cascade, model text not null,
+          data blob not null) strict""")
+    db.execute("alter table vector_store_files add column passages integer not null default 0")
+    db.execute("alter table vector_store_files add column embedded integer not null default 0")
+    db.execute("alter table vector_store_files add column embedder text not null default ''")
+    db.execute("alter table vector_store_files add column embed_after integer not null default 0")
+    db.execute("""
+        update vector_store_files set passages =
+          (select count(*) from passages p where p.vector_store_file_id = vector_store_files.id)""")
+    db.execute("create index vector_store_files_embedder on vector_store_files(embedder) where status = 'completed'")
+
+
 def newer_steps(db: Tables) -> list[str]:
     """The steps that were taken with this database and that this version doesn't know."""
     known = {step.name for step in migrations.pending(Tables(memory=True))}

@@ -21,7 +21,7 @@ from service.store.words import any_of, indexed, quoted, read_back, terms
 CANDIDATES: Final = 200
 """The passages that are weighed closely: those that BM25 puts first."""
 _ORGANIZATION: Final = re.compile(r"org_[0-9a-f-]{36}")
-_IN_SCOPE: Final = """s.status = 'completed' and s.vector_store_id in (select value from json_each(:stores))
+IN_SCOPE: Final = """s.status = 'completed' and s.vector_store_id in (select value from json_each(:stores))
   and (:files is null or s.id in (select value from json_each(:files)))"""
 
 
@@ -56,13 +56,20 @@ class Passages:
 
         return await self._database.read(job)
 
-    async def search(
+    async def ranked(
         self, org_id: str, store_ids: Sequence[str], question: str, *, files: Iterable[int] | None, limit: int
-    ) -> Sequence[Found]:
-        """The passages that fit best, of all files or of those whose rows have these numbers."""
-        named = {"stores": json.dumps(list(store_ids)), "files": None if files is None else json.dumps(list(files))}
+    ) -> Sequence[tuple[int, float]]:
+        """The passages that fit best by their words, of all files or of those whose rows have these numbers.
+
+        Each comes with the share of the question's words that stands in it, from 0 to 1.
+        """
+        named = scope_of(store_ids, files)
         words = terms(question)
-        return await self._database.read(lambda db: _search(db, index_of(org_id), named, words, limit))
+        return await self._database.read(lambda db: _ranked(db, index_of(org_id), named, words, limit))
+
+    async def shown(self, org_id: str, scores: Mapping[int, float]) -> Sequence[Found]:
+        """The passages that have these scores, in this order, but for those that were taken out meanwhile."""
+        return await self._database.read(lambda db: _shown(db, index_of(org_id), scores))
 
     async def texts(self, org_id: str, place: int, *, start: int, limit: int) -> Sequence[str]:
         """The passages of one file in order, from the number `start` on."""
@@ -79,6 +86,11 @@ class Passages:
             return [read_back(text) for (text,) in found]
 
         return await self._database.read(job)
+
+
+def scope_of(store_ids: Sequence[str], files: Iterable[int] | None) -> dict[str, Any]:
+    """What IN_SCOPE is told: the vector stores, and the numbers of the files' rows, None for all of them."""
+    return {"stores": json.dumps(list(store_ids)), "files": None if files is None else json.dumps(list(files))}
 
 
 def index_of(org_id: str) -> str:
@@ -110,7 +122,9 @@ def delete_passages(db: Tables, org_id: str, place: int, *, limit: int) -> int:
     return len(rows)
 
 
-def _search(db: Tables, index: str, named: Mapping[str, Any], words: Sequence[str], limit: int) -> Sequence[Found]:
+def _ranked(
+    db: Tables, index: str, named: Mapping[str, Any], words: Sequence[str], limit: int
+) -> Sequence[tuple[int, float]]:
     if not words or not _exists(db, index):
         return []
     scope = f"store : ({any_of(_token(name) for name in json.loads(named['stores']))})"
@@ -118,23 +132,29 @@ def _search(db: Tables, index: str, named: Mapping[str, Any], words: Sequence[st
         # Crossed, so that the words are looked up first.
         f"""select p.id from {index} cross join passages p on p.id = {index}.rowid
             cross join vector_store_files s on s.id = p.vector_store_file_id
-            where {index} match :match and {_IN_SCOPE} order by bm25({index}, 1, 0) limit {CANDIDATES}""",
+            where {index} match :match and {IN_SCOPE} order by bm25({index}, 1, 0) limit {CANDIDATES}""",
         {**named, "match": f"{scope} AND text : ({any_of(words)})"},
     ).fetchall()
     order = {passage: place for place, (passage,) in enumerate(ranked)}
     scores = _scores(db, index, named, scope=scope, words=words, passages=list(order))
     best = sorted(order, key=lambda passage: (-scores[passage], order[passage]))[:limit]
-    shown = {
+    return [(passage, scores[passage]) for passage in best]
+
+
+def _shown(db: Tables, index: str, scores: Mapping[int, float]) -> Sequence[Found]:
+    if not scores:
+        return []
+    found = {
         row[0]: row
         for row in db.conn.execute(
             f"""select p.id, s.file_id, f.filename, s.attributes, i.text
                 from passages p join vector_store_files s on s.id = p.vector_store_file_id
                 join files f on f.id = s.file_id join {index} i on i.rowid = p.id
-                where p.id in (select value from json_each(?))""",
-            (json.dumps(best),),
+                where s.status = 'completed' and p.id in (select value from json_each(?))""",
+            (json.dumps(list(scores)),),
         )
     }
-    return [_found(shown[passage], scores[passage]) for passage in best]
+    return [_found(found[passage], score) for passage, score in scores.items() if passage in found]
 
 
 def _scores(
@@ -142,7 +162,7 @@ def _scores(
 ) -> Mapping[int, float]:
     """The share of the question's words that stands in each passage; the rarer a word, the more it counts."""
     (total,) = db.conn.execute(
-        f"select count(*) from vector_store_files s join passages p on p.vector_store_file_id = s.id where {_IN_SCOPE}",
+        f"select count(*) from vector_store_files s join passages p on p.vector_store_file_id = s.id where {IN_SCOPE}",
         named,
     ).fetchone()
     held = dict.fromkeys(passages, 0.0)

@@ -15,7 +15,7 @@ from service.store.vector_stores import Tally
 Attributes = Mapping[str, str | float | bool]
 
 _ROW: Final = """s.id, s.file_id, s.vector_store_id, s.created_at, s.status, s.error_code, s.error_message, s.size,
-  s.attributes, s.chunk_tokens, s.overlap_tokens"""
+  s.attributes, s.chunk_tokens, s.overlap_tokens, s.passages, s.embedded"""
 _KNOWN: Final = "s.status <> 'deleted'"
 
 
@@ -31,7 +31,10 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class StoreFileRow:
-    """A file in a vector store. `place` is the row's own number; times are in milliseconds."""
+    """A file in a vector store. `place` is the row's own number; times are in milliseconds.
+
+    `passages` are written so far, and `embedded` of them have vectors.
+    """
 
     place: int
     file_id: str
@@ -44,6 +47,8 @@ class StoreFileRow:
     attributes: Attributes
     most: int
     overlap: int
+    passages: int
+    embedded: int
 
     @property
     def id(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -17,6 +17,9 @@ from service.tools.tool import Call, Errand, Opened, Outcome, ToolError
 NAME: Final = "file_search"
 MOST_STORES: Final = 16
 MOST_QUERIES: Final = 8
+WEIGHTS: Final = ("embedding_weight", "text_weight")
+RANKERS: Final = ("auto", "none", "default-2024-11-15")
+"""What `ranker` may say. There is one here, which is all that `auto` asks for."""
 PASSAGES_BYTES: Final = 128 * 1024
 """What the model is given to read of one search at most."""
 _OURS: Final = re.compile(r"vs_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -66,13 +69,17 @@ class Passage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is looked for, and where. `filters` is the filter of the HTTP wire, None for all files."""
+    """What is looked for, and where. `filters` is the filter of the HTTP wire, None for all files.
+
+    `hybrid` are the weights of the rankings by meaning and by words, None where nobody says.
+    """
 
     store_ids: Sequence[str]
     queries: Sequence[str]
     filters: Any
     limit: int
     threshold: float
+    hybrid: tuple[float, float] | None = None
 
 
 Find = Callable[[Wanted, str], Awaitable[Sequence[Passage]]]
@@ -156,6 +163,13 @@ class FileSearchTool:
         return Outcome(_told(found, errand), {"results": shown})
 
 
+def unheeded(tool: Mapping[str, Any]) -> Iterator[str]:
+    """The paths of what a tool asks for and doesn't get: the ranker of another platform."""
+    ranking = tool.get("ranking_options")
+    if isinstance(ranking, dict) and ranking.get("ranker") not in (None, "auto", "none"):
+        yield "ranking_options.ranker"
+
+
 def _told(found: Sequence[Passage], errand: Errand) -> str:
     """What the model reads: each passage under the number of its file."""
     if not found:
@@ -180,12 +194,14 @@ def _queries(call: Call) -> list[str]:
 
 def _wanted(tool: Mapping[str, Any], queries: Sequence[str]) -> Wanted:
     ranking = tool.get("ranking_options") or {}
+    hybrid = ranking.get("hybrid_search")
     return Wanted(
         store_ids=tool["vector_store_ids"],
         queries=queries,
         filters=tool.get("filters"),
         limit=tool.get("max_num_results") or 0,
         threshold=ranking.get("score_threshold") or 0,
+        hybrid=(hybrid[WEIGHTS[0]], hybrid[WEIGHTS[1]]) if hybrid else None,
     )
 
 
@@ -198,9 +214,17 @@ def _expect_shape(tool: Mapping[str, Any], path: str) -> None:
     ranking = tool.get("ranking_options")
     if not isinstance(ranking, dict | None):
         raise _wrong("invalid_request", f"{path}.ranking_options", "must be an object")
+    ranking = ranking or {}
+    hybrid = ranking.get("hybrid_search")
+    if hybrid is not None and (not isinstance(hybrid, dict) or any(hybrid.get(name) is None for name in WEIGHTS)):
+        complaint = f"must be an object with {' and '.join(WEIGHTS)}"
+        raise _wrong("invalid_request", f"{path}.ranking_options.hybrid_search", complaint)
+    if ranking.get("ranker") not in (None, *RANKERS):
+        raise _wrong("invalid_request", f"{path}.ranking_options.ranker", f"must be one of {', '.join(RANKERS)}")
     for name, value, kind in (
         ("max_num_results", tool.get("max_num_results"), int),
-        ("ranking_options.score_threshold", (ranking or {}).get("score_threshold"), int | float),
+        ("ranking_options.score_threshold", ranking.get("score_threshold"), int | float),
+        *((f"ranking_options.hybrid_search.{name}", hybrid[name], int | float) for name in WEIGHTS if hybrid),
     ):
         if value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
             raise _wrong("invalid_request", f"{path}.{name}", "must be a number")

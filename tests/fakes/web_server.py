@@ -98,7 +98,7 @@ class WebServer:
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        asked = await _read(reader)
+        asked = await read_request(reader)
         self.asked.append(asked)
         self.came.set()
         page = self.pages.get(asked.target.partition("?")[0], Page(b"not here", 404))
@@ -111,7 +111,8 @@ class WebServer:
         return not page.raw
 
 
-async def _read(reader: asyncio.StreamReader) -> Asked:
+async def read_request(reader: asyncio.StreamReader) -> Asked:
+    """One request, read to its end."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.strip().split("\r\n")
     method, target, _ = first.split(" ")

@@ -222,6 +222,24 @@ async def test_batches_are_uploaded_followed_and_listed_by_the_sdk(bridge: Bridg
             "invalid_request",
             "ranking_options.score_threshold",
         ),
+        (
+            "/{id}/search",
+            {"query": "a", "ranking_options": {"ranker": "best"}},
+            "invalid_request",
+            "ranking_options.ranker",
+        ),
+        (
+            "/{id}/search",
+            {"query": "a", "ranking_options": {"hybrid_search": {"embedding_weight": 1}}},
+            "invalid_request",
+            "ranking_options.hybrid_search.text_weight",
+        ),
+        (
+            "/{id}/search",
+            {"query": "a", "ranking_options": {"hybrid_search": {"embedding_weight": 1, "text_weight": 1}}},
+            "invalid_request",
+            "ranking_options.hybrid_search",
+        ),
         ("/{id}/files", {}, "missing_required_field", "file_id"),
         ("/{id}/files", {"file_id": "file_x", "attributes": {"a": []}}, "invalid_request", "attributes.a"),
         ("/{id}/file_batches", {}, "missing_required_field", "file_ids"),
@@ -241,7 +259,7 @@ async def test_a_wrong_field_is_refused_by_its_name(
 async def test_what_has_no_effect_is_noted_and_pages_go_forward(bridge: BridgeUnderTest) -> None:
     async with bridge.http() as http:
         made = (await http.post("/v1/vector_stores", json={"made_up": 1})).json()
-        body = {"query": "a", "rewrite_query": True, "ranking_options": {"ranker": "auto"}}
+        body = {"query": "a", "rewrite_query": True, "ranking_options": {"ranker": "default-2024-11-15"}}
         found = (await http.post(f"/v1/vector_stores/{made['id']}/search", json=body)).json()
         back = await http.get("/v1/vector_stores?before=vs_1")
     assert made["nodexa"]["ignored"] == ["made_up"]
@@ -290,13 +308,14 @@ async def test_results_are_shown_to_who_asks_and_filters_hold(bridge: BridgeUnde
             "vector_store_ids": [store],
             "filters": {"type": "eq", "key": "name", "value": "bees.txt"},
             "max_num_results": 5,
+            "ranking_options": {"ranker": "default-2024-11-15", "score_threshold": 0.1},
         }
         response = await client.responses.create(
             model=bridge.assistant_id, input="Who?", tools=[tool], include=["file_search_call.results"]
         )
     [search] = [item for item in response.output if item.type == "file_search_call"]
     assert [(each.filename, each.text) for each in search.results or ()] == [("bees.txt", "Bees dance.")]
-    assert not response.model_extra or not response.model_extra["nodexa"]["ignored"]
+    assert (response.model_extra or {})["nodexa"]["ignored"] == ["tools[0].ranking_options.ranker"]
 
 
 @pytest.mark.parametrize(
@@ -309,6 +328,20 @@ async def test_results_are_shown_to_who_asks_and_filters_hold(bridge: BridgeUnde
         ({"max_num_results": "x"}, 400, "invalid_request", "tools[0].max_num_results"),
         ({"filters": {"type": "x"}}, 400, "invalid_request", "tools[0].filters.type"),
         ({"ranking_options": 1}, 400, "invalid_request", "tools[0].ranking_options"),
+        ({"ranking_options": {"ranker": "best"}}, 400, "invalid_request", "tools[0].ranking_options.ranker"),
+        *(
+            (
+                {"ranking_options": {"hybrid_search": hybrid}},
+                400,
+                "invalid_request",
+                f"tools[0].ranking_options.{param}",
+            )
+            for hybrid, param in (
+                ({}, "hybrid_search"),
+                ({"embedding_weight": True, "text_weight": 1}, "hybrid_search.embedding_weight"),
+                ({"embedding_weight": 1, "text_weight": 1}, "hybrid_search"),
+            )
+        ),
         (
             {"ranking_options": {"score_threshold": 2}},
             400,

@@ -9,10 +9,12 @@ from nodexa.v1.admin_pb2 import Model
 
 from service.settings import (
     EMBEDDED_MODEL,
+    EmbeddingsSettings,
     SettingsError,
     WebSearchSettings,
     embedded_model,
     read_egress,
+    read_embeddings,
     read_models,
     read_web_search,
 )
@@ -135,3 +137,31 @@ def test_a_search_service_that_can_not_be_used_is_named(tmp_path: Path, content:
 
     assert said in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+def test_the_file_names_an_embeddings_model(tmp_path: Path) -> None:
+    assert read_embeddings(tmp_path) is None
+
+    (tmp_path / "nodexa.toml").write_text('[embeddings]\nbase_url = "http://127.0.0.1:11434/v1"\nmodel = "words"\n')
+    assert read_embeddings(tmp_path) == EmbeddingsSettings("http://127.0.0.1:11434/v1", "words")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("model = 'words'", "needs base_url"),
+        ("base_url = 'http://x'", "needs base_url"),
+        ("base_url = 'http://x'\nmodel = 3", "model must be a text"),
+        ("base_url = 'http://x'\nmodel = 'words'\nbatch = 0", "batch must be between 1 and 256"),
+        ("base_url = 'http://x'\nmodel = 'words'\ndimensions = true", "dimensions must be a number"),
+        ("base_url = 'http://x'\nmodel = 'words'\ndimensions = 0", "dimensions must be between 1 and 8192"),
+        ("api_key = 'secret'", "[embeddings] has unknown settings: api_key"),
+    ],
+)
+def test_an_embeddings_model_that_can_not_be_used_is_named(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "nodexa.toml").write_text(f"[embeddings]\n{content}\n")
+
+    with pytest.raises(SettingsError) as refused:
+        read_embeddings(tmp_path)
+
+    assert said in str(refused.value)
