@@ -25,8 +25,8 @@ SAME: Final = {"automobile": "car", "automobiles": "car", "vehicle": "car", "phy
 class EmbeddingsServer:
     """`status` answers everything else than 200 with an error; `longest` is how many words a text may have.
 
-    `numbers` has it answer with lists in place of base64. While `gate` is cleared it answers nothing; `came` is set by
-    each request. `asked` are the requests, `texts` all that was embedded.
+    `numbers` has it answer with lists in place of base64. While `gate` is cleared it answers nothing; after so many
+    `replies` it clears it itself. `came` is set by each request. `asked` are the requests, `texts` all that it embedded.
     """
 
     def __init__(self, *, port: int = 0, dimensions: int = 512) -> None:
@@ -35,6 +35,7 @@ class EmbeddingsServer:
         self.status = 200
         self.longest = 100_000
         self.numbers = False
+        self.replies: int | None = None
         self.answer: bytes | None = None
         self.asked: list[Asked] = []
         self.texts: list[str] = []
@@ -69,6 +70,8 @@ class EmbeddingsServer:
                 asked = await read_request(reader)
                 self.asked.append(asked)
                 self.came.set()
+                if self.replies is not None and len(self.asked) > self.replies:
+                    self.gate.clear()
                 await self.gate.wait()
                 status, body = self._reply(asked)
                 page = Page(body, status, {"content-type": "application/json"})
