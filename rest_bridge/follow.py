@@ -14,6 +14,7 @@ from nodexa.v1.response_service_pb2 import WatchResponseRequest
 from rest_bridge.core import Core, is_lost, refused
 from rest_bridge.errors import RequestError
 from rest_bridge.headers import Metadata
+from rest_bridge.wire.runs import last_number
 
 EventCall = grpc.aio.UnaryStreamCall[Any, EventBatch]
 
@@ -35,7 +36,7 @@ class Position:
     def advance(self, batch: EventBatch) -> None:
         """Counts a batch, which is not empty, as passed on."""
         last = batch.events[-1]
-        self.number = last.sequence_number
+        self.number = last_number(last)
         self.final = last.WhichOneof("kind") in TERMINAL
         if not self.response_id:
             self.response_id = batch.events[0].created.response.id

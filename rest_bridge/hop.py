@@ -21,7 +21,7 @@ LARGEST: Final = 256 * 1024
 """Bytes of a request that goes with the others; a larger one would keep them waiting, and goes alone."""
 PAUSES: Final = (0.05, 0.1, 0.25, 1.0, 5.0)
 """Seconds between two tries to open the stream, by how many failed before. An older core knows no such stream."""
-HELLO: Final = ("x-nodexa-bridge", "1")
+HELLO: Final = ("x-nodexa-bridge", "2")
 """In the initial metadata of the stream: the core carries calls in this form."""
 
 T = TypeVar("T")

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import orjson
-from nodexa.v1.event_pb2 import ArgumentsDelta, EventBatch, InputDelta, ResponseEvent, SummaryTextDelta, TextDelta
+from nodexa.v1.event_pb2 import (
+    ArgumentsDelta,
+    EventBatch,
+    InputDelta,
+    ResponseEvent,
+    SummaryTextDelta,
+    TextDelta,
+    TextDeltas,
+)
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 
@@ -15,6 +23,7 @@ from rest_bridge.wire import item, json
 from rest_bridge.wire.dialect import Dialect, told_name
 from rest_bridge.wire.event_body import BODIES, EVENT_NAMES, PHASES, SNAPSHOTS, error_body, event_name, place_of
 from rest_bridge.wire.response import render_response, render_settings
+from rest_bridge.wire.runs import last_number, singly
 
 LOGPROBS: Final = "message.output_text.logprobs"
 _DELTA_ENDS: Final = {
@@ -90,10 +99,12 @@ class StreamRenderer:
             self._logprobs = LOGPROBS in batch.settings.include
         plain = () if self._logprobs else _DELTA_ENDS
         templates, dumps = self._templates, orjson.dumps
-        frames = []
+        frames: list[bytes] = []
         for event in batch.events:
             kind = event.WhichOneof("kind") or ""
-            if kind in plain:
+            if kind == "output_text_deltas":
+                frames += self._run(event)
+            elif kind in plain:
                 # Nearly all events of a stream: only the number and the new text differ, so only they are made anew.
                 delta = getattr(event, kind)
                 template = templates.get(delta.item_id) or self._template(kind, delta)
@@ -101,8 +112,18 @@ class StreamRenderer:
             elif self._known(kind, event):
                 frames.append(self._frame(kind, event.sequence_number, getattr(event, kind)))
         if batch.events:
-            self._number = batch.events[-1].sequence_number
+            self._number = last_number(batch.events[-1])
         return frames
+
+    def _run(self, event: ResponseEvent) -> Iterable[bytes]:
+        """The frames of a run of text deltas: nothing is done for each that can be done for all."""
+        if self._logprobs:
+            return [self._frame("output_text_delta", number, delta) for number, delta in singly(event)]
+        run = event.output_text_deltas
+        template = self._templates.get(run.item_id) or self._template("output_text_delta", run)
+        # Indented, since a line's end stands between two texts and never in one.
+        literals = orjson.dumps(list(run.deltas), option=orjson.OPT_INDENT_2)[4:-2].split(b",\n  ")
+        return map(template.__mod__, enumerate(literals, event.sequence_number))
 
     def interrupted(self, code: str, message: str, *, over: bool) -> list[bytes]:
         """Tells a client that its stream ends early for a reason that is not in the log.
@@ -147,7 +168,9 @@ class StreamRenderer:
         name = told_name(self.dialect, name)
         return self._framing(name.encode(), json.dump({"type": name, "sequence_number": number, **body}))
 
-    def _template(self, kind: str, delta: TextDelta | ArgumentsDelta | InputDelta | SummaryTextDelta) -> bytes:
+    def _template(
+        self, kind: str, delta: TextDelta | TextDeltas | ArgumentsDelta | InputDelta | SummaryTextDelta
+    ) -> bytes:
         """What all deltas of an item share until its next content part, with places for the number and the text."""
         name = EVENT_NAMES[kind]
         head = json.dump({"type": name, **place_of(delta)}).replace(b"%", b"%%")

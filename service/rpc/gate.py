@@ -18,6 +18,7 @@ from service.rpc.caller import CALLER, Authenticator
 from service.rpc.failures import abort
 from service.rpc.head import send_head
 from service.rpc.open_calls import OpenCall, OpenCalls
+from service.runner.runs import told_singly
 
 _OURS: Final = "/nodexa."
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
@@ -47,7 +48,10 @@ class Gate(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith(_OURS) or handler.stream_stream is not None:
             return handler
-        return self.before(handler, method)
+        guarded = self.before(handler, method)
+        if guarded.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(guarded.unary_stream, None, _encode_singly)
+        return guarded
 
     def before(self, handler: Handler, method: str) -> Handler:
         """The handler of `method` with the gate before it."""
@@ -123,3 +127,8 @@ def _decode(data: bytes, handler: Any) -> Message:
 def _encode(message: Message | bytes) -> bytes:
     """Batches of events and final responses arrive as the bytes that went to disk; nothing is serialized twice."""
     return message if isinstance(message, bytes) else message.SerializeToString()
+
+
+def _encode_singly(message: Message | bytes) -> bytes:
+    """The same for those who aren't bridges: they get each event by itself."""
+    return told_singly(message) if isinstance(message, bytes) else message.SerializeToString()

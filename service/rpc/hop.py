@@ -17,7 +17,7 @@ FRAME_BYTES: Final = 512 * 1024
 """A frame that holds as much takes no more parts."""
 FRAME_SLACK: Final = 64 * 1024
 """What may stand beside the largest message in its frame."""
-HELLO: Final = ("x-nodexa-bridge", "1")
+HELLO: Final = ("x-nodexa-bridge", "2")
 """Tells a bridge that its stream is open, and which form it has."""
 
 # Quoted: only the type stubs know that it is generic.

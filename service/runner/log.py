@@ -9,18 +9,21 @@ from typing import Final
 
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 
+from service.runner.runs import behind, last_number, singly
 from service.store.responses import Segment
 
 MESSAGE_BYTES: Final = 8 * 1024
 """A reader that lags gets what it missed in messages of about this size: each is several times as large in the bridge,
 which holds two or three for a client that doesn't read."""
+EVENT_BYTES: Final = 64
+"""What an event counts besides its own bytes, of which it may have few: as much as all say about their places."""
 EVENT_TAG: Final = EventBatch.EVENTS_FIELD_NUMBER << 3 | 2
 """How an event begins in a serialized batch."""
 
 
 def segment_of(batch: EventBatch) -> Segment:
     """The batch as it is stored and sent: serialized once."""
-    return Segment(batch.events[0].sequence_number, batch.events[-1].sequence_number, batch.SerializeToString())
+    return Segment(batch.events[0].sequence_number, last_number(batch.events[-1]), batch.SerializeToString())
 
 
 def member(number: int, message: bytes) -> bytes:
@@ -34,9 +37,9 @@ def member(number: int, message: bytes) -> bytes:
 
 
 def events_of(segments: Iterable[Segment]) -> Iterator[ResponseEvent]:
-    """The events of the segments, in order."""
+    """The events of the segments, in order, each by itself."""
     for segment in segments:
-        yield from EventBatch.FromString(segment.data).events
+        yield from singly(EventBatch.FromString(segment.data).events)
 
 
 def messages(segments: Sequence[Segment], after: int) -> Iterator[bytes]:
@@ -47,6 +50,7 @@ def messages(segments: Sequence[Segment], after: int) -> Iterator[bytes]:
         if segment.last <= after:
             continue
         data = segment.data if segment.first > after else _cut(segment.data, after)
+        size += EVENT_BYTES * (segment.last - segment.first)
         for piece in pieces(data):
             gathered.append(piece)
             size += len(piece)
@@ -172,4 +176,4 @@ async def _settled(written: asyncio.Future[None]) -> None:
 
 def _cut(data: bytes, after: int) -> bytes:
     batch = EventBatch.FromString(data)
-    return EventBatch(events=[event for event in batch.events if event.sequence_number > after]).SerializeToString()
+    return EventBatch(events=behind(batch.events, after)).SerializeToString()

@@ -22,6 +22,7 @@ from service.runner.claims import Claims
 from service.runner.conversations import Conversations
 from service.runner.memory import Memories
 from service.runner.runner import FROM_THE_START, Runner
+from service.runner.runs import singly
 from service.store.responses import ResponseStore
 from service.store.user_data import UserData
 
@@ -116,7 +117,7 @@ class UserRights:
         seen = FROM_THE_START
         while pieces := await self.responses.segments(caller.org_id, name, seen, enough=PIECE_BYTES):
             for piece in pieces:
-                yield LogRecord(response_id=name, events=EventBatch.FromString(piece.data).events)
+                yield LogRecord(response_id=name, events=singly(EventBatch.FromString(piece.data).events))
             seen = pieces[-1].last
 
 

@@ -303,6 +303,11 @@ def vectors(db: Tables) -> None:
     db.execute("create index vector_store_files_embedder on vector_store_files(embedder) where status = 'completed'")
 
 
+@migrations(name="0018_runs_of_deltas")
+def runs_of_deltas(db: Tables) -> None:
+    """Nothing but its name, by which older versions refuse the file: they can't read a log with runs of deltas."""
+
+
 def newer_steps(db: Tables) -> list[str]:
     """The steps that were taken with this database and that this version doesn't know."""
     known = {step.name for step in migrations.pending(Tables(memory=True))}

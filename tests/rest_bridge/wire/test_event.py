@@ -84,7 +84,8 @@ def parsed(frames: bytes) -> list[dict[str, Any]]:
 
 
 def test_every_kind_of_event_has_its_name_and_its_way() -> None:
-    kinds = {kind.name for kind in ResponseEvent.DESCRIPTOR.oneofs_by_name["kind"].fields}
+    # A run of deltas is told delta by delta.
+    kinds = {kind.name for kind in ResponseEvent.DESCRIPTOR.oneofs_by_name["kind"].fields} - {"output_text_deltas"}
     assert set(EVENT_NAMES) == kinds == set(EXAMPLES)
     assert set(BODIES) | SNAPSHOTS == kinds
 
@@ -149,6 +150,29 @@ def test_a_delta_says_the_same_on_both_ways() -> None:
     told = batch(text_delta(7, "50 %d \u2028", item_id="msg_%d"), settings=ResponseSettings())
     slow = batch(text_delta(7, "50 %d \u2028", item_id="msg_%d"))
     assert parsed(renderer().render(told)) == parsed(renderer().render(slow))
+
+
+TEXTS = ["a", "50 %d", ",\n  ", "\u2028\r\n\r\ndata: x\n\n", '","', "é\x00", " "]
+
+
+@pytest.mark.parametrize("texts", [TEXTS, TEXTS[:1], TEXTS[3:5]], ids=["many", "one", "two"])
+@pytest.mark.parametrize("include", [[], ["message.output_text.logprobs"]], ids=["plain", "with logprobs"])
+def test_a_run_of_deltas_is_told_like_each_of_them(texts: list[str], include: list[str]) -> None:
+    place = {"item_id": "msg_%d", "output_index": 2, "content_index": 1}
+    settings = ResponseSettings(include=include)
+    run = batch(event(7, output_text_deltas={**place, "deltas": texts}), settings=settings)
+    each = batch(*(text_delta(7 + at, text, **place) for at, text in enumerate(texts)), settings=settings)
+
+    assert renderer().render(run) == renderer().render(each)
+    assert renderer().frames(run) == renderer().frames(each)
+    assert [data["delta"] for data in parsed(renderer().render(run))] == texts
+
+
+def test_what_ends_a_stream_behind_a_run_bears_the_number_of_its_last_delta() -> None:
+    stream = renderer()
+    stream.render(batch(event(0, created=SNAPSHOT), event(1, output_text_deltas={**PLACE, "deltas": TEXTS})))
+    (told,) = stream.interrupted("server_draining", "Bye.", over=False)
+    assert [data["sequence_number"] for data in parsed(told)] == [len(TEXTS)]
 
 
 def test_log_probabilities_are_shown_where_they_were_asked_for() -> None:

@@ -13,13 +13,15 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from nodexa.v1.bridge_service_pb2 import BridgeFrame, BridgePart, CorePart, MetadataEntry, OpenCall
 from nodexa.v1.bridge_service_pb2_grpc import BridgeServiceStub
+from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response
-from nodexa.v1.response_service_pb2 import GetResponseRequest
+from nodexa.v1.response_service_pb2 import GetResponseRequest, WatchResponseRequest
 
-from service.model.model import TextDelta
+from service.model.model import TextDelta, TextRun
 from service.model.scripted import STOP, ScriptedModel, says
 from service.rpc.hop import HELLO
 from service.rpc.hop_call import WINDOW
+from service.runner.runs import singly
 from service.settings import Settings
 from tests.conftest import CoreUnderTest, running_core
 from tests.service.requests import asking
@@ -91,6 +93,24 @@ async def test_a_call_is_answered_as_if_it_had_come_alone(stream: Stream) -> Non
     )
     assert (part.end.status, Response.FromString(part.message)) == (0, alone)
     assert [entry.name for entry in part.end.metadata] == ["x-request-id"]
+
+
+async def test_a_bridge_gets_a_run_of_deltas_whole_and_everybody_else_each_by_itself(stream: Stream) -> None:
+    stream.core.model.add([[TextRun(["a", "b", "c"])], [STOP]])
+    await stream.open(1, "StreamResponse", asking(stream.core))
+    await stream.end_of(1)
+    batches = [EventBatch.FromString(part.message) for part in stream.parts if part.message]
+    whole = [event for batch in batches for event in batch.events]
+    (run,) = [event for event in whole if event.HasField("output_text_deltas")]
+    assert list(run.output_text_deltas.deltas) == ["a", "b", "c"]
+
+    name, metadata = whole[0].created.response.id, stream.core.metadata()
+    for after in range(-1, len(whole) + 2):
+        request = WatchResponseRequest(id=name, starting_after=after) if after >= 0 else WatchResponseRequest(id=name)
+        told = [
+            e async for batch in stream.core.responses.WatchResponse(request, metadata=metadata) for e in batch.events
+        ]
+        assert told == list(singly(whole))[after + 1 :]
 
 
 async def test_every_call_shows_its_own_key(stream: Stream) -> None:
