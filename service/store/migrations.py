@@ -308,6 +308,37 @@ def runs_of_deltas(db: Tables) -> None:
     """Nothing but its name, by which older versions refuse the file: they can't read a log with runs of deltas."""
 
 
+@migrations(name="0019_rows_in_a_row")
+def rows_in_a_row(db: Tables) -> None:
+    """Logs and results in the order in which they are written: large rows of many runs then share their pages."""
+    for trigger in ("segments_append_only", "segments_in_order"):
+        db.execute(f"drop trigger {trigger}")
+    for table in ("response_segments", "response_results"):
+        db.execute(f"alter table {table} rename to old_{table}")
+    db.execute("""
+        create table response_segments(
+          response_id text not null references responses(id) on delete cascade,
+          first_seq integer not null, last_seq integer not null check(last_seq >= first_seq), batch blob not null,
+          primary key(response_id, first_seq)) strict""")
+    db.execute("""
+        create table response_results(
+          response_id text not null primary key references responses(id) on delete cascade,
+          response blob not null) strict""")
+    for table, order in (("response_segments", "response_id, first_seq"), ("response_results", "response_id")):
+        db.execute(f"insert into {table} select * from old_{table} order by {order}")
+        db.execute(f"drop table old_{table}")
+    db.execute("""
+        create trigger segments_append_only before update on response_segments
+        begin select raise(abort, 'the log is append only'); end""")
+    db.execute("""
+        create trigger segments_in_order before insert on response_segments
+        when not exists (select 1 from responses r where r.id = new.response_id and r.last_seq = new.last_seq)
+        begin select raise(abort, 'segment out of order'); end""")
+    db.execute("drop index responses_logged")
+    db.execute("""
+        create index responses_logged on responses(finished_at) where log_dropped = 0 and finished_at is not null""")
+
+
 def newer_steps(db: Tables) -> list[str]:
     """The steps that were taken with this database and that this version doesn't know."""
     known = {step.name for step in migrations.pending(Tables(memory=True))}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from nodexa.v1.item_pb2 import ItemList
+from nodexa.v1.response_pb2 import Response
 from sqlite_utils import Database as Tables
 
 from service.store.database import BrokenDatabaseError, Database
@@ -92,6 +93,59 @@ async def test_responses_of_an_older_version_find_the_conversation_that_they_bel
         **dict.fromkeys(["resp_7", "resp_8"], "resp_7"),
         "resp_9": "conv_1",
     }
+
+
+async def test_logs_and_results_of_an_older_version_stay_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        migrations.apply(Tables(conn, execute_plugins=False), stop_before="0019_rows_in_a_row")
+        conn.execute("insert into organizations(id, name, created_at) values('org_1', 'One', 0)")
+        for name in ("resp_2", "resp_1"):
+            conn.execute(
+                """insert into responses(id, org_id, assistant_id, key_id, status, background, created_at, expires_at)
+                   values(?, 'org_1', 'asst_1', 'key_1', 'in_progress', 0, 0, 100)""",
+                (name,),
+            )
+            conn.execute("insert into response_requests values(?, x'', x'')", (name,))
+            for segment in (FIRST, SECOND):
+                conn.execute("update responses set last_seq = ? where id = ?", (segment.last, name))
+                conn.execute(
+                    "insert into response_segments values(?, ?, ?, ?)",
+                    (name, segment.first, segment.last, segment.data),
+                )
+            conn.execute("insert into response_results values(?, ?)", (name, Response(id=name).SerializeToString()))
+
+    database, store = await opened(path)
+
+    for name in ("resp_1", "resp_2"):
+        stored = await store.get("org_1", name)
+        assert stored is not None
+        assert stored.result == Response(id=name)
+        assert await store.segments("org_1", name, after=-1) == [FIRST, SECOND]
+    await store.delete("org_1", "resp_1")
+    left = await database.read(lambda db: db.execute("select distinct response_id from response_segments").fetchall())
+    assert left == [("resp_2",)]
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select * from response_segments where response_id = 'resp_1' and first_seq >= 3 order by first_seq",
+        "select * from response_results where response_id = 'resp_1'",
+        "delete from response_segments where response_id = 'resp_1'",
+        "select id from responses where finished_at < 5 and log_dropped = 0 limit 3",
+        "select id from responses where expires_at <= 5 and status not in ('queued', 'in_progress') limit 3",
+        "select id from responses where org_id = 'org_1' and id < 'resp_1' order by id desc limit 3",
+        "select id from responses where status in ('queued', 'in_progress')",
+    ],
+)
+async def test_what_is_asked_often_is_found_by_an_index(tmp_path: Path, query: str) -> None:
+    database, _ = await opened(tmp_path / "test.db")
+    steps = await database.read(lambda db: [row[3] for row in db.execute(f"explain query plan {query}").fetchall()])
+    await database.close()
+
+    assert all(step.startswith("SEARCH") for step in steps), steps
 
 
 def test_the_steps_are_numbered_in_order() -> None:
