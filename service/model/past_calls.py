@@ -10,6 +10,7 @@ from nodexa.v1.item_pb2 import FunctionCall, FunctionCallOutput, Item, ToolRun
 
 APPROVAL_REQUEST: Final = "mcp_approval_request"
 APPROVAL_RESPONSE: Final = "mcp_approval_response"
+CALL: Final = "mcp_call"
 TOKEN_WANTED: Final = "oauth_required"  # noqa: S105 - a type word
 _UNTOLD: Final = frozenset({APPROVAL_REQUEST, APPROVAL_RESPONSE, TOKEN_WANTED, "mcp_list_tools"})
 _REFUSED: Final = "The user refused this call. Don't make it again unless they ask for it."
@@ -19,7 +20,7 @@ _CALLS: Final = ("function_call", "custom_tool_call")
 
 def is_the_platforms(item: Item) -> bool:
     """Whether an item may be told to models by what stands here, and as it is only where a model server wrote it."""
-    return item.HasField("run") or item.opaque.type in _UNTOLD or item.opaque.type == "mcp_call"
+    return item.HasField("run") or item.opaque.type in _UNTOLD or item.opaque.type == CALL
 
 
 def told(items: Sequence[Item], before: Sequence[Item] = (), *, hosted: bool = False) -> tuple[list[Item], list[int]]:
@@ -67,7 +68,7 @@ def _is_a_servers(item: Item, asked: Mapping[str, ToolRun]) -> bool:
 def _run_of(item: Item, asked: Mapping[str, ToolRun]) -> ToolRun | None:
     if item.HasField("run"):
         return item.run
-    if item.opaque.type == "mcp_call":
+    if item.opaque.type == CALL:
         return _sent_in(item)
     if item.opaque.type != APPROVAL_RESPONSE:
         return None

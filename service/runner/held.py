@@ -9,7 +9,7 @@ from typing import Any
 from nodexa.v1.item_pb2 import Item, Message, ToolRun
 
 from service.errors import NodexaError
-from service.model.past_calls import APPROVAL_REQUEST, APPROVAL_RESPONSE, TOKEN_WANTED, said_of
+from service.model.past_calls import APPROVAL_REQUEST, APPROVAL_RESPONSE, CALL, TOKEN_WANTED, said_of
 from service.runner.calls import answers
 
 
@@ -24,18 +24,20 @@ class Held:
 def approved(past: Sequence[Item], asked: Sequence[Item], *, hosted: bool) -> list[Held]:
     """The calls that the input approves of; with `hosted`, what isn't asked for here was asked by the model's server.
 
-    Raises NodexaError `invalid_request` for an answer that is none, and `unknown_approval_request` for one to a request
-    that isn't in the conversation, or that was answered before.
+    An answer in a history that the client keeps itself is over where the call stands there, too. Raises NodexaError
+    `invalid_request` for an answer that is none, and `unknown_approval_request` for one to a request that isn't in the
+    conversation, or that was answered before.
     """
     requests = {item.id: item.run for item in (*past, *asked) if _is_held(item, APPROVAL_REQUEST)}
     answered = {said_of(item).get("approval_request_id") for item in past if item.opaque.type == APPROVAL_RESPONSE}
+    made = {said_of(item).get("approval_request_id") for item in asked if item.opaque.type == CALL}
     found: list[Held] = []
     for place, item in enumerate(asked):
         if item.opaque.type != APPROVAL_RESPONSE:
             continue
         answer = said_of(item)
         wanted = _checked(answer, f"input[{place}]")
-        if hosted and wanted not in requests and wanted not in answered:
+        if wanted in made or (hosted and wanted not in requests and wanted not in answered):
             continue
         if wanted not in requests or wanted in answered:
             raise _unknown(wanted, f"input[{place}].approval_request_id", again=wanted in answered)

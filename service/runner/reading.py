@@ -13,7 +13,7 @@ from nodexa.v1.tool_pb2 import ToolChoice
 from service.errors import NodexaError
 from service.ids import NewId
 from service.model.model import Model, Prompt
-from service.model.past_calls import told
+from service.model.past_calls import APPROVAL_RESPONSE, told
 from service.model.thread import Continued
 from service.runner.caller import Caller
 from service.runner.catalog import Catalog
@@ -37,14 +37,15 @@ from service.tools.toolbox import Toolbox, Wanted
 class Read:
     """What a request comes to: the model to ask, all that it is told, the conversation that the answer goes to.
 
-    `past` is what was said before; `wanted` are the tools that the platform runs for it, and `held` the calls that can
-    be made now.
+    `past` is what was said before, and `asked` the input; `wanted` are the tools that the platform runs for it, and
+    `held` the calls that can be made now.
     """
 
     model: Model
     prompt: Prompt
     joined: Joined | None
     past: Past
+    asked: Sequence[Item]
     wanted: Sequence[Wanted]
     held: Sequence[Held]
 
@@ -106,9 +107,9 @@ class Reading:
             check_new(past.said, request.input)
         settings.ignored.extend(path for path in unread if path not in settings.ignored)
         if any(item.HasField("item_reference") for item in request.input):
-            given = ItemList(items=await self._references.resolve(request.input, history=past.said, caller=caller))
-            request.ClearField("input")
-            request.input.extend(given.items)
+            _put(request, await self._references.resolve(request.input, history=past.said, caller=caller))
+        if any(item.opaque.type == APPROVAL_RESPONSE for item in request.input):
+            _put(request, await self._references.recognized(request.input, caller=caller))
         asked = list(with_ids(request.input, self._new_id))
         held = _held(past, asked, tokens, hosted=hosted, open_end=open_end)
         prompt = Prompt(
@@ -130,7 +131,7 @@ class Reading:
         wanted = self._toolbox.wanted(() if silent else settings.tools.tools, hosted=hosted)
         if model.abilities.tools and not held:
             wanted += self._known.tools(caller, assistant, request.settings, settings)
-        return Read(model, prompt, joined, past, wanted, held)
+        return Read(model, prompt, joined, past, asked, wanted, held)
 
     async def _recall(
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller
@@ -157,6 +158,13 @@ class Reading:
         said, _ = told(opened, hosted=hosted)
         read, origins = told(fresh, opened, hosted=hosted)
         return [*said, *match_calls(said, read, places=[sent[origin] for origin in origins], open_end=open_end)]
+
+
+def _put(request: CreateResponseRequest | CountInputTokensRequest, items: Sequence[Item]) -> None:
+    """Gives the request another input; some of the items are in it."""
+    given = ItemList(items=items)
+    request.ClearField("input")
+    request.input.extend(given.items)
 
 
 def _held(past: Past, asked: Sequence[Item], tokens: Mapping[str, str], *, hosted: bool, open_end: bool) -> list[Held]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from nodexa.v1.item_pb2 import Item
 
 from service.errors import NodexaError
+from service.model.past_calls import APPROVAL_REQUEST
 from service.runner.caller import Caller
 from service.store.conversations import ConversationStore
 from service.store.responses import ResponseStore
@@ -39,6 +40,14 @@ class References:
             else:
                 raise _unknown(item.id, f"{name}[{index}].id")
         return resolved
+
+    async def recognized(self, items: Sequence[Item], *, caller: Caller) -> list[Item]:
+        """The items; approval requests that a client sends back with its history are those that are stored here.
+
+        What a client says of one is worth nothing, so one that isn't stored stays a text that nobody acts upon.
+        """
+        found = await self._stored([item.id for item in items if item.opaque.type == APPROVAL_REQUEST], caller)
+        return [found.get(item.id, item) if item.opaque.type == APPROVAL_REQUEST else item for item in items]
 
     async def _stored(self, item_ids: Sequence[str], caller: Caller) -> Mapping[str, Item]:
         if not item_ids:

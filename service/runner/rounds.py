@@ -57,7 +57,7 @@ class Rounds:
         self._approvals = {each.run.call_id: each.approval for each in read.held}
         self._errand = hands.errand
         self._response = hands.response
-        shown = (*read.past.said, *hands.response.output)
+        shown = (*read.past.said, *read.asked, *hands.response.output)
         self._listed_before = [_as_listed(each) for each in shown if _is_list(each)]
         self._sealed = sealed
         self._new_id = new_id

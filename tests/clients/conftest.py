@@ -15,10 +15,21 @@ import pytest
 
 from tests.clients.front import Front
 from tests.clients.installed import HERE, MODULES, PYTHON, expect_clients
+from tests.fakes.in_thread import in_thread
+from tests.fakes.web_server import WebServer, shows
 from tests.sdk.stack import Stack
 from tests.service.cli.served import environment
 
 SECONDS = 90.0
+FOUND = {"url": "https://a.example/rain", "title": "Rain", "content": "It rains."}
+FILE = """
+[egress]
+allow = ["127.0.0.0/8"]
+
+[web_search]
+kind = "searxng"
+base_url = "{web}"
+"""
 
 Reached = dict[str, str]
 RunText = Callable[[str], str]
@@ -26,10 +37,20 @@ RunStory = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def web() -> Iterator[WebServer]:
+    """A search service, and an API with orders."""
+    with in_thread(WebServer()) as server:
+        server.pages["/search"] = shows({"results": [FOUND]})
+        server.pages["/orders/17"] = shows({"state": "sent"})
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, web: WebServer) -> Iterator[Stack]:
     """Nodexa and its model server, started once for all tests of this folder."""
     expect_clients()
     stack = Stack(tmp_path_factory.mktemp("clients"))
+    stack.configure(FILE.format(web=web.url))
     try:
         stack.start()
         stack.add_model()

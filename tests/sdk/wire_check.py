@@ -46,6 +46,8 @@ _STORIES: Final[Mapping[str, str]] = {
 _STEPS: Final = "As*E"
 # What tells that tools were opened: one that the client sees, or a call of one that it doesn't.
 _OPENED: Final = ("mcp", "mcp_call")
+# These are the platform's, which opens them, or the model server's; only a number that is left out tells which.
+_SEARCHES: Final = ("web_search", "web_search_preview", "web_search_call")
 _WHOLE: Final = ("text", "refusal", "arguments", "input")
 
 
@@ -88,7 +90,8 @@ def check_stream(body: bytes) -> None:
         # clients are not shown, and neither are they the items that ask for tokens.
         last = events[-1]["response"]
         truncated, asked = "truncated_items" in last["nodexa"], len(last["nodexa"].get("oauth_required", ()))
-        opened = bool(asked) or any(each["type"] in _OPENED for each in (*last["tools"], *last["output"]))
+        types = {each["type"] for each in (*last["tools"], *last["output"])}
+        opened = bool(asked) or not types.isdisjoint(_OPENED) or (not types.isdisjoint(_SEARCHES) and _skips(events))
         compacted = sum(_begins_compaction(event) for event in events)
         check_ladder(events, left_out=compacted + truncated + opened + 2 * asked)
         check_items(events)
@@ -96,6 +99,10 @@ def check_stream(body: bytes) -> None:
         frames = [frame for frame in body.split(b"\n\n")[:-1] if not frame.startswith(b":")]
         numbers = [json.loads(frame.partition(b"\ndata: ")[2])["sequence_number"] for frame in frames]
         assert numbers == list(range(len(numbers)))
+
+
+def _skips(events: Sequence[dict[str, Any]]) -> bool:
+    return 2 not in [event["sequence_number"] for event in events[:3]]
 
 
 def _begins_compaction(event: dict[str, Any]) -> bool:
