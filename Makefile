@@ -32,7 +32,7 @@ export PIP_USER := 0
 unexport PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup proto run test test-clients soak lint $(CHECKED) format bench bench-peers bench-micro bench-growth dist lock clean node-modules node-version
+.PHONY: help setup proto run test test-clients soak lint $(CHECKED) format bench bench-peers bench-micro bench-growth bench-profile dist lock clean node-modules node-version
 
 help: ## print this list
 	@echo "make …"
@@ -76,6 +76,9 @@ bench-micro: setup ## measure the inner pieces, each alone
 
 bench-growth: setup ## measure what grows with what, and draw it: docs/growth.svg
 	@$(PY) -m bench.growth $(ARGS)
+
+bench-profile: setup ## divide the time of a JSON request and of an SSE event into what it is for, with py-spy
+	@$(PY) -m bench.budget $(ARGS)
 
 dist: setup ## build the sdist and the wheel into dist/
 	@rm -rf dist

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from bench.loads import Load, measure
-from bench.processes import memory_mb, resident_mb
+from bench.processes import memory_mb, resident_mb, runs
 from bench.shape import Shape
 from bench.target import Target, serving
 from bench.threads import Talk
@@ -58,7 +57,7 @@ def _starts(data: Path, model_port: int) -> Iterator[Fact]:
         time.sleep(2)
         yield Fact("memory, idle", memory_mb(target.pids()), "MB")
         yield Fact("memory, idle, shared pages counted for each process", resident_mb(target.pids()), "MB")
-        core = next(pid for pid in target.pids() if _runs(pid, "service"))
+        core = next(pid for pid in target.pids() if runs(pid, "service"))
         started = time.perf_counter()
         os.kill(core, signal.SIGKILL)
         yield _since("after kill -9 of the core, to the next answer", started, target)
@@ -68,11 +67,6 @@ def _starts(data: Path, model_port: int) -> Iterator[Fact]:
     started = time.perf_counter()
     with serving(data, model_port) as target:
         yield _since("start after kill -9 of everything, to the first answer", started, target)
-
-
-def _runs(pid: int, module: str) -> bool:
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return (b"-m", module.encode()) in pairwise(words)
 
 
 def _since(name: str, started: float, target: Target) -> Fact:

@@ -16,7 +16,12 @@ _ONE_OF_EACH: Final[Mapping[str, _Fresh]] = {
     "api_keys": {"id": lambda: new_id("key"), "key_hmac": lambda: token_bytes(32)},
     "assistants": {"id": lambda: new_id("asst")},
 }
-_OF_A_RESPONSE: Final = ("response_requests", "response_results", "response_segments")
+_OF_A_RESPONSE: Final[Mapping[str, _Fresh]] = {
+    "response_requests": {},
+    "response_results": {},
+    "response_segments": {},
+    "response_items": {"item_id": lambda: new_id("msg")},
+}
 
 
 def fill_responses(database: Path, count: int) -> None:
@@ -28,11 +33,12 @@ def fill_responses(database: Path, count: int) -> None:
         old = row[names.index("id")]
         ids = [new_id("resp") for _ in range(count - here)]
         _copy(db, "responses", names, row, [{"id": fresh} for fresh in ids])
-        for table in _OF_A_RESPONSE:
+        for table, own in _OF_A_RESPONSE.items():
             found = db.execute(f"select * from {table} where response_id = ?", (old,))  # noqa: S608 - our own names
             names = [column[0] for column in found.description]
             for part in found.fetchall():
-                _copy(db, table, names, part, [{"response_id": fresh} for fresh in ids])
+                changes = [{"response_id": fresh} | {name: make() for name, make in own.items()} for fresh in ids]
+                _copy(db, table, names, part, changes)
 
 
 def fill_keys_and_assistants(database: Path, count: int) -> None:
@@ -48,8 +54,10 @@ def fill_keys_and_assistants(database: Path, count: int) -> None:
 
 @contextmanager
 def _open(database: Path) -> Iterator[sqlite3.Connection]:
-    """Without the triggers, which want a log to be written in its order."""
+    """Without the triggers, which want a log to be written in its order, and without care for a crash."""
     with closing(sqlite3.connect(database)) as db, db:
+        for setting in ("journal_mode = off", "synchronous = off", "cache_size = -500000"):
+            db.execute(f"pragma {setting}")
         triggers = db.execute("select name, sql from sqlite_master where type = 'trigger'").fetchall()
         for name, _ in triggers:
             db.execute(f"drop trigger {name}")

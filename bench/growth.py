@@ -6,25 +6,30 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from math import log
 from pathlib import Path
 from typing import Any, Final
 
+from bench import docs
 from bench.fill import fill_keys_and_assistants, fill_responses
 from bench.machine import about, need_linux
 from bench.plot import Curve, draw
 from bench.processes import stop_like_ctrl_c, upstream
-from bench.report import HERE, keep, markdown
+from bench.report import HERE, keep, kept, markdown, slower
 from bench.shape import Shape
 from bench.target import Target, serving
 from bench.threads import Talk, cost, thread
 
 _Running = Callable[[str], AbstractContextManager[Target]]
+REPORT: Final = HERE / "growth.md"
+RAW: Final = HERE / "growth.jsonl"
 DRAWING: Final = HERE.parent / "docs" / "growth.svg"
-REPEATS: Final = 10
+REPEATS: Final = 8
+SECONDS: Final = 1.0
+"""A point is what at least so many requests cost in at least so long."""
 _HEADS: Final = ("CPU ms of one request, by size", "smallest", "", "", "largest", "steepness", "")
 _DATABASE: Final = "nodexa.db"
 # How steep a curve may be at its end, on logarithmic axes: what must be flat, and what may grow with its size.
@@ -47,23 +52,31 @@ class Series:
         (x1, y1), (x2, y2) = self.points[-2:]
         return log(y2 / y1) / log(x2 / x1)
 
+    def raw(self) -> list[dict[str, Any]]:
+        """As it is kept: one record a point."""
+        return [{"load": self.name, "number": x, "cpu": y} for x, y in self.points]
 
-def main() -> None:
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Parses the arguments, measures, draws."""
     parser = argparse.ArgumentParser(prog="make bench-growth", description="Measures what grows with what.")
     parser.add_argument("--quick", action="store_true", help="a tenth of every size, nothing is written")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     need_linux("make bench-growth")
+    before = kept(RAW)
     print(about(), flush=True)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         series = list(_all(Path(folder), 10 if given.quick else 1))
-    text = markdown(_HEADS, map(_line, series))
+    text, records = markdown(_HEADS, map(_line, series)), [record for one in series for record in one.raw()]
     print("\n" + text)
+    for words in slower(records, before):
+        print(f"SLOWER: {words}")
     if not given.quick:
         head = f"# Results of `make bench-growth`\n\nMeasured on {datetime.now(UTC).date().isoformat()}. {about()}."
-        (HERE / "growth.md").write_text(f"{head}\n\n{text}\n")
-        keep(HERE / "growth.jsonl", map(asdict, series))
+        REPORT.write_text(f"{head}\n\n## Curves\n\n{text}\n")
+        keep(RAW, records)
         DRAWING.write_text(draw([Curve(one.name, one.unit, "CPU ms", one.points) for one in series]))
+        docs.fill()
 
 
 def _line(series: Series) -> list[str]:
@@ -98,6 +111,11 @@ def _told(series: Series) -> Series:
     return series
 
 
+def _cpu(target: Target, ask: Callable[[], object]) -> float:
+    """In ms."""
+    return cost(target, ask, repeats=REPEATS, seconds=SECONDS)[0]
+
+
 def _curve(
     target: Target, name: str, unit: str, sizes: Sequence[int], fields: Callable[[int], dict[str, Any]]
 ) -> Series:
@@ -109,7 +127,7 @@ def _curve(
             return talk.send("POST", "/v1/responses", body)
 
         ask()
-        points.append((float(size), cost(target, ask, repeats=REPEATS)[0]))
+        points.append((float(size), _cpu(target, ask)))
     return Series(name, unit, LINEAR, points)
 
 
@@ -160,13 +178,13 @@ def _turns(target: Target, less: int) -> Series:
             return talk.ask(previous_response_id=previous)
 
         ask()
-        points.append((float(size), cost(target, ask, repeats=REPEATS)[0]))
+        points.append((float(size), _cpu(target, ask)))
     return Series("turns of a thread", "turns", LINEAR, points)
 
 
 def _stored(running: _Running, folder: Path, less: int) -> Iterator[Series]:
     """What must not notice how much is stored: a first turn, a second one, a look-up."""
-    sizes = [1_000 // less, 10_000 // less, 100_000 // less]
+    sizes = [size // less for size in (1_000, 10_000, 100_000, 1_000_000)]
     seen: dict[str, list[tuple[float, float]]] = {}
     for size in sizes:
         with running("stored"):
@@ -182,7 +200,7 @@ def _stored(running: _Running, folder: Path, less: int) -> Iterator[Series]:
             }
             for name, ask in asks.items():
                 ask()
-                seen.setdefault(name, []).append((float(size), cost(target, ask, repeats=5 * REPEATS)[0]))
+                seen.setdefault(name, []).append((float(size), _cpu(target, ask)))
     for name, points in seen.items():
         yield Series(f"stored responses: {name}", "responses", FLAT, points)
 
@@ -194,7 +212,7 @@ def _keys(running: _Running, folder: Path, less: int) -> Series:
             pass
         fill_keys_and_assistants(folder / "keys" / _DATABASE, size)
         with running("keys") as target:
-            points.append((float(size), cost(target, Talk(target).ask, repeats=5 * REPEATS)[0]))
+            points.append((float(size), _cpu(target, Talk(target).ask)))
     return Series("keys and assistants: a first turn", "of each", FLAT, points)
 
 

@@ -15,6 +15,7 @@ from bench.processes import NotStartedError, free_port, process, wait_until_it_a
 from bench.report import HERE
 from bench.target import Target
 
+INSTALL_SECONDS: Final = 900.0
 ENVIRONMENTS: Final = HERE.parent / ".peers"
 # LiteLLM starts with no other key than one of this kind; it guards nothing.
 _KEY: Final = "sk-bench-0123456789abcdef0123456789abcdef"
@@ -118,10 +119,9 @@ PEERS: Final[Sequence[Peer]] = (
 
 
 @contextmanager
-def started(peer: Peer, folder: Path, model_server: str) -> Iterator[Target]:
+def started(peer: Peer, folder: Path, model_server: str, *, pythons: Sequence[str] = ()) -> Iterator[Target]:
     """Installs a peer where it isn't yet and starts it; `NotStartedError` says what went wrong."""
-    environment = ENVIRONMENTS / peer.name
-    _install(peer, environment)
+    environment = install(peer, pythons=pythons)
     folder.mkdir()
     places = Places(environment / "bin", folder, free_port(), model_server)
     command, log = peer.command(places), folder / "log"
@@ -138,20 +138,27 @@ def version(peer: Peer) -> str:
     return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _install(peer: Peer, environment: Path) -> None:
+def install(peer: Peer, *, pythons: Sequence[str] = ()) -> Path:
+    """Where a peer is, with one of `pythons` or of those on the PATH. `NotStartedError` if it can't be installed."""
+    environment = ENVIRONMENTS / peer.name
     done = environment / "installed"
     if done.exists():
-        return
-    python = next((found for name in peer.pythons if (found := _works(name))), None)
+        return environment
+    able = (python for python in (*pythons, *peer.pythons) if Path(python).name in peer.pythons)
+    python = next((found for name in able if (found := _works(name))), None)
     if python is None:
-        raise NotStartedError(f"it needs one of {', '.join(peer.pythons)}, and none is here")
+        raise NotStartedError(f"it needs one of {', '.join(peer.pythons)} on the PATH or as --python, and none is here")
     print(f"{peer.name}: installing {' '.join(peer.packages)} from PyPI …", flush=True)
     subprocess.run([python, "-m", "venv", "--clear", str(environment)], check=True)
     pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    outcome = subprocess.run([*pip, *peer.packages], capture_output=True, text=True, check=False)
-    if outcome.returncode:
-        raise NotStartedError(f"pip could not install it: {outcome.stderr.strip()[-300:]}")
+    try:
+        subprocess.run([*pip, *peer.packages], capture_output=True, text=True, check=True, timeout=INSTALL_SECONDS)
+    except subprocess.CalledProcessError as error:
+        raise NotStartedError(f"pip could not install it: {error.stderr.strip()[-300:]}") from None
+    except subprocess.TimeoutExpired:
+        raise NotStartedError(f"pip did not install it within {INSTALL_SECONDS:.0f} seconds") from None
     done.touch()
+    return environment
 
 
 def _works(name: str) -> str | None:

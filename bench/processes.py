@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 from urllib.error import HTTPError, URLError
@@ -119,14 +120,24 @@ def family(pid: int) -> list[int]:
     return [pid, *(below for child in children for below in family(child))]
 
 
+def runs(pid: int, module: str) -> bool:
+    """Whether a process is `python -m MODULE`."""
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return (b"-m", module.encode()) in pairwise(words)
+
+
 def cpu_seconds(pids: Sequence[int]) -> float:
     """What the processes have used so far, to the nanosecond, their living threads counted."""
-    spent = 0
-    for pid in pids:
-        for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            with suppress(OSError):
-                spent += int(task.read_text().split()[0])
-    return spent / 1e9
+    return sum(seconds for pid in pids for seconds in thread_seconds(pid).values())
+
+
+def thread_seconds(pid: int) -> dict[int, float]:
+    """What each living thread of a process has used so far, by its number."""
+    spent = {}
+    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):
+            spent[int(task.parent.name)] = int(task.read_text().split()[0]) / 1e9
+    return spent
 
 
 def memory_mb(pids: Sequence[int]) -> float:

@@ -23,7 +23,7 @@ IDENTITY: Final = {
     "load": "{}",
     "connections": "{:,} connections",
     "name": "{}",
-    "number": "{}",
+    "number": "{:,}",
     "cold": "cold: {}",
 }
 _Column = tuple[str, Callable[[Row], float | str | None], int]

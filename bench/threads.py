@@ -52,15 +52,16 @@ class Talk:
         return data
 
 
-def cost(target: Target, ask: Callable[[], object], *, repeats: int) -> tuple[float, float]:
-    """CPU and time of one call, in ms."""
+def cost(target: Target, ask: Callable[[], object], *, repeats: int, seconds: float = 0.0) -> tuple[float, float]:
+    """CPU and time of one call, in ms; made so many times, and for so long."""
     pids = target.pids()
-    before, took = cpu_seconds(pids), []
-    for _ in range(repeats):
+    before, until = cpu_seconds(pids), time.perf_counter() + seconds
+    took: list[float] = []
+    while len(took) < repeats or time.perf_counter() < until:
         started = time.perf_counter()
         ask()
         took.append(time.perf_counter() - started)
-    return (cpu_seconds(pids) - before) * 1000 / repeats, median(took) * 1000
+    return (cpu_seconds(pids) - before) * 1000 / len(took), median(took) * 1000
 
 
 def thread(target: Target, turns: int) -> list[str]:

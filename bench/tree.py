@@ -35,6 +35,12 @@ def grown(lines: Iterable[str]) -> Node:
     return top
 
 
+def own_paths(frames: list[str]) -> list[str]:
+    """The files of our own functions in a stack, the outermost first."""
+    found = [_PLACE.match(frame) for frame in frames]
+    return [match[2] for match in found if match and match[2].startswith(OURS)]
+
+
 def _names(frames: list[str]) -> list[str]:
     found = [_PLACE.match(frame) for frame in frames]
     places = [(match[1], match[2]) for match in found if match]
