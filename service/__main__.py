@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import gc
 import logging
 import os
@@ -59,6 +60,9 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     parser.add_argument("--data", type=Path, default=defaults.data, help="where everything is kept (default: var)")
     parser.add_argument("--grpc", action="append", metavar="ADDR", help="HOST:PORT or unix:PATH; may be repeated")
     parser.add_argument("--base-url", default=defaults.base_url, help="where the bridge answers, for quickstart.env")
+    parser.add_argument(
+        "--way-in", default="", metavar="ADDR", help="gRPC address for quickstart.env (default: its own)"
+    )
     parser.add_argument("--insecure", action="store_true", help="let gRPC listen beyond this machine unencrypted")
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain (PEM): encrypts host:port")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key (PEM)")
@@ -79,6 +83,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         data=given.data,
         listen=tuple(given.grpc or defaults.listen),
         base_url=given.base_url,
+        way_in=given.way_in,
         insecure=given.insecure,
         tls=tls_files(given.tls_cert, given.tls_key, given.tls_client_ca),
         shared=given.shared,
@@ -118,20 +123,9 @@ def heed_signals(stop: Callable[[], None]) -> None:
 @asynccontextmanager
 async def running(settings: Settings, kinds: Mapping[str, Kind]) -> AsyncIterator[Core]:
     """A core that takes work; it comes to its end after the block."""
-    core = await start_core(
-        settings,
-        open_model=partial(open_model, environment=os.environ),
-        problem=partial(problem, environment=os.environ),
-        clock=now_ms,
-        new_id=new_id,
-        from_file=read_models(settings.data),
-        kinds=kinds,
-    )
+    async with _in_turn(settings):
+        core = await _started(settings, kinds)
     try:
-        address = way_in(core.addresses, encrypted=settings.tls is not None)
-        await bootstrap(settings, core.administration, core.keys, clock=now_ms, new_id=new_id, address=address)
-        await serving(core)
-        log.info("listening on %s", ", ".join(core.addresses))
         # What stands now stands to the end, and most of what comes goes without cycles: look for them seldom.
         gc.freeze()
         gc.set_threshold(*GARBAGE)
@@ -143,6 +137,42 @@ async def running(settings: Settings, kinds: Mapping[str, Kind]) -> AsyncIterato
             await asyncio.wait([warming])
     finally:
         await core.stop()
+
+
+async def _started(settings: Settings, kinds: Mapping[str, Kind]) -> Core:
+    core = await start_core(
+        settings,
+        open_model=partial(open_model, environment=os.environ),
+        problem=partial(problem, environment=os.environ),
+        clock=now_ms,
+        new_id=new_id,
+        from_file=read_models(settings.data),
+        kinds=kinds,
+    )
+    try:
+        address = settings.way_in or way_in(core.addresses, encrypted=settings.tls is not None)
+        await bootstrap(settings, core.administration, core.keys, clock=now_ms, new_id=new_id, address=address)
+        await serving(core)
+    except BaseException:
+        await core.stop()
+        raise
+    log.info("listening on %s", ", ".join(core.addresses))
+    return core
+
+
+@asynccontextmanager
+async def _in_turn(settings: Settings) -> AsyncIterator[None]:
+    """Lets cores that share a directory start one after the other: the first makes what the others find."""
+    if not settings.shared:
+        yield
+        return
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(settings.data / "start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 async def _run(settings: Settings, kinds: Mapping[str, Kind]) -> None:

@@ -183,7 +183,8 @@ def _server(settings: Settings, gate: Gate) -> grpc.aio.Server:
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
             ("grpc.max_metadata_size", 64 * 1024),
-            ("grpc.so_reuseport", 0),
+            # Cores that share a directory may share a port.
+            ("grpc.so_reuseport", int(settings.shared)),
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),

@@ -37,17 +37,19 @@ class SettingsError(Exception):
 class Settings:
     """Everything that the core is told from outside.
 
-    `listen` are gRPC addresses, `host:port` or `unix:PATH`; `base_url` is where the bridge answers, for the quickstart
-    file. With `tls`, all of them but unix sockets are encrypted. At most `max_calls` calls are open at a time. Times
-    are in seconds; `grace` is how long a foreground response goes on without a reader. A response is kept for
-    `retention` from its start, its log for `log_retention` from its end; what is due is deleted every `upkeep`. With
-    `shared`, other cores may use the same data directory; one that is not heard of for `lease` loses its runs.
-    `environment` holds the secrets of tools and of the search service, by the names that the settings of those have.
+    `listen` are gRPC addresses, `host:port` or `unix:PATH`; `way_in` (empty: one of them) and `base_url`, where the
+    bridge answers, are for the quickstart file. With `tls`, all of them but unix sockets are encrypted. At most
+    `max_calls` calls are open at a time. Times are in seconds; `grace` is how long a foreground response goes on
+    without a reader. A response is kept for `retention` from its start, its log for `log_retention` from its end; what
+    is due is deleted every `upkeep`. With `shared`, other cores may use the same data directory; one that is not heard
+    of for `lease` loses its runs. `environment` holds the secrets of tools and of the search service, by the names that
+    the settings of those have.
     """
 
     data: Path = Path("var")
     listen: tuple[str, ...] = ("127.0.0.1:50051",)
     base_url: str = "http://127.0.0.1:8080"
+    way_in: str = ""
     insecure: bool = False
     tls: TlsFiles | None = None
     shared: bool = False

@@ -15,7 +15,7 @@ from service.tls import TlsFiles
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run, all of it checked. `bridges` is None where the core is its own bridge, in one process."""
+    """What to run, all of it checked: a core and `workers` bridges, or `workers` processes that are `single` ones."""
 
     data: Path
     http: TcpAddress
@@ -23,7 +23,8 @@ class Plan:
     grpc: TcpAddress | UnixAddress
     inner: UnixAddress
     lock: int
-    bridges: int | None
+    workers: int
+    single: bool
     insecure: bool
     keep_days: float
     keep_log_days: float
@@ -35,42 +36,55 @@ class Plan:
         return f"{'https' if self.tls else 'http'}://{self.http.reachable}"
 
     @property
+    def way_in(self) -> TcpAddress | UnixAddress:
+        """The gRPC address for the programs of this machine: where TCP is encrypted, a socket that isn't."""
+        return self.inner if self.tls and isinstance(self.grpc, TcpAddress) else self.grpc
+
+    @property
     def summary(self) -> str:
         """What it is, in words."""
-        if self.bridges is None:
-            return "core and bridge in one process"
-        return f"the core and {self.bridges} bridge{'s' if self.bridges > 1 else ''}"
+        if not self.single:
+            return f"the core and {self.workers} bridge{'s' if self.workers > 1 else ''}"
+        return f"{self.workers} processes" if self.workers > 1 else "one process"
 
     def stages(self) -> Sequence[Sequence[Child]]:
         """The processes: each stage ends when those before it have ended."""
-        if self.bridges is None:
-            return [[self._both()]]
+        if self.single:
+            return [[self._whole(index) for index in range(self.workers)]]
         # The bridges end their clients' streams while the core still answers.
-        return [[self._bridge(index, self.bridges) for index in range(self.bridges)], [self._core()]]
+        return [[self._bridge(index) for index in range(self.workers)], [self._core()]]
 
-    def _both(self) -> Child:
-        fd = self.listener.fileno()
-        command = module_command("single_process", ["--fd", str(fd), *self._core_arguments()])
-        return Child("Nodexa", command, [fd, self.lock], BRIDGE_GRACE + CORE_GRACE)
+    def _whole(self, index: int) -> Child:
+        fd, shared = self.listener.fileno(), ["--shared"] if self.workers > 1 else []
+        command = module_command("single_process", ["--fd", str(fd), *self._core_arguments(index), *shared])
+        name = "Nodexa" if self.workers == 1 else f"Process {index + 1}"
+        return Child(name, command, [fd, self.lock], BRIDGE_GRACE + CORE_GRACE)
 
     def _core(self) -> Child:
         return Child("The core", module_command("service", self._core_arguments()), [self.lock], CORE_GRACE)
 
-    def _bridge(self, index: int, count: int) -> Child:
+    def _bridge(self, index: int) -> Child:
         fd = self.listener.fileno()
         arguments = ["--fd", str(fd), "--core", str(self.inner), *self._tls_arguments()]
-        name = "The bridge" if count == 1 else f"Bridge {index + 1}"
+        name = "The bridge" if self.workers == 1 else f"Bridge {index + 1}"
         return Child(name, module_command("rest_bridge", arguments), [fd, self.lock], BRIDGE_GRACE)
 
-    def _core_arguments(self) -> list[str]:
-        addresses = dict.fromkeys((str(self.grpc), str(self.inner)))
-        arguments = ["--data", str(self.data), *(word for address in addresses for word in ("--grpc", address))]
-        arguments += ["--base-url", self.base_url, *(["--insecure"] if self.insecure else [])]
+    def _core_arguments(self, index: int = 0) -> list[str]:
+        arguments = ["--data", str(self.data), "--base-url", self.base_url, "--way-in", str(self.way_in)]
+        arguments += [word for address in self._addresses(index) for word in ("--grpc", str(address))]
+        arguments += ["--insecure"] if self.insecure else []
         arguments += ["--keep-days", str(self.keep_days), "--keep-log-days", str(self.keep_log_days)]
         arguments += self._tls_arguments()
         if self.tls and self.tls.client_ca:
             arguments += ["--tls-client-ca", str(self.tls.client_ca)]
         return arguments
+
+    def _addresses(self, index: int) -> list[TcpAddress | UnixAddress]:
+        """A port can be listened on by several processes, a socket only by the first of them."""
+        if index == 0:
+            return list(dict.fromkeys((self.grpc, self.inner)))
+        own = UnixAddress(self.inner.path.with_name(f"core-{index + 1}.sock"))
+        return [own] if isinstance(self.grpc, UnixAddress) else [self.grpc, own]
 
     def _tls_arguments(self) -> list[str]:
         return ["--tls-cert", str(self.tls.cert), "--tls-key", str(self.tls.key)] if self.tls else []

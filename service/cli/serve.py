@@ -59,8 +59,8 @@ class _Address(click.ParamType[Any]):
     callback=from_root,
     help="Where everything is kept.  [default: var]",
 )
-@click.option("--bridge-workers", type=click.IntRange(1, 64), help="HTTP processes.  [default: 1]")
-@click.option("--single-process", is_flag=True, help="Core and HTTP in one process: quicker, but they die together.")
+@click.option("--bridge-workers", type=click.IntRange(1, 64), default=1, show_default=True, help="HTTP processes.")
+@click.option("--single-process", is_flag=True, help="Core and HTTP in one process, or in as many as --bridge-workers.")
 @click.option("--tls-cert", type=_FILE, help="Certificate chain (PEM): HTTP and gRPC are then encrypted.")
 @click.option("--tls-key", type=_FILE, help="Its key (PEM).")
 @click.option("--tls-client-ca", type=_FILE, help="Let in over gRPC only clients with a certificate of this CA.")
@@ -73,7 +73,7 @@ def serve(
     http: TcpAddress,
     grpc: TcpAddress | UnixAddress,
     data: Path | None,
-    bridge_workers: int | None,
+    bridge_workers: int,
     single_process: bool,
     insecure: bool,
     keep_days: float,
@@ -82,8 +82,6 @@ def serve(
     **files: Path | None,
 ) -> None:
     """Run Nodexa here: the core, and HTTP in front of it."""
-    if single_process and bridge_workers:
-        raise click.UsageError("--bridge-workers are processes beside the core's: leave it out, or --single-process.")
     tls = _checked_tls(files["tls_cert"], files["tls_key"], files["tls_client_ca"])
     if tls is None:
         _expect_private(http, grpc, insecure=insecure)
@@ -101,7 +99,8 @@ def serve(
                 check_free(grpc),
                 inner,
                 lock,
-                None if single_process else bridge_workers or 1,
+                bridge_workers,
+                single_process,
                 insecure,
                 keep_days,
                 keep_log_days,

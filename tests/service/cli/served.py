@@ -145,6 +145,10 @@ class Served(Running):
         """The module and process id of each of its processes."""
         return {module: pid for pid, module in _modules(self.process.pid)}
 
+    def processes(self, module: str) -> list[int]:
+        """The ids of all of its processes that run the module, oldest first."""
+        return sorted(pid for pid, each in _modules(self.process.pid) if each == module)
+
 
 def free_port() -> int:
     """A TCP port of this machine that nothing uses."""

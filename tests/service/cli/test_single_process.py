@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import openai
 import pytest
@@ -132,7 +133,20 @@ def test_http_and_grpc_are_encrypted_and_grpc_stays_open(serve: Serve, data: Pat
     assert answer.json()["output"][0]["content"][0]["text"] == "Hello"
 
 
-def test_processes_of_its_own_for_http_are_something_else(serve: Serve) -> None:
-    refused = serve("--single-process", "--bridge-workers", "2")
-    refused.wait_for("Error: --bridge-workers are processes beside the core's")
-    assert refused.process.wait(SECONDS) == 2
+def test_several_share_the_data_and_the_doors_and_outlive_each_other(serve: Serve, data: Path) -> None:
+    served = serve("--single-process", "--bridge-workers", "2").ready()
+    several = single_on(served)
+    first, second = pids = served.processes("single_process")
+    with grpc.insecure_channel(served.quickstart["NODEXA_GRPC"]) as channel:
+        grpc.channel_ready_future(channel).result(SECONDS)
+    with several.http() as http:
+        made = http.post("/v1/responses", json=several.ask("Hello")).json()
+        os.kill(first, signal.SIGKILL)
+        served.wait_for(r"Process \d ended \(killed by SIGKILL\); starting it again in 0\.2 s")
+        until = time.monotonic() + SECONDS
+        while len(served.processes("single_process")) < len(pids):
+            with several.http() as another:
+                assert another.get(f"/v1/responses/{made['id']}").json()["output"] == made["output"]
+            assert time.monotonic() < until
+    assert served.end(signal.SIGTERM)[0] == 0
+    assert wait_gone(second, seconds=0)
