@@ -67,9 +67,11 @@ class Stack:
         self.stop()
         self.start()
 
-    def nodexa(self, *arguments: str) -> Any:
-        """What `nodexa ARGUMENTS --json` prints, which must succeed."""
-        ended = nodexa(*arguments, "--data", str(self.data), "--json", cwd=self.folder)
+    def nodexa(self, *arguments: str, key: str = "") -> Any:
+        """What `nodexa ARGUMENTS --json` prints, which must succeed; `key` is another than the first one."""
+        there = {"NODEXA_GRPC": self._grpc, "NODEXA_API_KEY": key} if key else {}
+        here = [] if key else ["--data", str(self.data)]
+        ended = nodexa(*arguments, *here, "--json", cwd=self.folder, env=there)
         assert ended.code == 0, ended.err
         return ended.json
 

@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 from nodexa.v1.admin_service_pb2 import ListAuditEventsRequest
 from nodexa.v1.response_pb2 import ResponseSettings
+from nodexa.v1.tool_pb2 import ToolSet
 from nodexa.v1.user_data_service_pb2 import EraseUserRequest, EraseUserResponse, ExportUserRequest, ExportUserResponse
 from nodexa.v1.user_data_service_pb2_grpc import UserDataServiceStub
 from nodexa.v1.user_pb2 import Claim
 from nodexa.v1.user_service_pb2 import ListClaimsRequest, SetClaimsRequest
 
 from service.model.model import TextDelta
-from service.model.scripted import STOP, says
-from tests.conftest import CoreUnderTest
+from service.model.scripted import STOP, ScriptedModel, calls, says
+from service.settings import Settings
+from tests.conftest import CoreUnderTest, running_core
+from tests.fakes.tool_kind import FakeKind, FakeTool, fake_tool
 from tests.service.conversations import converse, items_in
 from tests.service.keys import as_another_organization
 from tests.service.memories import remembered
@@ -94,6 +97,21 @@ async def test_what_is_erased_is_in_no_file_of_the_database(core: CoreUnderTest)
     assert await exported(core) == []
     assert len(await exported(core, "bob")) > 8
     assert await erase(core) == EraseUserResponse()
+
+
+async def test_what_tools_were_asked_for_her_is_given_out_and_erased_with_their_journal(
+    settings: Settings, model: ScriptedModel
+) -> None:
+    kind = FakeKind(FakeTool("look", f"A {CANARY} sings."), FakeTool("send", "Sent.", approval=True))
+    model.add(calls(("look", f'{{"bird":"{CANARY}"}}'), ("send", f'{{"what":"{CANARY}"}}')))
+    async with running_core(settings, model, kinds={"mcp": kind}) as core:
+        await create(core, user_id="alice", settings=ResponseSettings(tools=ToolSet(tools=[fake_tool()])))
+        assert CANARY.encode() in b"".join(record.SerializeToString() for record in await exported(core))
+        assert traces(core.data)
+
+        await erase(core)
+
+        assert traces(core.data) == []
 
 
 async def test_many_responses_leave_no_traces_either(core: CoreUnderTest) -> None:
