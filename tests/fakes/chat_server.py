@@ -80,6 +80,13 @@ class ChatServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def until_asked(self, times: int) -> None:
+        """Returns when it has been asked so often."""
+        async with asyncio.timeout(60):
+            while len(self.requests) < times:
+                self.asked.clear()
+                await self.asked.wait()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task

@@ -27,7 +27,15 @@ from nodexa.v1.response_service_pb2 import (
 )
 
 from tests.fakes.chat_server import ChatServer
-from tests.faults.core_process import SECONDS, CoreProcess, answering_core, asking, assistant_on, wrong_with
+from tests.faults.core_process import (
+    SECONDS,
+    START_SECONDS,
+    CoreProcess,
+    answering_core,
+    asking,
+    assistant_on,
+    wrong_with,
+)
 from tests.faults.counts import SOAK, count, measured
 from tests.service.refusals import read
 from tests.service.runner.ladder import climb
@@ -37,6 +45,8 @@ pytestmark = pytest.mark.timeout(4 * 3600 if SOAK else 300)
 T = TypeVar("T")
 
 RUNS: Final = count(200, soak=5000)
+BATCH: Final = 500
+"""Runs behind which a line of figures is written."""
 STEPS: Final = 8
 FINAL: Final = ("completed", "incomplete", "failed")
 TEXTS: Final = ("Hello", "count 30", "slow one two three four", "stall", "broken")
@@ -87,7 +97,7 @@ class World:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Does the work in the test's event loop, from the thread in which Hypothesis is."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(SECONDS)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(SECONDS + START_SECONDS)
 
     async def create(self, text: str, *, background: bool) -> Response:
         request = asking(self.assistant_id, text, settings=ResponseSettings(background=background))
@@ -209,14 +219,15 @@ async def test_whatever_clients_do_a_log_is_one_story_with_one_end(tmp_path: Pat
         await world.start()
         machine = type("Machine", (Clients,), {"world": world})
         chosen = settings(
-            max_examples=RUNS,
+            max_examples=min(RUNS, BATCH),
             stateful_step_count=STEPS,
             deadline=None,
             derandomize=not SOAK,
             database=None,
             suppress_health_check=list(HealthCheck),
         )
-        await asyncio.to_thread(run_state_machine_as_test, machine, settings=chosen)
+        for runs in range(0, RUNS, BATCH):
+            await asyncio.to_thread(run_state_machine_as_test, machine, settings=chosen)
+            measured("R2", runs=min(runs + BATCH, RUNS), kills=world.kills, violations=0)
         await world.close()
     assert wrong_with(data) == []
-    measured("R2", runs=RUNS, kills=world.kills, violations=0)

@@ -147,9 +147,11 @@ async def test_a_run_has_one_owner_whatever_becomes_of_its_cores(tmp_path: Path)
             chosen.shuffle(cores)
             victim, other = cores
             upstream.replies.extend([LONG, LONG, LONG, STUCK])
+            asked = len(upstream.requests)
             clients = [Client(victim, assistant_id, background=chosen.random() < 0.5) for _ in range(STREAMS)]
             async with asyncio.timeout(SECONDS):
                 await asyncio.gather(*(client.began.wait() for client in clients))
+            await upstream.until_asked(asked + STREAMS)
             await asyncio.sleep(chosen.random() / 10)  # any moment in a run's life will do
             # What begins anew is answered at once.
             upstream.replies.clear()

@@ -27,14 +27,6 @@ BACKGROUND: Final = ResponseSettings(background=True)
 RUNNING: Final = (Response.STATUS_QUEUED, Response.STATUS_IN_PROGRESS)
 
 
-async def until_asked(upstream: ChatServer, times: int) -> None:
-    """Returns when the model server has been asked so often."""
-    async with asyncio.timeout(60):
-        while len(upstream.requests) < times:
-            upstream.asked.clear()
-            await upstream.asked.wait()
-
-
 async def said_something(core: CoreProcess, assistant_id: str, *, background: bool) -> str:
     """The id of a new response with an item in its log; its stream is left open."""
     request = asking(assistant_id, "Once more", settings=ResponseSettings(background=background))
@@ -79,7 +71,7 @@ async def test_everything_in_flight_ends_or_goes_on(tmp_path: Path) -> None:
                 for _ in range(QUARTER)
             ]
             silent = [(await core.responses.CreateResponse(quiet, metadata=core.metadata)).id for _ in range(QUARTER)]
-            await until_asked(upstream, 2 * QUARTER)
+            await upstream.until_asked(2 * QUARTER)
             upstream.gate.clear()
             speaking = [
                 await said_something(core, assistant_id, background=number % 2 == 0) for number in range(2 * QUARTER)

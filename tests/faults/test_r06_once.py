@@ -73,21 +73,13 @@ async def answer_to(http: httpx.AsyncClient, body: dict[str, Any], key: str) -> 
             await asyncio.sleep(AGAIN_SECONDS)
 
 
-async def killed_in_the_middle(core: Restarted, upstream: ChatServer, asked: int) -> None:
-    """Kills the core once the model server is at work for it."""
-    async with asyncio.timeout(SECONDS):
-        while len(upstream.requests) == asked:
-            upstream.asked.clear()
-            await upstream.asked.wait()
-    await core.kill()
-
-
 async def expect_one_run(http: httpx.AsyncClient, core: Restarted, upstream: ChatServer, number: int, body: Any) -> str:
     """Sends a request many times at once and fails unless all is one response; how that ended."""
     key, asked, turn = f"order-{number}", len(upstream.requests), number % KILL_EVERY
     sends = asyncio.gather(*(answer_to(http, body, key) for _ in range(SENDS)))
     if turn == KILLED_DURING:
-        await killed_in_the_middle(core, upstream, asked)
+        await upstream.until_asked(asked + 1)
+        await core.kill()
     answers = await sends
     if turn == KILLED_AFTER:
         await core.kill()
