@@ -22,6 +22,8 @@ SPARE_CONNECTIONS: Final = 100
 """How many are heard out beyond the bound, for the sake of probes; the next are closed at once."""
 UNSENT_BYTES: Final = 4 * 1024
 """So much of an answer waits here for a client that is slow to read; what makes the answer waits behind that."""
+BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+"""Methods that no route reads a body of."""
 PROBES: Final = (b"/healthz", b"/readyz")
 _FIELD_OVERHEAD: Final = 4  # ": " and the line's end
 
@@ -100,6 +102,11 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._stop_deadline()
         self.scope[DEPARTURE_KEY] = self._departure  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        # Nobody reads the body of a GET. Kept, it would stop the reading, and with it the news that the client has gone.
+        if self.scope["method"] not in BODILESS:
+            super().on_body(body)
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is no request, or too much of one. uvicorn calls this when the parser raises."""

@@ -15,7 +15,7 @@ from rest_bridge.settings import Settings
 from service.model.model import TextDelta
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge
-from tests.rest_bridge.fake_core import OLDER, Context, event, serving_fake, tells, waits
+from tests.rest_bridge.fake_core import OLDER, Context, event, events, serving_fake, tells, waits
 from tests.rest_bridge.raw import connected, head
 
 
@@ -111,6 +111,22 @@ async def test_a_replay_ends_when_its_client_has_gone(address: str, bridge_setti
         async with connected(bridge.port) as (reader, writer):
             writer.write(head("GET", "/v1/responses/resp_1?stream=true", x_api_key="nxk_1"))
             await reader.readuntil(b'"sequence_number":20')
+        async with asyncio.timeout(10):
+            await core.over.wait()
+
+
+async def test_a_client_that_sent_what_nobody_reads_is_seen_to_leave(address: str, bridge_settings: Settings) -> None:
+    quiet = replace(bridge_settings, heartbeat_seconds=600)
+    body = b"x" * 1_000_000
+    async with (
+        serving_fake(address, tells(events(0, 0), then=waits)) as core,
+        running_bridge(address, quiet) as bridge,
+    ):
+        await bridge.reach()
+        async with connected(bridge.port) as (reader, writer):
+            path = "/v1/responses/resp_1?stream=true"
+            writer.write(head("GET", path, x_api_key="nxk_1", content_length=str(len(body))) + body)
+            await reader.readuntil(b'"sequence_number":0')
         async with asyncio.timeout(10):
             await core.over.wait()
 
