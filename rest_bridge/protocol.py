@@ -104,7 +104,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        # Nobody reads the body of a GET. Kept, it would stop the reading, and with it the news that the client has gone.
+        # Nobody reads it. Kept, it would stop all reading, and with that the news that the client has gone.
         if self.scope["method"] not in BODILESS:
             super().on_body(body)
 

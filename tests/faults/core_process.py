@@ -19,7 +19,12 @@ from nodexa.v1.admin_pb2 import Assistant, Model
 from nodexa.v1.admin_service_pb2 import CreateAssistantRequest, CreateModelRequest
 from nodexa.v1.admin_service_pb2_grpc import AdminServiceStub
 from nodexa.v1.event_pb2 import EventBatch
-from nodexa.v1.response_service_pb2 import CreateResponseRequest, WatchResponseRequest
+from nodexa.v1.response_service_pb2 import (
+    CreateResponseRequest,
+    DeleteResponseRequest,
+    ListResponsesRequest,
+    WatchResponseRequest,
+)
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceStub
 
 from service.bootstrap import QUICKSTART, read_quickstart
@@ -176,6 +181,17 @@ async def watched(core: CoreProcess, response_id: str) -> EventBatch:
         async for batch in core.responses.WatchResponse(request, metadata=core.metadata):
             whole.events.extend(batch.events)
     return whole
+
+
+async def delete_all_but(core: CoreProcess, kept: str) -> None:
+    """Deletes what clients left: the core keeps the turns of threads that may go on at hand, which is no leak."""
+    while True:
+        page = await core.responses.ListResponses(ListResponsesRequest(page_size=100), metadata=core.metadata)
+        left = [response.id for response in page.responses if response.id != kept]
+        if not left:
+            return
+        for response_id in left:
+            await core.responses.DeleteResponse(DeleteResponseRequest(id=response_id), metadata=core.metadata)
 
 
 def wrong_with(data: Path) -> list[str]:

@@ -9,11 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from nodexa.v1.response_service_pb2 import DeleteResponseRequest, ListResponsesRequest
-
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.chat_words import Reply, words
-from tests.faults.core_process import CoreProcess
+from tests.faults.core_process import delete_all_but
 from tests.faults.counts import count, measured
 from tests.faults.http import ask, line, request
 from tests.faults.whole import Usage, Whole, cpu_seconds, settled, usage, whole_with_assistant
@@ -54,17 +52,6 @@ async def depart(port: int, asked: list[bytes], times: int, chance: Callable[[],
 
     for start in range(0, times, AT_ONCE):
         await asyncio.gather(*(client(which) for which in range(start, min(start + AT_ONCE, times))))
-
-
-async def delete_all_but(core: CoreProcess, kept: str) -> None:
-    """Deletes what the clients left: the core keeps the turns of threads that may go on at hand, which is no leak."""
-    while True:
-        page = await core.responses.ListResponses(ListResponsesRequest(page_size=100), metadata=core.metadata)
-        left = [response.id for response in page.responses if response.id != kept]
-        if not left:
-            return
-        for response_id in left:
-            await core.responses.DeleteResponse(DeleteResponseRequest(id=response_id), metadata=core.metadata)
 
 
 async def test_clients_that_hang_up_leave_no_socket_no_memory_and_no_work(tmp_path: Path) -> None:
