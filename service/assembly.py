@@ -21,6 +21,7 @@ from service.rpc.user_data import UserDataServicer
 from service.rpc.users import UserServicer
 from service.runner.admission import Admission
 from service.runner.assistant_tools import AssistantTools
+from service.runner.attachments import Attachments
 from service.runner.catalog import Catalog, OpenModel
 from service.runner.chats import Chats
 from service.runner.claims import Claims
@@ -127,14 +128,14 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     runner = _runner(
         settings,
         outside,
-        store=store,
+        stores=(store, RequestStore(database)),
         catalog=catalog,
         conversations=conversations,
         limiter=limiter,
         seal=Seal(keyring),
         tooling=Tooling(toolbox, steps),
-        requests=RequestStore(database),
         known=Known(ClaimStore(database), memories),
+        attachments=Attachments(knowledge.uploads),
     )
     rights = UserRights(UserData(database), store, runner, conversations, claims, memories)
     ownership = Ownership(database, core_id)
@@ -233,15 +234,16 @@ def _runner(
     settings: Settings,
     outside: Outside,
     *,
-    store: ResponseStore,
+    stores: tuple[ResponseStore, RequestStore],
     catalog: Catalog,
     conversations: Conversations,
     limiter: Limiter,
     seal: Seal,
     tooling: Tooling,
-    requests: RequestStore,
     known: Known,
+    attachments: Attachments,
 ) -> Runner:
+    store, requests = stores
     # What another core deletes must not be continued from this one's memory.
     history = History(store, cache_bytes=0) if settings.shared else History(store)
     reading = Reading(
@@ -252,6 +254,7 @@ def _runner(
         known=known,
         seal=seal,
         toolbox=tooling.toolbox,
+        attachments=attachments,
         new_id=outside.new_id,
     )
     admission = Admission(

@@ -11,6 +11,7 @@ from typing import Final
 NewId = Callable[[str], str]
 """`new_id("resp")` → `resp_0190…`; passed in, so that tests can count instead."""
 
+FILE_ID: Final = re.compile(r"file_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ASSISTANT_ID: Final = re.compile(r"asst_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 

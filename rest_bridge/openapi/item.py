@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -45,14 +45,15 @@ PARTS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "input_text": _kind("Text of the user.", "text", text=_TEXT),
         "input_image": _kind(
-            "An image.",
-            "image_url",
+            "An image: either `image_url` or `file_id`.",
             shown=("detail",),
-            image_url=of("string", "An https: or data: URL; uploaded files are not supported."),
+            image_url=nullable(of("string", "An https: or data: URL.")),
+            file_id=nullable(of("string", "An uploaded image.")),
             detail=nullable(of("string", "low, high or auto.")),
         ),
         "input_file": _kind(
-            "A file: either `file_data` or `file_url`.",
+            "A file: one of `file_id`, `file_data` and `file_url`.",
+            file_id=nullable(of("string", "An uploaded file.")),
             file_data=nullable(of("string", "A data: URL.")),
             file_url=nullable(of("string", "An https: URL.")),
             filename=nullable(_TEXT),
@@ -127,6 +128,10 @@ ITEMS: Final[Mapping[str, Kind]] = MappingProxyType(
     }
 )
 """Every item that is known here."""
+_SOURCES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
+    {"input_file": ("file_id", "file_data", "file_url"), "input_image": ("file_id", "image_url")}
+)
+"""Members of which there is exactly one."""
 _BARE: Final = frozenset({"item_reference", "compaction"})
 
 
@@ -147,15 +152,13 @@ def _shown_item(name: str, kind: Kind) -> Schema:
 
 def _part(name: str, kind: Kind) -> Schema:
     schema = members({"type": constant(name), **kind.properties}, ("type", *kind.sent), kind.says)
-    return (
-        schema | {"anyOf": [_given("file_data", "file_url"), _given("file_url", "file_data")]}
-        if (name == "input_file")
-        else schema
-    )
+    sources = _SOURCES.get(name, ())
+    return schema | {"anyOf": [_given(source, sources) for source in sources]} if sources else schema
 
 
-def _given(name: str, other: str) -> Schema:
-    return members({name: of("string", minLength=1), other: {"enum": ["", None]}}, (name,))
+def _given(name: str, sources: Sequence[str]) -> Schema:
+    others: dict[str, Schema] = {other: {"enum": ["", None]} for other in sources if other != name}
+    return members({name: of("string", minLength=1), **others}, (name,))
 
 
 def _short_message() -> Schema:

@@ -21,6 +21,9 @@ from nodexa.v1.item_pb2 import (
 
 from rest_bridge.wire import json, shape
 
+FILES: Final = ("file_id", "file_data", "file_url")
+"""What may stand for a file, one at a time."""
+
 
 def parse_parts(value: object, path: str, ignored: list[str]) -> list[ContentPart]:
     """The parts of a JSON array. Raises errors.RequestError(invalid_input_type) that names the part at fault."""
@@ -72,22 +75,18 @@ def _input_text(part: Mapping[str, Any], path: str, ignored: list[str]) -> Conte
 
 
 def _input_image(part: Mapping[str, Any], path: str, ignored: list[str]) -> ContentPart:
-    shape.note_unread(part, ("type", "image_url", "detail"), path, ignored)
-    if part.get("image_url") is None:
-        raise shape.wrong(f"{path}.image_url", "is required: an https: or data: URL (uploaded files are not supported)")
-    return ContentPart(
-        input_image=InputImage(
-            image_url=shape.text(part, "image_url", path), detail=shape.optional_text(part, "detail", path) or ""
-        )
-    )
+    shape.note_unread(part, ("type", "image_url", "file_id", "detail"), path, ignored)
+    given = {name: shape.optional_text(part, name, path) or "" for name in ("image_url", "file_id", "detail")}
+    if not (part.get("image_url") is not None or given["file_id"]) or (given["image_url"] and given["file_id"]):
+        raise shape.wrong(f"{path}.image_url", "is required: an https: or data: URL; or file_id, an uploaded image")
+    return ContentPart(input_image=InputImage(**given))
 
 
 def _input_file(part: Mapping[str, Any], path: str, ignored: list[str]) -> ContentPart:
-    shape.note_unread(part, ("type", "file_data", "file_url", "filename"), path, ignored)
-    given = {name: shape.optional_text(part, name, path) or "" for name in ("file_data", "file_url", "filename")}
-    if bool(given["file_data"]) == bool(given["file_url"]):
-        advice = "give either file_data, a data: URL, or file_url (uploaded files are not supported)"
-        raise shape.wrong(path, f"needs its file: {advice}")
+    shape.note_unread(part, ("type", *FILES, "filename"), path, ignored)
+    given = {name: shape.optional_text(part, name, path) or "" for name in (*FILES, "filename")}
+    if [bool(given[name]) for name in FILES].count(True) != 1:
+        raise shape.wrong(path, "needs its file: give one of file_id, file_data (a data: URL) and file_url")
     return ContentPart(input_file=InputFile(**given))
 
 
@@ -119,7 +118,7 @@ def _summary_text(part: Mapping[str, Any], path: str, ignored: list[str]) -> Con
 
 
 def _render_file(part: InputFile) -> dict[str, Any]:
-    given = {"file_data": part.file_data, "file_url": part.file_url, "filename": part.filename}
+    given = {name: getattr(part, name) for name in (*FILES, "filename")}
     return {"type": "input_file", **{name: value for name, value in given.items() if value}}
 
 
@@ -163,7 +162,7 @@ RENDERERS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyTy
         "input_text": lambda part: {"type": "input_text", "text": part.text},
         "input_image": lambda part: {
             "type": "input_image",
-            "image_url": part.image_url,
+            **({"file_id": part.file_id} if part.file_id else {"image_url": part.image_url}),
             "detail": part.detail or "auto",
         },
         "input_file": _render_file,

@@ -11,6 +11,7 @@ from service.knowledge.indexer import Indexer
 from service.knowledge.meaning import Meanings
 from service.knowledge.search import Search
 from service.knowledge.store_files import Contents
+from service.knowledge.uploads import Uploads
 from service.knowledge.vector_stores import Shelf
 from service.settings import Clock
 from service.store.database import Database
@@ -27,6 +28,7 @@ class Knowledge:
     """What organizations know. `indexer` has to run beside the rest."""
 
     files: Files
+    uploads: Uploads
     shelf: Shelf
     contents: Contents
     search: Search
@@ -58,6 +60,7 @@ class Knowledge:
         )
         return cls(
             Files(kept, clock=clock, new_id=new_id),
+            Uploads(kept, clock=clock),
             Shelf(stores, contents, clock=clock, new_id=new_id),
             contents,
             Search(stores, passages, Vectors(database), meanings, clock=clock),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from nodexa.v1.item_pb2 import Item, TokenLogprob
 from nodexa.v1.response_pb2 import ResponseSettings
+
+from service.model.attached import NOTHING, Attached, with_attached
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Prompt:
     that a model can't read are left out by it. `settings` are the effective ones: nothing in them is taken from
     elsewhere. `streaming` is False when nobody reads before the end, so that one upstream reply is enough.
     `known` is what is kept of the user: never part of what was said, so it is neither cut nor summed up with it.
+    `attached` is what stands for uploaded files in `items`: never part of what is kept of them.
     """
 
     instructions: str
@@ -26,10 +29,14 @@ class Prompt:
     settings: ResponseSettings
     streaming: bool = True
     known: Sequence[Item] = ()
+    attached: Attached = field(default_factory=dict)
 
     def told(self) -> Prompt:
-        """The same as a model gets it: what is known of the user stands before all that was said."""
-        return replace(self, items=[*self.known, *self.items], known=()) if self.known else self
+        """The same as a model gets it: what is known of the user stands before all that was said, and files are in."""
+        if not (self.known or self.attached):
+            return self
+        items = with_attached(self.items, self.attached) if self.attached else self.items
+        return replace(self, items=[*self.known, *items], known=(), attached=NOTHING)
 
 
 class FinishReason(enum.Enum):

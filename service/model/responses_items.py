@@ -121,11 +121,14 @@ def _text(text: str) -> Json:
 
 
 def _image(image: InputImage) -> Json:
-    return {"type": "input_image", "image_url": image.image_url, "detail": image.detail or "auto"}
+    given = {"file_id": image.file_id} if image.file_id else {"image_url": image.image_url}
+    return {"type": "input_image", **given, "detail": image.detail or "auto"}
 
 
 def _file(file: InputFile) -> Json:
-    given = {"file_data": file.file_data, "file_url": file.file_url, "filename": file.filename}
+    # An id that is left here is one of the server's own files.
+    names = ("file_id", "file_data", "file_url", "filename")
+    given = {name: getattr(file, name) for name in names}
     return {"type": "input_file"} | {name: value for name, value in given.items() if value}
 
 

@@ -78,7 +78,7 @@ def check_readable(items: Sequence[Item], *, abilities: Abilities, model: str, n
     for index, item in enumerate(items):
         if item.HasField("opaque") and not (abilities.hosted or is_trigger(item) or is_the_platforms(item)):
             yield f"{name}[{index}]"
-        for path, part in _parts(item, f"{name}[{index}]"):
+        for path, part in all_content(item, f"{name}[{index}]"):
             # Models read no reasoning but their own; what is in it is theirs.
             if item.HasField("reasoning"):
                 continue
@@ -86,10 +86,25 @@ def check_readable(items: Sequence[Item], *, abilities: Abilities, model: str, n
                 raise _unreadable(f"Content of type {part.opaque.type!r}", model, path)
             if part.HasField("input_image") and not abilities.images:
                 raise _unreadable("An image", model, path)
-            if part.HasField("input_file") and not abilities.files:
+            # Of an uploaded file it is given what it can read.
+            if part.HasField("input_file") and not (abilities.files or part.input_file.file_id):
                 raise _unreadable("A file", model, path)
             if part.input_file.file_url and not abilities.file_urls:
                 raise _unreadable("A file that only its URL is given of", model, f"{path}.file_url")
+
+
+def all_content(item: Item, path: str) -> Iterator[tuple[str, ContentPart]]:
+    """All content of the item, each part with its path."""
+    fields: Mapping[str, Sequence[ContentPart]] = {}
+    if item.HasField("message"):
+        fields = {"content": item.message.content}
+    elif item.HasField("reasoning"):
+        fields = {"content": item.reasoning.content, "summary": item.reasoning.summary}
+    elif output := output_of(item):
+        fields = {"output": output.parts.parts}
+    for name, parts in fields.items():
+        for place, part in enumerate(parts):
+            yield f"{path}.{name}[{place}]", part
 
 
 def _check_item(item: Item, path: str) -> None:
@@ -102,7 +117,7 @@ def _check_item(item: Item, path: str) -> None:
         )
     if item.HasField("opaque"):
         _check_opaque(item.opaque, path)
-    for place, part in _parts(item, path):
+    for place, part in all_content(item, path):
         _check_part(part, place)
     if kind == "message" and not item.message.content:
         raise NodexaError("missing_required_field", "A message needs content.", param=f"{path}.content")
@@ -127,13 +142,15 @@ def _check_part(part: ContentPart, path: str) -> None:
         raise NodexaError("invalid_input_type", "A content part needs a kind.", param=path)
     if part.HasField("opaque"):
         _check_opaque(part.opaque, path)
+    if part.input_image.image_url and part.input_image.file_id:
+        raise NodexaError("invalid_request", "An image is either image_url or file_id.", param=path)
     if part.HasField("input_file"):
         _check_file(part.input_file, path)
 
 
 def _check_file(file: InputFile, path: str) -> None:
-    if bool(file.file_data) == bool(file.file_url):
-        raise NodexaError("invalid_request", "A file is either file_data or file_url.", param=path)
+    if [bool(file.file_id), bool(file.file_data), bool(file.file_url)].count(True) != 1:
+        raise NodexaError("invalid_request", "A file is one of file_id, file_data and file_url.", param=path)
     if file.file_data and not _DATA_URL.match(file.file_data):
         raise NodexaError(
             "invalid_request",
@@ -152,20 +169,6 @@ def _check_opaque(opaque: Opaque, path: str) -> None:
         value = None
     if not opaque.type or not isinstance(value, dict) or value.get("type") != opaque.type:
         raise NodexaError("invalid_input_type", "An opaque thing is a JSON object with its type word.", param=path)
-
-
-def _parts(item: Item, path: str) -> Iterator[tuple[str, ContentPart]]:
-    """All content of the item, each part with its path."""
-    fields: Mapping[str, Sequence[ContentPart]] = {}
-    if item.HasField("message"):
-        fields = {"content": item.message.content}
-    elif item.HasField("reasoning"):
-        fields = {"content": item.reasoning.content, "summary": item.reasoning.summary}
-    elif output := output_of(item):
-        fields = {"output": output.parts.parts}
-    for name, parts in fields.items():
-        for place, part in enumerate(parts):
-            yield f"{path}.{name}[{place}]", part
 
 
 def _unreadable(what: str, model: str, path: str) -> NodexaError:

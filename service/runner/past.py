@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response
 
+from service.model.attached import has_references
 from service.model.past_calls import is_the_platforms
 from service.model.thread import Said, Thread
 from service.runner.caller import Caller
@@ -57,6 +58,7 @@ class Past:
         waiting, plain, call_ids = self.waiting, self.plain, list[str]()
         for item in items:
             if item.HasField("message"):  # By far the most.
+                plain = plain and not has_references(item)
                 continue
             plain = plain and is_plain(item)
             if call := call_of(item):
@@ -96,4 +98,6 @@ def is_plain(item: Item) -> bool:
     """Whether a model reads the item as it stands there."""
     if item.HasField("reasoning"):
         return not item.reasoning.HasField("encrypted_content")
+    if has_references(item):
+        return False
     return not (item.HasField("compaction") or is_trigger(item) or is_the_platforms(item))

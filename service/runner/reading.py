@@ -12,9 +12,11 @@ from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
 from service.ids import NewId
+from service.model.attached import NOTHING, Attached
 from service.model.model import Model, Prompt
 from service.model.past_calls import APPROVAL_RESPONSE, told
 from service.model.thread import Continued
+from service.runner.attachments import Attachments
 from service.runner.caller import Caller
 from service.runner.catalog import Catalog
 from service.runner.conversations import FIELD, Conversations, Joined, check_new
@@ -63,6 +65,7 @@ class Reading:
         known: Known,
         seal: Seal,
         toolbox: Toolbox,
+        attachments: Attachments,
         new_id: NewId,
     ) -> None:
         self._catalog = catalog
@@ -73,6 +76,7 @@ class Reading:
         self._references = references
         self._known = known
         self._seal = seal
+        self._attachments = attachments
         self._new_id = new_id
 
     async def read(
@@ -112,19 +116,15 @@ class Reading:
             _put(request, await self._references.recognized(request.input, caller=caller))
         asked = list(with_ids(request.input, self._new_id))
         held = _held(past, asked, tokens, hosted=hosted, open_end=open_end)
+        before = FIELD if seen else "previous_response_id"
+        items = self._told(past, asked, caller, before=before, hosted=hosted, open_end=open_end)
         prompt = Prompt(
             instructions=system_prompt(assistant, request.settings),
-            items=self._told(
-                past,
-                asked,
-                caller,
-                before=FIELD if seen else "previous_response_id",
-                hosted=hosted,
-                open_end=open_end,
-            ),
+            items=items,
             settings=settings,
             streaming=streaming or settings.background,
             known=await self._known.of(caller, assistant, [*islice(past.said, 1), *asked]) if caller.user_id else (),
+            attached=await self._attached(past, asked, items, caller, model),
         )
         joined = Joined(seen, answers_first(asked, past.waiting)) if seen else None
         silent = settings.tool_choice.mode == ToolChoice.MODE_NONE and not held
@@ -158,6 +158,14 @@ class Reading:
         said, _ = told(opened, hosted=hosted)
         read, origins = told(fresh, opened, hosted=hosted)
         return [*said, *match_calls(said, read, places=[sent[origin] for origin in origins], open_end=open_end)]
+
+    async def _attached(
+        self, past: Past, asked: Sequence[Item], items: Sequence[Item], caller: Caller, model: Model
+    ) -> Attached:
+        """What stands for the uploaded files of a prompt. Raises as Attachments.of."""
+        if past.plain and all(map(is_plain, asked)):
+            return NOTHING
+        return await self._attachments.of(asked, items, caller.org_id, abilities=model.abilities)
 
 
 def _put(request: CreateResponseRequest | CountInputTokensRequest, items: Sequence[Item]) -> None:

@@ -26,7 +26,7 @@ class EmbeddingsServer:
     """`status` answers everything else than 200 with an error; `longest` is how many words a text may have.
 
     `numbers` has it answer with lists in place of base64. While `gate` is cleared it answers nothing; after so many
-    `replies` it clears it itself. `came` is set by each request. `asked` are the requests, `texts` all that it embedded.
+    `replies` it clears it itself. `came` is set by each request. `asked` are the requests, `texts` what it embedded.
     """
 
     def __init__(self, *, port: int = 0, dimensions: int = 512) -> None:

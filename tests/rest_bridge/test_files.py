@@ -296,6 +296,24 @@ async def test_a_model_searches_files_and_cites_them(bridge: BridgeUnderTest, co
     assert "Bees" not in told
 
 
+async def test_an_uploaded_file_is_an_input(bridge: BridgeUnderTest, core: CoreUnderTest) -> None:
+    core.model.add(says("Thirty days."))
+    async with bridge.sdk() as client:
+        made = await client.files.create(file=("handbook.pdf", HANDBOOK), purpose="user_data")
+        part: Any = {"type": "input_file", "file_id": made.id}
+        asked: Any = {"role": "user", "content": [{"type": "input_text", "text": "How much vacation?"}, part]}
+        response = await client.responses.create(model=bridge.assistant_id, input=[asked])
+        [kept] = (await client.responses.input_items.list(response.id)).data
+        part["file_id"] = "file-unknown"
+        with pytest.raises(openai.NotFoundError) as refused:
+            await client.responses.create(model=bridge.assistant_id, input=[asked])
+    assert response.output_text == "Thirty days."
+    told = core.model.prompts[0].items[0].message.content[1].input_text.text
+    assert told.startswith("File handbook.pdf:\nEmployees have thirty days of vacation.")
+    assert kept.to_dict()["content"][1] == {"type": "input_file", "file_id": made.id}  # type: ignore[index]
+    assert (refused.value.code, refused.value.param) == ("file_not_found", "input[0].content[1].file_id")
+
+
 async def test_results_are_shown_to_who_asks_and_filters_hold(bridge: BridgeUnderTest, core: CoreUnderTest) -> None:
     core.model.add(calls(("file_search", '{"queries": ["dance"]}')), says("Bees."))
     async with bridge.sdk() as client:

@@ -153,8 +153,15 @@ def test_an_unknown_type_is_kept_word_for_word() -> None:
     assert ignored == []
 
 
-def test_an_unknown_part_is_kept_word_for_word() -> None:
-    part = {"type": "input_file", "file_data": "AA=="}
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_file", "file_data": "AA=="},
+        {"type": "input_file", "file_id": "file_1", "filename": "a.pdf"},
+        {"type": "input_image", "file_id": "file_1", "detail": "low"},
+    ],
+)
+def test_a_file_is_kept_as_it_was_named(part: dict[str, Any]) -> None:
     (parsed,) = item.parse_input([{"role": "user", "content": [part]}], [])
     assert content.render_parts(parsed.message.content) == [part]
 
@@ -200,7 +207,16 @@ def test_members_that_nobody_reads_are_noted_and_nulls_are_not() -> None:
         ([{"role": "user", "content": [{"text": "x"}]}], "input[0].content[0]"),
         ([{"role": "user", "content": [{"type": "input_text"}]}], "input[0].content[0].text"),
         ([{"role": "user", "content": [{"type": "input_text", "text": 5}]}], "input[0].content[0].text"),
-        ([{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}], "input[0].content[0].image_url"),
+        ([{"role": "user", "content": [{"type": "input_image"}]}], "input[0].content[0].image_url"),
+        (
+            [{"role": "user", "content": [{"type": "input_image", "file_id": "f", "image_url": "https://a.b/c"}]}],
+            "input[0].content[0].image_url",
+        ),
+        (
+            [{"role": "user", "content": [{"type": "input_file", "file_id": "f", "file_url": "https://a.b/c"}]}],
+            "input[0].content[0]",
+        ),
+        ([{"role": "user", "content": [{"type": "input_file"}]}], "input[0].content[0]"),
         ([{"role": "user", "content": "x", "status": "lost"}], "input[0].status"),
         ([{"role": "user", "content": "x", "id": 5}], "input[0].id"),
         ([{"role": "user", "content": "x"}, {"type": "function_call", "call_id": "c"}], "input[1].name"),

@@ -14,9 +14,11 @@ from nodexa.v1.response_service_pb2 import GetResponseRequest, WatchResponseRequ
 from service.errors import NodexaError
 from service.ids import new_id
 from service.keys import load_keyring
+from service.knowledge.uploads import Uploads
 from service.model.model import TextDelta
 from service.model.scripted import STOP, ScriptedModel, says
 from service.runner.admission import Admission
+from service.runner.attachments import Attachments
 from service.runner.caller import Caller
 from service.runner.conversations import Conversations
 from service.runner.history import History
@@ -34,6 +36,7 @@ from service.server import MASTER_KEY
 from service.settings import Settings, monotonic_ms, now_ms
 from service.store.claims import ClaimStore
 from service.store.conversations import ConversationStore
+from service.store.files import FileStore
 from service.store.memories import MemoryStore
 from service.store.requests import RequestStore
 from service.store.responses import ResponseStore
@@ -63,6 +66,7 @@ def runner_beside(core: CoreUnderTest, *, ids: Callable[[str], str] = new_id, gr
         known=Known(ClaimStore(core.core.database), Memories(MemoryStore(core.core.database), now_ms, ids)),
         seal=seal,
         toolbox=Toolbox(),
+        attachments=Attachments(Uploads(FileStore(core.core.database), clock=now_ms)),
         new_id=ids,
     )
     admission = Admission(
