@@ -267,6 +267,30 @@ async def test_what_has_no_effect_is_noted_and_pages_go_forward(bridge: BridgeUn
     assert (back.status_code, back.json()["error"]["param"]) == (400, "before")
 
 
+@pytest.mark.parametrize(
+    ("path", "param"),
+    [
+        ("/v1/files?order=up", "order"),
+        ("/v1/files?limit=0", "limit"),
+        ("/v1/files?purpose=batch", "purpose"),
+        ("/v1/vector_stores?limit=101", "limit"),
+        ("/v1/vector_stores?order=up", "order"),
+        ("/v1/vector_stores/{id}/files?filter=done", "filter"),
+        ("/v1/vector_stores/{id}/files?before=file_1", "before"),
+        ("/v1/vector_stores/{id}/files?after=file_1", "after"),
+        ("/v1/vector_stores/{id}/file_batches/{batch}/files?before=file_1", "before"),
+        ("/v1/vector_stores/{id}/file_batches/{batch}/files?filter=done", "filter"),
+    ],
+)
+async def test_a_page_that_can_t_be_is_refused_by_its_parameter(bridge: BridgeUnderTest, path: str, param: str) -> None:
+    async with bridge.sdk() as client, bridge.http() as http:
+        store = await client.vector_stores.create()
+        file = await client.files.create(file=("a.txt", b"Apples."), purpose="assistants")
+        batch = await client.vector_stores.file_batches.create(store.id, file_ids=[file.id])
+        answer = await http.get(path.replace("{id}", store.id).replace("{batch}", batch.id))
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
 async def store_with(client: openai.AsyncOpenAI, **files: bytes) -> str:
     store = await client.vector_stores.create()
     named = [(name.replace("_", "."), data) for name, data in files.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -10,15 +11,20 @@ from dataclasses import replace
 import pytest
 from nodexa.v1 import file_service_pb2
 from nodexa.v1 import vector_store_service_pb2 as pb
+from nodexa.v1.item_pb2 import Opaque
+from nodexa.v1.response_pb2 import ResponseSettings
+from nodexa.v1.response_service_pb2 import CreateResponseRequest
+from nodexa.v1.tool_pb2 import Tool, ToolSet
 from nodexa.v1.vector_store_pb2 import AttributeValue, VectorStoreFile
 
-from service.model.scripted import ScriptedModel
+from service.model.scripted import ScriptedModel, calls, says
 from service.settings import Settings
 from service.store.archive import problems
 from tests.conftest import CoreUnderTest, running_core
 from tests.fakes.embeddings_server import EmbeddingsServer
 from tests.service.files import files, in_store, read, search, store, stores, upload
 from tests.service.refusals import refusal
+from tests.service.requests import user
 
 SECONDS = 30.0
 COMPLETED = VectorStoreFile.STATUS_COMPLETED
@@ -246,3 +252,22 @@ async def test_filters_hold_for_meanings_too(core: CoreUnderTest) -> None:
     await read(core, made)
     old = '{"type": "lt", "key": "year", "value": 2000}'
     assert await found(core, made, "automobile", filters_json=old) == [CAR]
+
+
+async def test_a_model_finds_what_it_asks_for_in_other_words(core: CoreUnderTest) -> None:
+    made = await store(core, await upload(core, CAR, filename="car.txt"), await upload(core, CATS))
+    core.model.add(calls(("file_search", '{"queries": ["automobile"]}')), says("Behind the house [1]."))
+    weights = {"embedding_weight": 2, "text_weight": 0.5}
+    told = {"type": "file_search", "vector_store_ids": [made], "ranking_options": {"hybrid_search": weights}}
+    tools = ToolSet(tools=[Tool(opaque=Opaque(type="file_search", json=json.dumps(told)))])
+    request = CreateResponseRequest(
+        assistant_id=core.assistant_id,
+        input=[user("Where is it?")],
+        settings=ResponseSettings(tools=tools, include=["file_search_call.results"]),
+    )
+    answer = await core.responses.CreateResponse(request, metadata=core.metadata())
+
+    search, message = answer.output
+    results = json.loads(search.opaque.json)["results"]
+    assert [(each["filename"], each["text"], each["score"]) for each in results] == [("car.txt", CAR, 0.8)]
+    assert "file_citation" in message.message.content[0].output_text.annotations_json[0]
