@@ -8,11 +8,13 @@ was in an event that was parsed in full.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice, takewhile
+from itertools import takewhile
 
 import orjson
 
 KEY = b'"content":'
+FEW = 8
+"""So many events are compared at first, and twice as many whenever all were alike: little is done for nothing."""
 
 
 class TextTemplate:
@@ -30,7 +32,7 @@ class TextTemplate:
         before, key, rest = event.partition(self._key)
         literal = orjson.dumps(text)
         value = rest.lstrip(b" ")
-        if key and self._key not in rest and value.startswith(literal):
+        if key and self._key not in rest and value.startswith(literal) and b"\n" not in event:
             spaces = rest[: len(rest) - len(value)]
             self._head, self._tail = before + key + spaces, value[len(literal) :]
 
@@ -47,19 +49,35 @@ class TextTemplate:
 
     def run(self, events: Sequence[bytes], start: int) -> list[str]:
         """Returns the texts of the events from `start` on that are like the one learned, to the first that isn't."""
-        if not self._head:
-            return []
-        head, tail = self._head + b'"', b'"' + self._tail
-        shortest, begin, end = len(head) + len(tail), len(head) - 1, 1 - len(tail)
-        literals = list[bytes]()
-        for event in islice(events, start, None):
-            # An empty text is no event of its own.
-            if len(event) == shortest or not (event.startswith(head) and event.endswith(tail)):
+        texts: list[str] = []
+        together = FEW
+        while self._head and (found := self._first(events[start : start + together])):
+            texts += found
+            start += len(found)
+            if len(found) < together:
                 break
-            literals.append(event[begin : end or None])
+            together *= 2
+        return texts
+
+    def _first(self, events: Sequence[bytes]) -> list[str]:
+        head, tail = self._head + b'"', b'"' + self._tail
+        count = len(events)
+        while count and not (events[count - 1].startswith(head) and events[count - 1].endswith(tail)):
+            count -= 1
+        alike = events[:count]
+        literals = [event[len(head) - 1 : 1 - len(tail) or None] for event in alike]
+        # Asked once for all: said in turn by the event that was learned, they make the same bytes.
+        said = (self._tail + b"\n" + self._head).join(literals)
+        if not alike or b"\n".join(alike) != self._head + said + self._tail:
+            return self._each(events)
         try:
             # No string goes on behind a line's end: as many texts as literals are one of each.
             texts: list[str] = orjson.loads(b"[%b]" % b",\n".join(literals))
         except ValueError:
-            texts = []
-        return texts if len(texts) == len(literals) else list(takewhile(bool, map(self.read, events[start:])))
+            return self._each(events)
+        # An empty text is no event of its own.
+        whole = len(texts) == count and set(map(type, texts)) == {str} and all(texts)
+        return texts if whole else self._each(events)
+
+    def _each(self, events: Sequence[bytes]) -> list[str]:
+        return list(takewhile(bool, map(self.read, events)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 MAX_EVENT_BYTES = 10 * 1024 * 1024
+_FIELD = b"data: "
+_BETWEEN = b"\n\n" + _FIELD
 
 
 class SseParser:
@@ -29,7 +31,8 @@ class SseParser:
         if self._line:
             data = b"".join((*self._line, data))
             self._line, self._line_size = [], 0
-        events: list[bytes] = []
+        if events := self._simple(data):
+            return events
         *whole, rest = data.split(b"\n\n") if b"\r" not in data else [data]
         for event in whole:
             # Nearly all events are one line of data.
@@ -47,6 +50,21 @@ class SseParser:
     def end(self) -> list[bytes]:
         """Returns the last event where the server left out the blank line behind it."""
         return self.feed(b"\n\n")
+
+    def _simple(self, data: bytes) -> list[bytes]:
+        """The events, if all are one line of data, and none is begun but the last; else none, and nothing is taken.
+
+        Nearly all reads of a stream are that, and then next to nothing is done for each event.
+        """
+        end = data.rfind(b"\n\n")
+        if end < 0 or end > self._limit or self._data or b"\r" in data or not data.startswith(_FIELD):
+            return []
+        events = data[len(_FIELD) : end].split(_BETWEEN)
+        rest = data[end + 2 :]
+        if b"\n" in rest or b"\n" in b"".join(events):
+            return []
+        self._keep(rest)
+        return events
 
     def _take_lines(self, lines: Iterable[bytes], events: list[bytes]) -> None:
         for line in lines:

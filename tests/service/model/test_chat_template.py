@@ -84,5 +84,29 @@ def test_a_run_ends_before_any_other_event(other: bytes) -> None:
     assert learned().run([other, event("a")], 0) == []
 
 
+@pytest.mark.parametrize("place", [0, 1, 7, 8, 9, 23, 24, 99])
+@pytest.mark.parametrize("other", [event(""), event("x", finish="stop"), b"[DONE]", event("x").replace(b'"x"', b'"x')])
+def test_a_long_run_ends_where_it_ends(place: int, other: bytes) -> None:
+    texts = [f"tok{number}" for number in range(100)]
+    events = [*map(event, texts[:place]), other, *map(event, texts[place:])]
+
+    assert learned().run(events, 0) == texts[:place]
+    assert learned().run(events, place + 1) == texts[place:]
+
+
+def test_no_event_is_read_as_part_of_another() -> None:
+    opening, inner, closing = (event("x").replace(b'"x"', said) for said in (b'"x",["y"', b'"z"', b'"w"],"v"'))
+    assert learned().run([event("a"), opening, inner, closing, event("b")], 0) == ["a"]
+    head, tail = event("|").split(b"|")
+    assert learned().run([event("a"), head + b"x" + tail + b"\n" + head + b"y" + tail, event("b")], 0) == ["a"]
+
+
+def test_an_event_of_several_lines_teaches_nothing() -> None:
+    spread = json.dumps({"choices": [{"delta": {"content": "Hello"}}]}, indent=1).encode()
+    template = TextTemplate()
+    template.learn(spread, "Hello")
+    assert template.read(spread) == ""
+
+
 def test_nothing_is_a_run_before_an_event_was_learned() -> None:
     assert TextTemplate().run([event("a")], 0) == []

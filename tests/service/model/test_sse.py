@@ -35,6 +35,21 @@ def test_a_stream_that_comes_byte_by_byte_gives_the_same_events() -> None:
     assert parsed(*(bytes([byte]) for byte in STREAM)) == EVENTS
 
 
+ALIKE = b"".join(b"data: %d\n\n" % number for number in range(20))
+
+
+@pytest.mark.parametrize(
+    "between", [b"", b"\n", b": ping\n\n", b"event: x\n", b"data:1\n\n", b"data: \n\n", b"data: a\ndata: b\n\n"]
+)
+@pytest.mark.parametrize("cut", range(0, 40, 3))
+def test_simple_events_before_and_behind_others_are_all_there(between: bytes, cut: int) -> None:
+    stream = ALIKE + between + ALIKE
+    expected = parsed(*(bytes([byte]) for byte in stream))
+
+    assert parsed(stream[:cut], stream[cut:]) == expected
+    assert len(expected) >= 40
+
+
 def test_the_last_event_needs_no_blank_line() -> None:
     assert parsed(b"data: a\n\ndata: b") == [b"a", b"b"]
 
