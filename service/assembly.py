@@ -26,6 +26,7 @@ from service.runner.catalog import Catalog, OpenModel
 from service.runner.chats import Chats
 from service.runner.claims import Claims
 from service.runner.conversations import Conversations
+from service.runner.hands import Caps
 from service.runner.history import History
 from service.runner.known import Known
 from service.runner.limits import Limiter
@@ -79,7 +80,7 @@ class Outside:
     """What a core is given.
 
     `problem` says why a model can't answer now; `from_file` are the operator's own models; `kinds` are kinds of tools
-    beside those of `_toolbox`.
+    beside those of `_toolbox`, and `caps` is what a response may do with any.
     """
 
     open_model: OpenModel
@@ -88,6 +89,7 @@ class Outside:
     new_id: NewId
     from_file: Mapping[str, ModelConfig]
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    caps: Caps = field(default_factory=Caps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         conversations=conversations,
         limiter=limiter,
         seal=Seal(keyring),
-        tooling=Tooling(toolbox, steps),
+        tooling=Tooling(toolbox, steps, outside.caps),
         known=Known(ClaimStore(database), memories),
         attachments=Attachments(knowledge.uploads),
     )

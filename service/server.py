@@ -36,6 +36,7 @@ from service.rpc.listening import bind, expect_private
 from service.rpc.responses import ResponseServicer
 from service.rpc.vector_stores import VectorStoreServicer
 from service.runner.catalog import Catalog, OpenModel
+from service.runner.hands import Caps
 from service.runner.runner import Runner
 from service.runner.takeover import Takeover
 from service.settings import Clock, Settings
@@ -48,6 +49,7 @@ __all__ = ["DATABASE", "MASTER_KEY", "SERVICES", "Core", "serving", "start_core"
 
 DATABASE = "nodexa.db"
 NO_KINDS: Mapping[str, Kind] = MappingProxyType({})
+CAPS = Caps()
 SERVICES = tuple(
     service.full_name
     for described in (
@@ -109,18 +111,20 @@ async def start_core(
     new_id: NewId,
     from_file: Mapping[str, ModelConfig],
     kinds: Mapping[str, Kind] = NO_KINDS,
+    caps: Caps = CAPS,
 ) -> Core:
     """Opens the data directory, settles what was left behind, and listens.
 
-    `problem` says why a model can't answer now; `kinds` are kinds of tools that this core runs besides its own. Raises
-    AddressError for an address that is taken or open to the network, InUseError for a data directory that another core
-    uses, ValueError for a broken master key or a setting of nodexa.toml that can't be, SettingsError for others.
+    `problem` says why a model can't answer now; `kinds` are kinds of tools that this core runs besides its own, and
+    `caps` is what a response may do with any. Raises AddressError for an address that is taken or open to the network,
+    InUseError for a data directory that another core uses, ValueError for a broken master key or a setting of
+    nodexa.toml that can't be, SettingsError for others.
     """
     expect_private(settings.listen, encrypted=settings.tls is not None, insecure=settings.insecure)
     _make_private(settings.data)
     database = await Database.open(settings.data / DATABASE, shared=settings.shared)
     try:
-        outside = Outside(open_model, problem, clock, new_id, from_file, kinds)
+        outside = Outside(open_model, problem, clock, new_id, from_file, kinds, caps)
         return await _start(settings, database, assemble(settings, database, outside), new_id)
     except BaseException:
         await database.close()

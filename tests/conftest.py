@@ -19,7 +19,8 @@ from nodexa.v1.user_service_pb2_grpc import UserServiceStub
 from service.bootstrap import QUICKSTART, bootstrap, read_quickstart
 from service.ids import new_id
 from service.model.scripted import ScriptedModel
-from service.server import NO_KINDS, Core, serving, start_core
+from service.runner.hands import Caps
+from service.server import CAPS, NO_KINDS, Core, serving, start_core
 from service.settings import Settings, embedded_model, now_ms
 from service.tools.tool import Kind
 
@@ -88,7 +89,7 @@ class CoreUnderTest:
 
 @asynccontextmanager
 async def running_core(
-    settings: Settings, model: ScriptedModel, *, kinds: Mapping[str, Kind] = NO_KINDS
+    settings: Settings, model: ScriptedModel, *, kinds: Mapping[str, Kind] = NO_KINDS, caps: Caps = CAPS
 ) -> AsyncIterator[CoreUnderTest]:
     """A core on `settings`, every model of which is `model`; it runs tools of these `kinds` besides its own."""
     core = await start_core(
@@ -99,6 +100,7 @@ async def running_core(
         new_id=new_id,
         from_file={embedded_model().name: embedded_model()},
         kinds=kinds,
+        caps=caps,
     )
     try:
         address = core.addresses[0]

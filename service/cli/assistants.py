@@ -36,9 +36,11 @@ _PATHS: Final[Mapping[str, str]] = {
     "temperature": "defaults.temperature",
     "top_p": "defaults.top_p",
     "max_output_tokens": "defaults.max_output_tokens",
+    "max_tool_calls": "defaults.max_tool_calls",
     "memory": "memory",
 }
-_CLEARABLE: Final = ("tools", "temperature", "top_p", "max_output_tokens")
+_NUMBERS: Final = ("temperature", "top_p", "max_output_tokens", "max_tool_calls")
+_CLEARABLE: Final = ("tools", *_NUMBERS)
 
 
 def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,6 +51,7 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help="Whether it remembers its users: what it notes, docs/users.md says.",
         ),
+        click.option("--max-tool-calls", type=int, help="The most calls of tools that Nodexa makes for an answer."),
         click.option("--max-output-tokens", type=int, help="The most tokens of an answer."),
         click.option("--top-p", type=float, help="Nucleus sampling, 0 to 1."),
         click.option("--temperature", type=float, help="Sampling temperature, 0 to 2."),
@@ -201,7 +204,7 @@ def _assistant(values: Mapping[str, Any]) -> Assistant:
         assistant.instructions_mode = Assistant.InstructionsMode.ValueType(number(_MODES, values["instructions_mode"]))
     if values["tools"] is not None:
         assistant.defaults.tools.CopyFrom(read_tools(values["tools"]))
-    for key in ("temperature", "top_p", "max_output_tokens"):
+    for key in _NUMBERS:
         if values[key] is not None:
             setattr(assistant.defaults, key, values[key])
     return assistant
@@ -210,7 +213,7 @@ def _assistant(values: Mapping[str, Any]) -> Assistant:
 def _fields(assistant: Assistant) -> list[tuple[str, str]]:
     defaults = assistant.defaults
     tools = [tool_name(tool) for tool in defaults.tools.tools]
-    numbers = [key for key in ("temperature", "top_p", "max_output_tokens") if defaults.HasField(key)]
+    numbers = [key for key in _NUMBERS if defaults.HasField(key)]
     return [
         ("id", assistant.id),
         ("name", assistant.name),

@@ -16,6 +16,7 @@ from service.ids import NewId
 from service.model.model import Chunk, FinishReason, PassEnd, Status
 from service.model.past_calls import pair, said_of, told
 from service.runner.bench import Bench, laid_out
+from service.runner.budget import Budget
 from service.runner.cited import with_citations
 from service.runner.hands import Hands
 from service.runner.made_calls import Made, listing, token_item
@@ -136,7 +137,7 @@ class Rounds:
                 yield batch
 
     async def _rounds(self, bench: Bench, deadline: float) -> AsyncGenerator[Sequence[Chunk], None]:
-        turn, loop = self._turn, asyncio.get_running_loop()
+        turn, loop, budget = self._turn, asyncio.get_running_loop(), Budget(self._turn)
         for number in range(self._caps.rounds + 1):
             before = len(self._response.output)
             async with aclosing(with_citations(fitted(turn), self._errand.cited)) as batches:
@@ -158,9 +159,11 @@ class Rounds:
             self.waits = self.waits or clients
             if not self.cut and loop.time() >= deadline:
                 self.cut = "max_tool_seconds"
+            if not self.cut and budget.left == 0:
+                self.cut = "max_output_tokens"
             if self.waits or self.cut:
                 return
-            turn.go_on(replace(turn.prompt, settings=_unforced(turn.prompt.settings)))
+            turn.go_on(replace(turn.prompt, settings=budget.within(_unforced(turn.prompt.settings))))
 
     async def _make(self, calls: Sequence[Made], deadline: float) -> AsyncGenerator[Sequence[Chunk], None]:
         """Makes the calls that may be made, asks for what the others wait for, and tells the model of them."""

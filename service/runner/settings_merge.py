@@ -23,6 +23,7 @@ DEFAULTABLE: Final = frozenset(
         "temperature",
         "top_p",
         "max_output_tokens",
+        "max_tool_calls",
         "stop",
         "seed",
         "text",

@@ -59,12 +59,15 @@ def test_assistants_are_made_shown_changed_and_deleted_by_name(site: Site, tmp_p
     assert "Be kind." in site.ok("assistants", "show", "helper").out
     changed = site.ok(
         *("assistants", "update", "helper", "--name", "helper 2", "--clear", "tools", "--max-output-tokens", "5"),
-        *("--instructions-mode", "replace", "--json"),
+        *("--instructions-mode", "replace", "--max-tool-calls", "3", "--memory", "--json"),
     ).json
     assert changed["id"] == made["id"]
     assert (changed["name"], changed["instructions_mode"]) == ("helper 2", "replace")
     assert changed["defaults"]["tools"] is None
-    assert (changed["defaults"]["temperature"], changed["defaults"]["max_output_tokens"]) == (0.5, 5)
+    defaults = changed["defaults"]
+    assert [defaults[name] for name in ("temperature", "max_output_tokens", "max_tool_calls")] == [0.5, 5, 3]
+    assert changed["memory"] is True
+    assert site.ok("assistants", "update", "helper 2", "--no-memory", "--json").json["memory"] is False
     assert site.ok("assistants", "delete", "helper 2").out == f"Deleted {made['id']}.\n"
     assert made["id"] not in site.ok("assistants", "list").out
 

@@ -71,7 +71,12 @@ async def test_the_tools_of_an_assistant_can_be_taken_away_through_the_mask(core
 
 async def test_every_kind_of_preset_is_taken_over_by_its_own_path(core: CoreUnderTest) -> None:
     wanted = ResponseSettings(
-        stop=["a"], seed=3, parallel_tool_calls=False, tools=ToolSet(), reasoning=ReasoningSettings(effort="low")
+        stop=["a"],
+        seed=3,
+        parallel_tool_calls=False,
+        tools=ToolSet(),
+        max_tool_calls=4,
+        reasoning=ReasoningSettings(effort="low"),
     )
     made = await make(core, defaults=ResponseSettings(stop=["b", "c"], top_p=0.5))
 

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from nodexa.v1.admin_pb2 import Assistant
+from nodexa.v1.admin_service_pb2 import UpdateAssistantRequest
 from nodexa.v1.item_pb2 import Item, Opaque
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import CancelResponseRequest
@@ -15,6 +18,7 @@ from nodexa.v1.tool_pb2 import FunctionTool, Tool, ToolChoice, ToolSet
 
 from service.model.model import Finish, FinishReason, ReasoningDelta, ReasoningEnd, TextDelta, TokenUsage, ToolCallDelta
 from service.model.scripted import ScriptedModel, calls, says
+from service.runner.hands import Caps
 from service.settings import Settings
 from service.tools.tool import ToolError
 from tests.conftest import CoreUnderTest, running_core
@@ -242,6 +246,58 @@ async def test_sixteen_rounds_are_the_most(core: CoreUnderTest, kind: FakeKind) 
 
     assert response.incomplete_details.reason == "max_tool_rounds"
     assert len(kind.tools["look"].calls) == 16
+
+
+async def test_the_tokens_of_all_passes_are_those_that_the_request_allows(core: CoreUnderTest, kind: FakeKind) -> None:
+    spent = TokenUsage(input_tokens=1, output_tokens=6)
+    core.model.add(calls(("look", "{}"), usage=spent), calls(("look", "{}"), usage=spent), says("Never."))
+
+    response = await create(core, settings=using(max_output_tokens=10))
+
+    assert [prompt.settings.max_output_tokens for prompt in core.model.prompts] == [10, 4]
+    assert (response.status, response.incomplete_details.reason) == (Response.STATUS_INCOMPLETE, "max_output_tokens")
+    assert response.usage.output_tokens == 12
+    assert len(kind.tools["look"].calls) == 2
+
+
+async def test_an_assistant_can_say_how_many_calls_its_answers_may_make(core: CoreUnderTest, kind: FakeKind) -> None:
+    defaults = using(max_tool_calls=1)
+    assistant = Assistant(id=core.assistant_id, defaults=defaults)
+    paths = FieldMask(paths=["defaults.tools", "defaults.max_tool_calls"])
+    request = UpdateAssistantRequest(assistant=assistant, update_mask=paths)
+    await core.admin.UpdateAssistant(request, metadata=core.metadata())
+    core.model.add(calls(("look", "{}"), ("look", "{}")))
+
+    response = await create(core)
+
+    assert response.incomplete_details.reason == "max_tool_calls"
+    assert len(kind.tools["look"].calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("hang", "tool_timeout"), ("look", "tool_response_too_large")], ids=["time", "bytes"]
+)
+async def test_calls_end_where_their_caps_are_reached(
+    settings: Settings, model: ScriptedModel, kind: FakeKind, name: str, code: str
+) -> None:
+    model.add(calls((name, "{}")), says("As you see."))
+    caps = Caps(call_seconds=0.2, output_bytes=3)
+    async with running_core(settings, model, kinds={"mcp": kind}, caps=caps) as core:
+        response = await create(core, settings=using())
+
+    assert (said(response), told(response.output[1])["status"]) == ("As you see.", "failed")
+    assert code in words_of(list(model.prompts[1].items))[-1]
+
+
+async def test_a_response_whose_time_is_over_calls_nothing_more(
+    settings: Settings, model: ScriptedModel, kind: FakeKind
+) -> None:
+    model.add(calls(("look", "{}")), says("Never."))
+    async with running_core(settings, model, kinds={"mcp": kind}, caps=Caps(seconds=0.0)) as core:
+        response = await create(core, settings=using())
+
+    assert (response.status, response.incomplete_details.reason) == (Response.STATUS_INCOMPLETE, "max_tool_seconds")
+    assert len(model.prompts) == 1
 
 
 async def test_an_answer_that_is_cut_calls_nothing(core: CoreUnderTest, kind: FakeKind) -> None:
