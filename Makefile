@@ -72,7 +72,7 @@ bench-peers: setup ## the same at other servers from PyPI, side by side
 	@$(PY) -m bench.compare $(ARGS)
 
 bench-micro: setup ## measure the inner pieces, each alone
-	@$(PY) -m pytest bench/micro --benchmark-columns=median,ops --benchmark-sort=name $(ARGS)
+	@$(PY) -m bench.alone $(ARGS)
 
 bench-growth: setup ## measure what grows with what, and draw it: docs/growth.svg
 	@$(PY) -m bench.growth $(ARGS)

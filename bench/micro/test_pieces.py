@@ -32,13 +32,15 @@ from tests.conftest import CoreUnderTest
 TOKENS: Final = 200
 BATCH: Final = 16
 TOOLS: Final = 128
-_CHUNKS: Final = [[TextDelta(f" t{n}") for n in range(start, start + BATCH)] for start in range(0, TOKENS, BATCH)]
 
 
-def _reply() -> list[EventBatch]:
-    response = Response(id=new_id("resp"))
-    emitter = Emitter(response, new_id=new_id)
-    batches = [emitter.begin(), *(emitter.feed(chunks) for chunks in _CHUNKS)]
+def _reply(size: int = BATCH) -> list[EventBatch]:
+    """As a run makes it for a caller who asked for no log probabilities, so many tokens a batch."""
+    chunks = [TextDelta(f" t{number}") for number in range(TOKENS)]
+    emitter = Emitter(Response(id=new_id("resp")), new_id=new_id, logprobs=False)
+    first = emitter.begin()
+    first.settings.SetInParent()
+    batches = [first, *(emitter.feed(chunks[start : start + size]) for start in range(0, TOKENS, size))]
     return [*batches, emitter.finish(Response.STATUS_COMPLETED, now=0)]
 
 
@@ -56,6 +58,10 @@ def _large(assistant: str) -> dict[str, Any]:
 
 def test_emit(benchmark: BenchmarkFixture) -> None:
     benchmark(_reply)
+
+
+def test_emit_one_by_one(benchmark: BenchmarkFixture) -> None:
+    benchmark(_reply, size=1)
 
 
 def test_fold(benchmark: BenchmarkFixture) -> None:
@@ -79,7 +85,7 @@ def test_render(benchmark: BenchmarkFixture) -> None:
 
 
 def test_render_one_by_one(benchmark: BenchmarkFixture) -> None:
-    batches = [EventBatch(events=[event]) for batch in _reply() for event in batch.events]
+    batches = _reply(size=1)
 
     def render() -> Sequence[bytes]:
         renderer = StreamRenderer(lambda _: False)
