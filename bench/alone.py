@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help=f"where to write micro.md and micro.jsonl (default: {HERE.name}/)")
     given, more = parser.parse_known_args(arguments)
     before = kept(RAW)
+    print(about(), flush=True)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         told = Path(folder) / "told.json"
         options = ["-q", "-p", "no:cacheprovider", "--benchmark-columns=median,ops", "--benchmark-sort=name"]

@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     need_linux("make bench-profile")
     spy = _spy()
+    print(about(), flush=True)
     parts = ["# Results of `make bench-profile`", f"Measured on {datetime.now(UTC).date().isoformat()}. {about()}."]
     records: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch, upstream(Path(scratch)) as port:

@@ -48,7 +48,7 @@ def standard(seconds: float, *, quick: bool) -> list[Load]:
 def idle(ramp: float) -> Load:
     """Ten thousand streams that all have come before the first one's only token: every one of them is open and idle."""
     shape = Shape(1, int(ramp * 1000) + 5_000, stamped=True)
-    return _paced("idle", 10_000, shape, 0.0, ramp=ramp, warm_up=0.0)
+    return _paced("idle", 10_000, shape, 0.0, ramp=ramp)
 
 
 def few(seconds: float) -> list[Load]:
@@ -56,9 +56,9 @@ def few(seconds: float) -> list[Load]:
     return [load for load in standard(seconds, quick=False) if (load.name, load.connections) in _FEW]
 
 
-def _paced(name: str, count: int, shape: Shape, seconds: float, *, ramp: float, warm_up: float = 0.5) -> Load:
+def _paced(name: str, count: int, shape: Shape, seconds: float, *, ramp: float) -> Load:
     ramp = 0.0 if count == 1 else ramp
-    return Load(f"SSE {name}", count, stream=True, shape=shape, seconds=seconds, ramp=ramp, warm_up=warm_up)
+    return Load(f"SSE {name}", count, stream=True, shape=shape, seconds=seconds, ramp=ramp)
 
 
 @dataclass(frozen=True, slots=True)

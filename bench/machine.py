@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -17,10 +18,12 @@ def need_linux(name: str) -> None:
         raise SystemExit(f"{name} reads CPU times from /proc, which only Linux has.")
 
 
+@cache
 def about() -> str:
-    """The machine and the versions."""
+    """The machine, how busy it was when this was first asked, and the versions."""
     versions = ", ".join(f"{name} {version(name)}" for name in _VERSIONS if _installed(name))
-    return f"{_machine()}; Python {platform.python_version()}, {versions}"
+    busy = f"load average {os.getloadavg()[0]:.1f} at the start"
+    return f"{_machine()}, {busy}; Python {platform.python_version()}, {versions}"
 
 
 def _installed(name: str) -> bool:

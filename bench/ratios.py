@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from bench.loads import Row
-from bench.report import markdown
+from bench.report import connections, markdown
 
 _Figure = Callable[[Row], float | None]
 
@@ -46,21 +46,21 @@ def ratios_table(rows: Sequence[Row]) -> str:
         for words, figure, more in [*((*pair, True) for pair in MORE), *((*pair, False) for pair in LESS)]:
             cells = [_cell(_times(own, other, figure, more=more)) for other in others]
             if set(cells) != {"–"}:
-                lines.append([f"{own.load}, {own.connections:,} connections: {words}", *cells])
+                lines.append([f"{own.load}, {connections(own.connections)}: {words}", *cells])
     return markdown(["Nodexa against", *names], lines)
 
 
 def targets_table(rows: Sequence[Row]) -> str:
     """A line for each peer that Nodexa must be ahead of by a factor."""
     lines = []
-    for (load, connections, figure), musts in MUST.items():
+    for (load, count, figure), musts in MUST.items():
         name = next(words for words, known in MORE if known is figure)
         for peer, must in musts.items():
-            own, other = _of(rows, "nodexa", load, connections), _of(rows, peer, load, connections)
+            own, other = _of(rows, "nodexa", load, count), _of(rows, peer, load, count)
             measured = None if own is None else _times(own, other, figure, more=True)
             reached = "not measured" if measured is None else "must" if measured >= must else "MISSED"
             lines.append(
-                [f"{load}, {connections} connections: {name} against {peer}", f"≥ {must:g}", _cell(measured), reached]
+                [f"{load}, {connections(count)}: {name} against {peer}", f"≥ {must:g}", _cell(measured), reached]
             )
     return markdown(["target", "must", "measured", "reached"], lines)
 

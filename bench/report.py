@@ -18,14 +18,22 @@ COSTS: Final = (
     ("value", ""),
 )
 """Fields of a raw row that are compared with those of an earlier run: the first that both have."""
-IDENTITY: Final = {
-    "server": "{}",
-    "load": "{}",
-    "connections": "{:,} connections",
-    "name": "{}",
-    "number": "{:,}",
-    "cold": "cold: {}",
+
+
+def connections(count: int) -> str:
+    """So many, in words."""
+    return f"{count:,} connection{'s' if count != 1 else ''}"
+
+
+IDENTITY: Final[Mapping[str, Callable[[Any], str]]] = {
+    "server": str,
+    "load": str,
+    "connections": connections,
+    "name": str,
+    "number": "{:,}".format,
+    "cold": "cold: {}".format,
 }
+"""Fields that say what a raw row measured, so that it is found again in another run, and how they are told."""
 _Column = tuple[str, Callable[[Row], float | str | None], int]
 COLUMNS: Final[Sequence[_Column]] = (
     ("load", lambda row: row.load, 0),
@@ -118,6 +126,4 @@ def slower(records: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, A
 
 
 def _name(record: Mapping[str, Any]) -> str:
-    """What a raw row measured, so that it is found again in another run."""
-    told = (words.format(record[field]) for field, words in IDENTITY.items() if field in record)
-    return ", ".join(told)
+    return ", ".join(words(record[field]) for field, words in IDENTITY.items() if field in record)
