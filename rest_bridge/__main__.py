@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, ValueError) as error:
         print(f"rest_bridge: {error}", file=sys.stderr)  # noqa: T201 - for the person who starts it
         return 2
-    allow_files(settings.max_connections + SPARE_FILES)
+    allow_files(settings.max_connections)
     # What stands now stands to the end, and most of what comes goes without cycles: look for them seldom.
     gc.freeze()
     gc.set_threshold(*GARBAGE)
@@ -92,18 +92,23 @@ def _listening(options: argparse.Namespace) -> socket.socket:
     return listening
 
 
-def allow_files(wanted: int) -> None:
-    """Has so many files allowed, or as many as can be: each connection is one, and the system allows few unasked."""
+def allow_files(connections: int, *, each: int = 1) -> None:
+    """Has enough files allowed for these connections, or as many as can be: the system allows few unless it is asked.
+
+    `each` is how many files one connection takes.
+    """
     try:
         import resource  # noqa: PLC0415 - there is none on Windows
     except ImportError:
         return
+    wanted = connections * each + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     if most < wanted:
-        log.warning("the system allows %d open files: set NODEXA_BRIDGE_MAX_CONNECTIONS below that, or raise it", most)
+        fit = max(0, most - SPARE_FILES) // each
+        log.warning("the system allows %d open files: set NODEXA_BRIDGE_MAX_CONNECTIONS to %d, or raise it", most, fit)
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

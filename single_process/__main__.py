@@ -14,7 +14,7 @@ from typing import Final
 import uvloop
 
 from rest_bridge import settings as bridge_settings
-from rest_bridge.__main__ import SPARE_FILES, LineFormatter, allow_files
+from rest_bridge.__main__ import LineFormatter, allow_files
 from rest_bridge.core import Core
 from rest_bridge.local import Local
 from rest_bridge.routes.call import Bridge
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings, limits = read_settings(others), bridge_settings.settings_from(os.environ)
         https = https_files(settings.tls.cert, settings.tls.key) if settings.tls else None
-        allow_files(FILES_A_CONNECTION * limits.max_connections + SPARE_FILES)
+        allow_files(limits.max_connections, each=FILES_A_CONNECTION)
         uvloop.run(_run(settings, limits, socket.socket(fileno=given.fd), https))
     except NOT_STARTED as error:
         log.error("%s", error)
