@@ -82,8 +82,8 @@ class Embedding:
         note = ""
         if unreadable := await self._tasks.unreadable(task):
             note = (
-                f"{unreadable} passages are longer than the model {meanings.name!r} reads: they are found by their "
-                "words only. Cut the file into smaller ones with chunking_strategy."
+                f"{unreadable} passages can't be read by the model {meanings.name!r}, most likely because they are too "
+                "long: they are found by their words only. Cut the file into smaller ones with chunking_strategy."
             )
         await self._tasks.finish(task, embedder=meanings.name, note=note)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from service.errors import NodexaError
+from service.model.chat_errors import CONTEXT_STATUSES, RefusedError
 from service.settings import Clock, SettingsError
 from service.store.vectors import Block
 
@@ -18,6 +19,8 @@ QUESTION_SECONDS: Final = 3.0
 REST: Final = (5_000, 300_000)
 """Milliseconds that a failed server is left alone, the first time and at most: each time twice as long."""
 TOO_LONG: Final = "context_length_exceeded"
+PROBE: Final = "text"
+"""What every model can read."""
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +61,15 @@ class Meanings:
         return self._clock() < self._until
 
     async def of(self, texts: Sequence[str]) -> list[bytes]:
-        """The vectors of passages; an empty one for a text that is longer than the model reads. Raises NodexaError."""
+        """The vectors of passages; an empty one for a text that the model can't read. Raises NodexaError."""
         try:
             found = await self._ask(texts)
         except NodexaError as error:
             if error.code != TOO_LONG:
-                raise
+                if not (isinstance(error, RefusedError) and error.http_status in CONTEXT_STATUSES):
+                    raise
+                # Each server has words of its own for a text that is too long; one that refuses any text is broken.
+                await self._ask([PROBE])
             if len(texts) == 1:
                 return [b""]
             # One of them: what a half of them is worth is found out half by half.

@@ -23,7 +23,8 @@ SAME: Final = {"automobile": "car", "automobiles": "car", "vehicle": "car", "phy
 
 
 class EmbeddingsServer:
-    """`status` answers everything else than 200 with an error; `longest` is how many words a text may have.
+    """`status` answers everything else than 200 with an error; `longest` is how many words a text may have, else
+    it answers with its `complaint`.
 
     `numbers` has it answer with lists in place of base64. While `gate` is cleared it answers nothing; after so many
     `replies` it clears it itself. `came` is set by each request. `asked` are the requests, `texts` what it embedded.
@@ -34,6 +35,7 @@ class EmbeddingsServer:
         self.dimensions = dimensions
         self.status = 200
         self.longest = 100_000
+        self.complaint = (400, "context_length_exceeded")
         self.numbers = False
         self.replies: int | None = None
         self.answer: bytes | None = None
@@ -88,7 +90,8 @@ class EmbeddingsServer:
             return 404, b"{}"
         texts = asked.json["input"]
         if any(len(text.split()) > self.longest for text in texts):
-            return 400, b'{"error": {"message": "too long", "code": "context_length_exceeded"}}'
+            status, words = self.complaint
+            return status, json.dumps({"error": {"message": words}}).encode()
         self.texts += texts
         return 200, json.dumps(self._embedded(asked.json, texts)).encode()
 

@@ -162,16 +162,17 @@ async def test_a_question_that_can_t_be_embedded_is_asked_by_its_words(
     assert server.asked == []
 
 
+@pytest.mark.parametrize("complaint", [(400, "context_length_exceeded"), (413, "inputs must have less than 80 tokens")])
 async def test_passages_that_the_model_can_t_read_are_found_by_words_and_counted(
-    core: CoreUnderTest, server: EmbeddingsServer
+    core: CoreUnderTest, server: EmbeddingsServer, complaint: tuple[int, str]
 ) -> None:
-    server.longest = 80
+    server.longest, server.complaint = 80, complaint
     name = await upload(core, " ".join(f"w{number}" for number in range(150)))
     made = await store(core, name, chunking={"max_chunk_tokens": 100, "overlap_tokens": 0})
 
     file = await in_store(core, made, name)
     assert (file.status, file.passages, file.embedded_passages) == (COMPLETED, 2, 2)
-    assert file.error.message.startswith("1 passages are longer than the model 'words' reads")
+    assert file.error.message.startswith("1 passages can't be read by the model 'words'")
     assert await vectors(core) == [("words", 0), ("words", 4 * 512)]
     assert len(await found(core, made, "w1")) == 1
     assert len(await found(core, made, "w140")) == 1
