@@ -128,5 +128,5 @@ class _Compared(Protocol):
 
 
 def _compared() -> _Compared:
-    # NumPy is an extra, and takes a tenth of a second to load.
+    # NumPy is an extra.
     return importlib.import_module("service.knowledge.nearest")
