@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from service.tools.masking import masked, secrets_in
 from service.tools.mcp_listing import Listing, Listings
 from service.tools.mcp_server import Endpoint, Program
 from service.tools.tool import ToolError
@@ -36,6 +38,7 @@ class Line:
         self._key = key
         self._anew = anew
         self._opening = asyncio.Lock()
+        self._secrets = [] if isinstance(target, Program) else secrets_in(target.headers)
         self._open: tuple[Session, Listing] | None = None
 
     async def listing(self) -> Listing:
@@ -54,6 +57,10 @@ class Line:
                 "tool_error", "The tool is no longer the one that was approved of: its definition changed.", done=False
             )
         return await session.call(name, values, key=key, seconds=self._target.seconds)
+
+    def masked(self, text: str) -> str:
+        """What the server said, without what it was sent to know us by."""
+        return masked(text, self._secrets)
 
     def close(self) -> None:
         """Lets go of the connection."""
@@ -79,12 +86,24 @@ class Line:
         )
         try:
             await session.ready()
-            listing = await session.list_tools()
+            listing = self._unsecret(await session.list_tools())
         except BaseException:
             _end(session)
             raise
         self._listings.keep(self._key, listing)
         return session, listing
+
+    def _unsecret(self, listing: Listing) -> Listing:
+        tools = [
+            replace(
+                tool,
+                description=self.masked(tool.description),
+                schema=self.masked(tool.schema),
+                annotations=self.masked(tool.annotations),
+            )
+            for tool in listing.tools
+        ]
+        return replace(listing, tools=tools) if tools != list(listing.tools) else listing
 
 
 def _end(session: Session) -> None:

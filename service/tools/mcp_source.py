@@ -73,10 +73,10 @@ class McpSource:
             allowed = self._allowed(listing.tools)
         except UnauthorizedError as error:
             if not self._server.provider:
-                return self._none(error)
+                return self._none(error, line)
             raise await token_wanted(error, self._server.provider, line.egress) from None
         except ToolError as error:
-            return self._none(error)
+            return self._none(error, line)
         item = self._item([tool.item() for tool in allowed], None)
         return Opened([McpTool(self._server, tool, line) for tool in allowed], [item])
 
@@ -89,8 +89,8 @@ class McpSource:
             raise ToolError("too_many_tools", message, done=False)
         return allowed
 
-    def _none(self, error: ToolError) -> Opened:
-        return Opened([], [self._item([], error.message)])
+    def _none(self, error: ToolError, line: Line | None = None) -> Opened:
+        return Opened([], [self._item([], line.masked(error.message) if line else error.message)])
 
     def _item(self, tools: list[dict[str, object]], error: str | None) -> dict[str, object]:
         return {"type": TYPE, "server_label": self._server.label, "tools": tools, "error": error}

@@ -60,8 +60,12 @@ class McpTool:
         approved = self._listed.digest if self.approval else ""
         try:
             result = await self._line.call(self._listed.name, call.values, key=call.key, approved=approved)
+            outcome = outcome_of(result)
         except UnauthorizedError as error:
             if not provider:
                 raise
             raise await token_wanted(error, provider, self._line.egress) from None
-        return outcome_of(result)
+        except ToolError as error:
+            error.message = self._line.masked(error.message)
+            raise
+        return Outcome(self._line.masked(outcome.output))

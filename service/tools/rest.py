@@ -12,6 +12,7 @@ from nodexa.v1.tool_pb2 import FunctionTool
 
 from service.errors import NodexaError
 from service.tools.egress import Answer, Egress
+from service.tools.masking import masked
 from service.tools.rest_call import rest_request
 from service.tools.rest_spec import RestSpec, is_header_value, read_spec
 from service.tools.tool import OUTPUT_BYTES, Call, Errand, Opened, Outcome, Source, TokenWantedError, ToolError
@@ -19,8 +20,6 @@ from service.tools.tool import OUTPUT_BYTES, Call, Errand, Opened, Outcome, Sour
 REFUSALS: Final = (401, 403)
 TOLD_OF_FAILURES: Final = 4000
 """Characters of an answer that says no."""
-MASK: Final = "[redacted]"
-_SHORTEST_SECRET: Final = 6
 _TEXTS: Final = ("text/", "json", "xml", "yaml", "javascript", "urlencoded", "csv")
 
 log = logging.getLogger(__name__)
@@ -154,11 +153,7 @@ def _told(answer: Answer, *, hidden: Sequence[str]) -> str:
     kind = answer.headers.get("content-type", "").lower()
     if answer.body and kind and not any(text in kind for text in _TEXTS):
         return f"It answered {len(answer.body)} bytes of {kind.partition(';')[0][:100]}, which can't be shown."
-    told = answer.body.decode(errors="replace")
-    for secret in hidden:
-        if len(secret) >= _SHORTEST_SECRET:
-            told = told.replace(secret, MASK)
-    return told
+    return masked(answer.body.decode(errors="replace"), hidden)
 
 
 def _error(error: ToolError) -> Mapping[str, Any]:

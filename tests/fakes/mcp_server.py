@@ -112,6 +112,10 @@ class McpServer:
         self.notes.append(text)
         return f"Noted: {text}"
 
+    async def _tell(self, how: str = "") -> CallToolResult:
+        told = TextContent(type="text", text=json.dumps(self.headers[-1]))
+        return CallToolResult(content=[told], is_error=how == "failing")
+
     def _tools(self) -> None:
         tool = self.mcp.tool
 
@@ -120,6 +124,7 @@ class McpServer:
             return str(a + b)
 
         self.mcp.add_tool(self._note, name="note", description="Writes a note.")
+        self.mcp.add_tool(self._tell, name="tell", description="Tells what it was sent.", structured_output=False)
 
         @tool(description="Fails.")
         def fail() -> CallToolResult:

@@ -195,8 +195,14 @@ async def tools(traffic: Traffic) -> None:
     for label, token, works in (("files", TOOL_TOKEN, True), ("files", TOOL_HEADER, False), ("operators", "", True)):
         brought = {**MCP, "server_url": traffic.outside.mcp.url, "authorization": token}
         body = {"model": traffic.tooled, "input": f"call {label}__note in {PROMPT}", "stream": True}
-        told = await traffic.send("/v1/responses", 200, json={**body, **({"tools": [brought]} if token else {})})
+        brings = {"tools": [brought]} if token else {}
+        told = await traffic.send("/v1/responses", 200, json={**body, **brings})
         assert ("Noted: " in told) == works
+        # It repeats all that it was sent.
+        again = await traffic.send(
+            "/v1/responses", 200, json={**body, "input": f"call {label}__tell in good", **brings}
+        )
+        assert ("content-length" in again) == works
     assert {TOOL_HEADER} == {headers.get("x-key") for headers in traffic.outside.mcp.headers} - {None}
     command = ("tools", "test", traffic.tooled, "order", "--user-token", f"provider={USER_TOKEN}")
     where = ("--data", str(traffic.served.data))

@@ -205,3 +205,16 @@ async def test_headers_and_the_token_are_sent_to_the_server_and_shown_nowhere() 
             assert all(headers["x-key"] == "canary-header" for headers in server.headers)
             assert item["output"] == "3"
             assert "canary" not in f"{item}{opened.listed}{opened.opened}"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_a_server_knows_us_by_is_taken_out_of_what_it_says(*, fails: bool) -> None:
+    secret, header, word = "canary-token", "canary-header-value", "issues"
+    async with McpServer(token=secret) as server:
+        tool = tool_of(server.url, authorization=secret, headers={"X-Key": header, "X-Toolset": word})
+        async with desk(kind(server), tool) as opened:
+            told = await opened.call("tell", how="failing" if fails else "")
+    said = told.output if isinstance(told, Outcome) else told.message
+    assert (isinstance(told, ToolError), "[redacted]" in said, word in said) == (fails, True, True)
+    assert secret not in said
+    assert header not in said
