@@ -19,11 +19,12 @@ from bench.loads import JSON_TOKENS, Load, measure
 from bench.machine import about, need_linux
 from bench.pieces import PIECES, shares
 from bench.processes import cpu_seconds, runs, stop_like_ctrl_c, thread_seconds, upstream
-from bench.report import HERE, keep, markdown
+from bench.report import HERE, keep, kept, markdown, slower
 from bench.shape import Shape
 from bench.target import Target, serving
 from bench.tree import grown, told
 
+RAW: Final = HERE / "budget.jsonl"
 MODULES: Final = {"core": "service", "bridge": "rest_bridge"}
 CONNECTIONS: Final = 64
 RATE: Final = 199
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help=f"where to write budget.md and budget.jsonl (default: {HERE.name}/)")
     given = parser.parse_args(arguments)
     need_linux("make bench-profile")
-    spy = _spy()
+    spy, before = _spy(), kept(RAW)
     print(about(), flush=True)
     parts = ["# Results of `make bench-profile`", f"Measured on {datetime.now(UTC).date().isoformat()}. {about()}."]
     records: list[dict[str, object]] = []
@@ -63,10 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"\n{name}\n\n{_table(spent, unit)}", flush=True)
             parts += _sections(name, unit, spent)
             records += [{"load": name, "name": process, "cpu": cost.cpu / 1000} for process, cost in spent.items()]
+    for words in slower(records, before):
+        print(f"SLOWER: {words}")
     folder: Path = given.out or HERE
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "budget.md").write_text("\n\n".join(parts) + "\n")
-    keep(folder / "budget.jsonl", records)
+    keep(folder / RAW.name, records)
     if not given.out:
         docs.fill()
 
