@@ -1,4 +1,4 @@
-"""Tools of a real MCP server behind the whole of Nodexa, through the SDKs: called, approved of, and told of."""
+"""Tools of a real MCP server and searches behind all of Nodexa, through the SDKs: called, approved of, told of."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from openai.types.responses import Response
 from openai.types.responses.tool_param import Mcp
 
 from tests.fakes.mcp_server import McpServer
+from tests.fakes.web_server import WebServer, shows
 from tests.sdk.node_sdk import Run
 from tests.sdk.told import ended
 
 ASKED = "call desk__note in milk"
 NOTED = "The tools said: Noted: milk"
+FOUND = {"url": "https://a.example/rain", "title": "Rain", "content": "It rains."}
 
 
 @pytest.fixture
@@ -131,11 +133,42 @@ async def test_a_server_of_the_operators_is_used_by_assistants_alone(
 
 
 @pytest.mark.node
-async def test_the_node_sdk_sees_calls_and_approves_of_them(run: Run, server: McpServer) -> None:
+async def test_the_node_sdk_sees_calls_and_searches_and_approves(run: Run, server: McpServer, web: WebServer) -> None:
+    web.pages["/search"] = shows({"results": [FOUND]})
     result = await asyncio.to_thread(run, "mcp.mjs", server.url)
 
-    assert result["called"] == ["mcp_list_tools", "mcp_call", "message"]
-    assert result["held"] == ["mcp_list_tools", "mcp_approval_request"]
-    assert result["approved"] == ["mcp_call", "message"]
-    assert result["text"] == NOTED
-    assert server.notes == ["milk", "milk"]
+    assert result["whole"] == result["streamed"]
+    assert result["whole"] == {
+        "called": ["mcp_list_tools", "mcp_call", "message"],
+        "failed": "mcp_tool_execution_error",
+        "held": ["mcp_list_tools", "mcp_approval_request"],
+        "approved": ["mcp_call", "message"],
+        "text": NOTED,
+        "refused": ["message"],
+        "found": ["web_search_call", "message"],
+        "cited": [FOUND["url"]],
+    }
+    assert server.notes == ["milk"] * 4
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_search_is_cited_where_the_text_says_it(
+    async_client: openai.AsyncOpenAI, assistant: str, web: WebServer, *, stream: bool
+) -> None:
+    web.pages["/search"] = shows({"results": [FOUND]})
+    asked: dict[str, Any] = {"model": assistant, "input": "call web_search in rain", "tools": [{"type": "web_search"}]}
+    if stream:
+        response = ended([event async for event in await async_client.responses.create(**asked, stream=True)])
+    else:
+        response = await async_client.responses.create(**asked)
+
+    search, said = response.output
+    assert search.type == "web_search_call"
+    assert search.action.model_dump(include={"type", "query"}) == {"type": "search", "query": "rain"}
+    assert said.type == "message"
+    (part,) = said.content
+    assert part.type == "output_text"
+    (note,) = part.annotations
+    assert note.type == "url_citation"
+    assert (note.url, note.title) == (FOUND["url"], FOUND["title"])
+    assert part.text[note.start_index : note.end_index] == "[1]"
