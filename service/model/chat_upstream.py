@@ -106,12 +106,21 @@ class Upstream:
         give_back = self._http.release
         try:
             reader = self._reader(connection, streaming=streaming)
+            chunks: list[Chunk] = []
             while not reader.done and (data := await self._read(connection, reader)):
-                if chunks := reader.feed(data):
+                chunks = reader.feed(data)
+                # What comes with the end goes with it.
+                if chunks and not reader.done:
                     yield chunks
-            last = reader.end()
+                    chunks = []
+            try:
+                last = reader.end()
+            except NodexaError:
+                if chunks:
+                    yield chunks
+                raise
             give_back = self._http.release_soon
-            yield last
+            yield [*chunks, *last]
         except HttpError as failure:
             raise self._told(failure) from None
         finally:

@@ -33,7 +33,7 @@ MOST_AT_ONCE: Final = 128
 RETRY_SECONDS: Final = 0.5
 """How long the end of a response waits before it tries the disk again."""
 HELD_BYTES: Final = 32 * 1024
-"""So much of an answer that nobody reads before its end goes to disk together with that."""
+"""So much of an answer goes to disk together with its end, where nobody reads it before that, or nothing is between."""
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +215,8 @@ class Run:
         if not batch.events:
             return
         batch = self._with_unwritten(batch)
-        if not self._turn.prompt.streaming and batch.ByteSize() <= HELD_BYTES:
+        unread = not self._turn.prompt.streaming
+        if (unread or self._is_over()) and batch.ByteSize() <= HELD_BYTES:
             self._unwritten = batch
             return
         segment = segment_of(batch)
@@ -224,6 +225,10 @@ class Run:
         except NodexaError:
             self._unwritten = batch
             raise
+
+    def _is_over(self) -> bool:
+        """Whether the model has said its last, so that the end follows at once, and can be written together with it."""
+        return self._rounds is None and self._turn.reason is not None
 
     def _with_unwritten(self, batch: EventBatch) -> EventBatch:
         """The batch behind what was held back or could not be written."""

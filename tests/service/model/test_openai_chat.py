@@ -64,12 +64,20 @@ async def test_a_token_is_given_out_before_the_next_one_is_written(server: ChatS
     assert text_of(rest) == " world"
 
 
+async def test_what_comes_in_one_read_with_a_failure_is_given_out_before_it(server: ChatServer) -> None:
+    server.replies.append(Raw((HEAD + delta(content="a") + b'data: {"error": {"message": "broken"}}\n\n' + DONE,)))
+    stream = model_on(server.url).stream(asking("Hi"))
+
+    assert await anext(stream) == [TextDelta("a")]
+    with pytest.raises(NodexaError):
+        await anext(stream)
+
+
 async def test_what_comes_in_one_read_is_one_batch(server: ChatServer) -> None:
     body = delta(content="a") + delta(content="b") + delta(content="c")
     server.replies.append(Raw((HEAD + body + delta("stop") + DONE,)))
     assert await batches(model_on(server.url), asking("Hi")) == [
-        [TextDelta("a"), TextRun(["b", "c"])],
-        [STOP],
+        [TextDelta("a"), TextRun(["b", "c"]), STOP],
     ]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from service.model.model import TextDelta
-from service.model.scripted import STOP
+from service.model.scripted import STOP, Step
 from tests.conftest import CoreUnderTest
-from tests.service.requests import create, said, watch
+from tests.service.requests import create, said, stream, watch
 from tests.service.runner.ladder import climb
 
 
@@ -25,3 +25,24 @@ async def test_an_answer_that_nobody_reads_before_its_end_is_written_with_it_unl
     )
     assert len(written) == segments
     climb(await watch(core, response.id))
+
+
+@pytest.mark.parametrize(
+    ("turn", "segments"),
+    [
+        ([[TextDelta("a"), TextDelta("b"), STOP]], 2),
+        ([[TextDelta("a")], [TextDelta("b"), STOP]], 3),
+        ([[TextDelta("a")], [TextDelta("b")], [STOP]], 4),
+        ([[TextDelta("x" * 100_000), STOP]], 3),
+    ],
+)
+async def test_what_a_model_says_last_is_written_with_the_end_unless_it_is_long(
+    core: CoreUnderTest, turn: list[Step], segments: int
+) -> None:
+    core.model.add(turn)
+
+    events = await stream(core)
+
+    climb(events)
+    written = await core.core.database.read(lambda db: db.execute("select count(*) from response_segments").fetchone())
+    assert written == (segments,)
