@@ -43,3 +43,11 @@ def test_openai_agents_uses_tools_that_the_server_runs(
 
     assert told == {name: [[said, "Sure?"]] * 2 for name, said in SAID.items()}
     assert server.notes == ["milk", "milk", "eggs", "eggs", "tea", "tea"]
+
+
+def test_openai_agents_for_javascript_uses_hosted_tools(run_story: RunStory) -> None:
+    with in_thread(McpServer()) as server:
+        told = run_story("node/agents-tools.mjs", MCP_URL=server.url)
+
+    assert told == {name: [SAID[name]] * 2 for name in ("mcp", "approved", "refused", "search")}
+    assert server.notes == ["milk", "milk", "eggs", "eggs"]

@@ -157,6 +157,28 @@ async def test_what_changes_something_waits_for_approval(
     assert (response["output"][0]["server_label"], web.asked) == ("make", [])
 
 
+async def test_what_was_approved_of_is_done_once(bridge: BridgeUnderTest, core: CoreUnderTest, web: WebServer) -> None:
+    web.pages["/orders"] = shows({"made": 1})
+    await given(core, {"type": "rest", "name": "make", "url": web.url + "/orders", "method": "POST"})
+    core.model.add(calls(("make", "{}")), says("Made."))
+
+    async with bridge.sdk() as client:
+        first = await client.responses.create(model=bridge.assistant_id, input="Make one")
+        request = first.output[0]
+        assert request.type == "mcp_approval_request"
+        second = await client.responses.create(
+            model=bridge.assistant_id,
+            input=[{"type": "mcp_approval_response", "approval_request_id": request.id, "approve": True}],
+            previous_response_id=first.id,
+        )
+
+    call = second.output[0]
+    assert call.type == "mcp_call"
+    assert (call.name, call.output, call.approval_request_id) == ("make", '{"made": 1}', request.id)
+    (asked,) = web.asked
+    assert (asked.method, bool(asked.headers["idempotency-key"])) == ("POST", True)
+
+
 async def test_a_tool_of_an_assistant_that_leads_inwards_is_refused(core: CoreUnderTest) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await given(core, {"type": "rest", "name": "metadata", "url": "http://169.254.169.254/latest"})
