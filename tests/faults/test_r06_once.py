@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +12,9 @@ import pytest
 
 from service.bootstrap import QUICKSTART, read_quickstart
 from tests.fakes.chat_server import ChatServer
-from tests.faults.core_process import SECONDS, CoreProcess, assistant_on, core_process, wrong_with
+from tests.faults.core_process import SECONDS, assistant_on, wrong_with
 from tests.faults.counts import SOAK, count, measured
+from tests.faults.restarted import Restarted, restarted
 from tests.faults.whole import bridge_process
 
 pytestmark = pytest.mark.timeout(3600 if SOAK else 180)
@@ -27,39 +26,6 @@ KILLED_AFTER: Final = 3
 KILL_EVERY: Final = 5
 """Of so many keys, one loses its core in the middle of its run, and one between two sends."""
 AGAIN_SECONDS: Final = 0.5
-
-
-class Restarted:
-    """A core that keeps its address through every kill."""
-
-    def __init__(self, data: Path, address: str) -> None:
-        self._data = data
-        self._address = address
-        self._stack = AsyncExitStack()
-        self.core: CoreProcess
-
-    async def start(self) -> None:
-        self.core = await self._stack.enter_async_context(core_process(self._data, grpc_address=self._address))
-        await self.core.listening()
-
-    async def kill(self) -> None:
-        await self.core.kill()
-        await self._stack.aclose()
-        await self.start()
-
-    async def close(self) -> None:
-        await self._stack.aclose()
-
-
-@asynccontextmanager
-async def restarted(data: Path, address: str) -> AsyncIterator[Restarted]:
-    """A core that answers; it is gone after the block."""
-    core = Restarted(data, address)
-    try:
-        await core.start()
-        yield core
-    finally:
-        await core.close()
 
 
 async def answer_to(http: httpx.AsyncClient, body: dict[str, Any], key: str) -> httpx.Response:

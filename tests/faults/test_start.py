@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
 from nodexa.v1.admin_service_pb2 import GetOrganizationRequest
 
+from service.store.database import FIXED_WAL_RESET_BUG
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.chat_words import Reply, words
 from tests.faults.core_process import CoreProcess, answering_core, asking, assistant_on, core_process
@@ -87,3 +89,12 @@ async def test_a_unix_socket_is_listened_on_again_after_a_crash(tmp_path: Path) 
             async with asyncio.timeout(10):
                 assert (await core.admin.GetOrganization(GetOrganizationRequest(), metadata=core.metadata)).operator
             await core.kill()
+
+
+@pytest.mark.skipif(sqlite3.sqlite_version_info >= FIXED_WAL_RESET_BUG, reason="Python's own SQLite may be shared here")
+async def test_an_sqlite_that_loses_writes_of_two_is_not_shared(tmp_path: Path) -> None:
+    program = ("tests.faults.plain_core",)
+    async with core_process(tmp_path / "var", "--shared", program=program) as core:
+        assert "need SQLite 3.51.3 or newer" in await refused(core)
+    async with answering_core(tmp_path / "var", program=program) as alone:
+        assert f"SQLite {sqlite3.sqlite_version} (one core only" in alone.messages()
