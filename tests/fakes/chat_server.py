@@ -108,9 +108,10 @@ class ChatServer:
         if request.path == "/requests":
             _write_json(writer, 200, [each.body for each in self.requests])
             return b""
+        reply = self.replies.popleft() if self.replies else reply_to(request.body)
         self.requests.append(request)
         self.asked.set()
-        answer = asyncio.ensure_future(self._answer(request, writer))
+        answer = asyncio.ensure_future(self._answer(reply, request, writer))
         # A client sends nothing while it waits: whatever can be read is its end.
         left = asyncio.ensure_future(reader.read(1))
         try:
@@ -127,8 +128,7 @@ class ChatServer:
         read = b"" if left.cancelled() else left.result()
         return read if goes_on and (read or left.cancelled()) else None
 
-    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
-        reply = self.replies.popleft() if self.replies else reply_to(request.body)
+    async def _answer(self, reply: Reply | Raw, request: Request, writer: asyncio.StreamWriter) -> bool:
         if isinstance(reply, Raw):
             for data in reply.writes:
                 writer.write(data)
