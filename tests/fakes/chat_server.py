@@ -81,11 +81,13 @@ class ChatServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def until_asked(self, times: int) -> None:
-        """Returns when it has been asked so often."""
+        """Returns when it has been asked so often, and has taken a reply for each."""
         async with asyncio.timeout(60):
             while len(self.requests) < times:
                 self.asked.clear()
                 await self.asked.wait()
+        # The task that answers is due, and takes its reply in its first step.
+        await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -108,10 +110,9 @@ class ChatServer:
         if request.path == "/requests":
             _write_json(writer, 200, [each.body for each in self.requests])
             return b""
-        reply = self.replies.popleft() if self.replies else reply_to(request.body)
         self.requests.append(request)
         self.asked.set()
-        answer = asyncio.ensure_future(self._answer(reply, request, writer))
+        answer = asyncio.ensure_future(self._answer(request, writer))
         # A client sends nothing while it waits: whatever can be read is its end.
         left = asyncio.ensure_future(reader.read(1))
         try:
@@ -128,7 +129,8 @@ class ChatServer:
         read = b"" if left.cancelled() else left.result()
         return read if goes_on and (read or left.cancelled()) else None
 
-    async def _answer(self, reply: Reply | Raw, request: Request, writer: asyncio.StreamWriter) -> bool:
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+        reply = self.replies.popleft() if self.replies else reply_to(request.body)
         if isinstance(reply, Raw):
             for data in reply.writes:
                 writer.write(data)
