@@ -21,11 +21,11 @@ Say = Callable[[str], None]
 
 ENDS_WITH_STDIN: Final = "NODEXA_ENDS_WITH_STDIN"
 """Tells a core or a bridge to stop when its standard input ends."""
-FIRST_DELAY: Final = 0.2
-LONGEST_DELAY: Final = 5.0
+DELAYS: Final = (0.0, 0.2, 0.4, 0.8)
+"""Seconds before a child is started again, by how often it has failed in a row: at once where it ran well until now."""
 # A child that lived this long has started well: what ends it then is a new failure.
 STEADY_SECONDS: Final = 10.0
-FAILURES_IN_A_ROW: Final = 5
+FAILURES_IN_A_ROW: Final = len(DELAYS) + 1
 # Above what the children themselves allow for their drains.
 BRIDGE_GRACE: Final = 27.0
 CORE_GRACE: Final = 12.0
@@ -84,8 +84,9 @@ class Keeper:
             how = describe_end(code)
             if failures >= FAILURES_IN_A_ROW:
                 raise GaveUpError(f"{self._child.name} ended {failures} times in a row ({how})")
-            delay = min(FIRST_DELAY * 2 ** (failures - 1), LONGEST_DELAY)
-            self._say(f"{self._child.name} ended ({how}); starting it again in {delay:g} s.")
+            delay = DELAYS[failures - 1]
+            when = f"in {delay:g} s" if delay else "at once"
+            self._say(f"{self._child.name} ended ({how}); starting it again {when}.")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
 

@@ -22,6 +22,7 @@ Codex = Callable[..., Told]
 TRUSTED = "--dangerously-bypass-approvals-and-sandbox"
 
 LOG = "codex_otel=info"
+RAIN = "Rain\nhttps://a.example/rain\nIt rains."
 
 
 @pytest.fixture
@@ -70,10 +71,10 @@ def test_codex_gets_an_answer_with_its_usage(codex: Codex) -> None:
     assert told[-1]["usage"]["output_tokens"] == 2
 
 
-def test_a_search_that_nobody_does_is_refused_in_words(codex: Codex) -> None:
-    told = codex("-c", 'web_search="live"', "Hello there")
-    assert told[-1]["type"] == "turn.failed"
-    assert "does not search the web" in told[-1]["error"]["message"]
+def test_codex_searches_the_web_where_a_service_is_named(codex: Codex) -> None:
+    told = codex("-c", 'web_search="live"', "call web_search in rain")
+    assert [item["text"] for item in items(told, "agent_message")] == [f"The tools said: [1] {RAIN}"]
+    assert told[-1]["type"] == "turn.completed"
 
 
 def test_the_text_serves_as_a_profile_too(codex: Codex) -> None:

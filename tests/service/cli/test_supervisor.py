@@ -82,7 +82,7 @@ async def test_a_child_that_dies_is_started_again_and_that_is_said() -> None:
         os.kill(min(first), signal.SIGKILL)
         assert await watched.pid() not in first
         (said,) = watched.said
-        assert "ended (killed by SIGKILL); starting it again in 0.2 s." in said
+        assert "ended (killed by SIGKILL); starting it again at once." in said
 
 
 async def test_stopping_ends_every_child() -> None:
@@ -118,4 +118,9 @@ async def test_a_child_that_never_runs_ends_everything_with_its_name() -> None:
         with pytest.raises(GaveUpError, match=r"The bridge ended 5 times in a row \(exit code 3\)"):
             await asyncio.wait_for(watched.task, 30)
         assert not is_alive(pid)
-        assert [said.rpartition(" in ")[2] for said in watched.said] == ["0.2 s.", "0.4 s.", "0.8 s.", "1.6 s."]
+        assert [said.rpartition(" again ")[2] for said in watched.said] == [
+            "at once.",
+            "in 0.2 s.",
+            "in 0.4 s.",
+            "in 0.8 s.",
+        ]
