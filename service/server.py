@@ -155,6 +155,8 @@ async def _start(settings: Settings, database: Database, parts: Parts, new_id: N
         settings=settings,
     )
     state = _add_health_and_reflection(server)
+    # Of itself it says from its beginning that all is well; only `serving` may.
+    await state.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     addresses = bind(server, settings.listen, tls=settings.tls)
     await server.start()
     chores = [

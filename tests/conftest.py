@@ -89,9 +89,17 @@ class CoreUnderTest:
 
 @asynccontextmanager
 async def running_core(
-    settings: Settings, model: ScriptedModel, *, kinds: Mapping[str, Kind] = NO_KINDS, caps: Caps = CAPS
+    settings: Settings,
+    model: ScriptedModel,
+    *,
+    kinds: Mapping[str, Kind] = NO_KINDS,
+    caps: Caps = CAPS,
+    serves: bool = True,
 ) -> AsyncIterator[CoreUnderTest]:
-    """A core on `settings`, every model of which is `model`; it runs tools of these `kinds` besides its own."""
+    """A core on `settings`, every model of which is `model`; it runs tools of these `kinds` besides its own.
+
+    Where it doesn't serve, it is one that still starts: it listens, and has not said that it takes work.
+    """
     core = await start_core(
         settings,
         open_model=lambda config: model,
@@ -105,7 +113,8 @@ async def running_core(
     try:
         address = core.addresses[0]
         await bootstrap(settings, core.administration, core.keys, clock=now_ms, new_id=new_id, address=address)
-        await serving(core)
+        if serves:
+            await serving(core)
         async with grpc.aio.insecure_channel(address) as channel:
             yield CoreUnderTest(core, model, read_quickstart(settings.data / QUICKSTART), channel)
     finally:

@@ -11,7 +11,9 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
-from tests.conftest import CoreUnderTest
+from service.model.scripted import ScriptedModel
+from service.settings import Settings
+from tests.conftest import CoreUnderTest, running_core
 from tests.service.rpc.rpcs import SERVICES
 
 
@@ -33,6 +35,13 @@ async def test_a_running_core_says_without_a_key_that_it_serves(core: CoreUnderT
     answer = await health(core).Check(HealthCheckRequest(service=name))
 
     assert answer.status == HealthCheckResponse.SERVING
+
+
+async def test_a_core_that_still_starts_says_so(settings: Settings, model: ScriptedModel) -> None:
+    async with running_core(settings, model, serves=False) as core:
+        answer = await health(core).Check(HealthCheckRequest())
+
+    assert answer.status == HealthCheckResponse.NOT_SERVING
 
 
 async def test_whoever_watches_hears_that_the_core_is_leaving(core: CoreUnderTest) -> None:
