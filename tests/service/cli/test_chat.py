@@ -32,7 +32,13 @@ class Terminal:
         fcntl.ioctl(own, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 4000, 0, 0))
         command = [*COMMAND, "chat", assistant, "--data", str(site.served.data)]
         self.process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(TERM="xterm"), start_new_session=True
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment(TERM="xterm"),
+            start_new_session=True,
+            preexec_fn=_heeds_ctrl_c,  # noqa: PLW1509 - it only sets a signal
         )
         os.close(theirs)
         self._own = own
@@ -78,6 +84,11 @@ class Terminal:
         self.process.kill()
         self.process.wait()
         os.close(self._own)
+
+
+def _heeds_ctrl_c() -> None:
+    # As in a terminal, also where the tests run in the background of a shell, which ignores it there.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
