@@ -134,4 +134,6 @@ async def test_a_core_that_dies_at_its_start_does_no_harm(tmp_path: Path) -> Non
             async with answering_core(data) as core:
                 await core.kill()
         async with answering_core(data) as core:
-            climb((await watched(core, seen.events[0].created.response.id)).events)
+            told = (await watched(core, seen.events[0].created.response.id)).events
+    climb(told)
+    assert told[: len(seen.events)] == seen.events
