@@ -34,16 +34,16 @@ def chat_messages(instructions: str, items: Iterable[Item]) -> list[Message]:
 
 def translated(items: Iterable[Item]) -> list[Message]:
     """Returns the messages of these items alone, as they stand further on in a conversation."""
-    told = [(item, str(item.WhichOneof("kind"))) for item in items]
+    told = [(item, item.HasField("message")) for item in items]
     outputs = {
         item.function_call_output.call_id: item.function_call_output
-        for item, kind in told
-        if kind == "function_call_output"
+        for item, is_message in told
+        if not is_message and item.HasField("function_call_output")
     }
     messages: list[Message] = []
     turn: Message = {}
-    for item, kind in told:
-        if kind == "message":
+    for item, is_message in told:
+        if is_message:
             message = item.message
             if message.role != ItemMessage.ROLE_ASSISTANT:
                 turn = _close(turn, messages, outputs)
@@ -52,9 +52,9 @@ def translated(items: Iterable[Item]) -> list[Message]:
             if "content" in turn:
                 turn = _close(turn, messages, outputs)
             turn["role"], turn["content"] = "assistant", parts_text(message.content)
-        elif kind == "function_call":
+        elif item.HasField("function_call"):
             _add_call(turn, item, outputs)
-        elif kind == "function_call_output":
+        elif item.HasField("function_call_output"):
             turn = _close(turn, messages, outputs)
     _close(turn, messages, outputs)
     return messages

@@ -122,6 +122,8 @@ def _is_known(tool: Tool) -> bool:
 
 
 def _is_plain(item: Item) -> bool:
+    if item.HasField("message"):  # By far the most.
+        return True
     kind = item.WhichOneof("kind")
     if kind == "function_call":
         return not item.function_call.namespace

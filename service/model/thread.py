@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -20,6 +20,12 @@ class Thread:
         self.items = list(items)
         self.call_ids = list(call_ids)
         self.told: dict[str, Any] = {}
+
+    def add(self, items: Iterable[Item], call_ids: Iterable[str]) -> Said:
+        """Goes on with these; returns all of it."""
+        self.items += items
+        self.call_ids += call_ids
+        return Said(self, len(self.items), len(self.call_ids))
 
 
 # Not frozen, though nobody changes it: a thousand of them are made when a long thread is read.
@@ -44,14 +50,9 @@ class Said:
         """The ids of the calls among the items."""
         return self.thread.call_ids[: self.calls]
 
-    def and_then(self, items: Sequence[Item], call_ids: Sequence[str]) -> Said:
-        """This and more: in the same thread, or in one of its own where that one went on in another way."""
-        thread = self.thread
-        if len(thread.items) != self.length:
-            thread = Thread(self.items, self.call_ids)
-        thread.items += items
-        thread.call_ids += call_ids
-        return Said(thread, len(thread.items), len(thread.call_ids))
+    def open(self) -> Thread:
+        """A thread to go on with: the same one, or one of its own where that one went on in another way."""
+        return self.thread if len(self.thread.items) == self.length else Thread(self.items, self.call_ids)
 
 
 class Continued(list[Item]):

@@ -71,7 +71,7 @@ class Chats:
             return list(_spoken(kept[1], None))
         newest = await self._store.newest(caller.org_id, user_id, RESPONSE + name)
         turns = await self._responses.history(caller.org_id, newest, limit=_MOST_TURNS) if newest else []
-        mine = turns[: next((n for n, turn in enumerate(turns) if not caller.may_see(turn.row.user_id)), None)]
+        mine = turns[: next((n for n, turn in enumerate(turns) if not caller.may_see(turn.user_id)), None)]
         return [message for turn in reversed(mine) for message in _of_turn(turn)] or None
 
 
@@ -98,8 +98,8 @@ def _spoken(items: Iterable[Item], turn: Turn | None) -> Iterator[ChatMessage]:
         if (role := _ROLES.get(item.message.role)) is not None and item.HasField("message"):
             message = ChatMessage(id=item.id, role=role, text=words_of(item))
             if turn is not None:
-                message.response_id = turn.row.id
-                message.create_time.FromMilliseconds(turn.row.created_at)
+                message.response_id = turn.id
+                message.create_time.FromMilliseconds(turn.created_at)
             yield message
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
 
+from nodexa.v1.item_pb2 import ItemList
 from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
 from service.runner.caller import Caller
-from service.runner.past import Past, said_by
-from service.store.responses import ResponseStore, Turn
+from service.runner.past import Past
+from service.store.responses import ResponseRow, ResponseStore, Turn
 
 MAX_TURNS: Final = 10_000
 CACHE_BYTES: Final = 64 * 1024 * 1024
@@ -37,7 +38,7 @@ class History:
         self._bytes = 0
         self._deletions = 0
         # Turns that nobody went on from yet, and conversations by the responses that they can be continued from.
-        self._fresh: OrderedDict[str, tuple[Turn, int]] = OrderedDict()
+        self._fresh: OrderedDict[str, Turn] = OrderedDict()
         self._pasts: dict[str, tuple[Past, _Conversation]] = {}
         self._conversations: OrderedDict[_Conversation, None] = OrderedDict()
 
@@ -60,19 +61,20 @@ class History:
         """The tokens of a response, prompt and answer; None where nobody counted. Raises as `recall` does."""
         return (await self.recall(response_id, caller)).tokens if response_id else None
 
-    def keep(self, turn: Turn) -> None:
+    def keep(self, row: ResponseRow, asked: ItemList, result: Response) -> None:
         """Takes a turn that just became final and is on disk: the next one need not read it."""
-        size = _size(turn)
-        if size > self._limit or turn.row.id in self._fresh or turn.row.id in self._pasts:
+        size = asked.ByteSize() + result.ByteSize()
+        if size > self._limit or row.id in self._fresh or row.id in self._pasts:
             return
-        self._fresh[turn.row.id] = (turn, size)
+        whose = (row.org_id, row.user_id, row.created_at)
+        self._fresh[row.id] = Turn(row.id, row.previous_response_id, *whose, asked, result, size)
         self._grow(size)
 
     def forget(self, response_id: str) -> None:
         """Drops a deleted turn, and what goes on from it."""
         self._deletions += 1
         if fresh := self._fresh.pop(response_id, None):
-            self._bytes -= fresh[1]
+            self._bytes -= fresh.size
         if response_id in self._pasts:
             self._drop(self._pasts[response_id][1])
 
@@ -83,8 +85,8 @@ class History:
         while wanted and wanted not in self._pasts:
             if wanted not in self._fresh:
                 return None
-            turns.append(self._fresh[wanted][0])
-            wanted = turns[-1].row.previous_response_id
+            turns.append(self._fresh[wanted])
+            wanted = turns[-1].previous_response_id
         return self._joined(turns) if turns else self._pasts[response_id][0]
 
     async def _read(self, response_id: str, caller: Caller) -> Past:
@@ -92,40 +94,40 @@ class History:
         found = await self._store.history(caller.org_id, response_id, limit=MAX_TURNS)
         if not found:
             raise _not_found(response_id)
-        if any(turn.row.org_id != caller.org_id or not caller.may_see(turn.row.user_id) for turn in found):
+        if not all(map(caller.may_see, {turn.user_id for turn in found})):
             raise _not_found(response_id)
-        if found[-1].row.previous_response_id:
+        if found[-1].previous_response_id:
             raise _history_gone(response_id)
         # What was deleted meanwhile must not come back, and what may still change is not for keeps.
         if not self._limit or deletions != self._deletions or any(turn.result is None for turn in found):
-            return said_by(reversed(found))
-        new = list(takewhile(lambda turn: turn.row.id not in self._pasts, found))
+            return Past().and_then(reversed(found))[-1]
+        new = list(takewhile(lambda turn: turn.id not in self._pasts, found))
         return self._joined(new) if new else self._pasts[response_id][0]
 
     def _joined(self, turns: Sequence[Turn]) -> Past:
         """The conversation with the turns, the newest first, behind what is kept of it; it is kept at each of them."""
-        before = turns[-1].row.previous_response_id
+        before = turns[-1].previous_response_id
         past, conversation = self._pasts[before] if before else (Past(), _Conversation())
-        grown = 0
-        for turn in reversed(turns):
-            past = past.and_then(turn)
-            _, size = self._fresh.pop(turn.row.id, (turn, 0))
-            self._bytes -= size
-            # Twice: what a model makes of it is kept too.
-            grown += 2 * _size(turn)
-            self._pasts[turn.row.id] = past, conversation
-            conversation.ids.append(turn.row.id)
+        ids = [turn.id for turn in reversed(turns)]
+        pasts = past.and_then(reversed(turns))
+        for response_id, past in zip(ids, pasts, strict=True):
+            self._pasts[response_id] = past, conversation
+            if fresh := self._fresh.pop(response_id, None):
+                self._bytes -= fresh.size
+        conversation.ids += ids
+        # Twice: what a model makes of it is kept too.
+        grown = 2 * sum(turn.size for turn in turns)
         conversation.size += grown
         self._conversations[conversation] = None
         self._conversations.move_to_end(conversation)
         self._grow(grown)
-        return past
+        return pasts[-1]
 
     def _grow(self, size: int) -> None:
         self._bytes += size
         while self._bytes > self._limit and (self._fresh or self._conversations):
             if self._fresh:
-                self._bytes -= self._fresh.popitem(last=False)[1][1]
+                self._bytes -= self._fresh.popitem(last=False)[1].size
             else:
                 self._drop(next(iter(self._conversations)))
 
@@ -134,10 +136,6 @@ class History:
         self._bytes -= conversation.size
         for response_id in conversation.ids:
             self._pasts.pop(response_id, None)
-
-
-def _size(turn: Turn) -> int:
-    return turn.input.ByteSize() + (turn.result.ByteSize() if turn.result else 0)
 
 
 def _expect_continuable(past: Past, response_id: str) -> None:

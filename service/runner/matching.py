@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from nodexa.v1.item_pb2 import Item
 
 from service.errors import NodexaError
 from service.runner.calls import answers, call_of
+
+NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def in_order(history: Iterable[Item], new: Sequence[Item]) -> list[Item]:
@@ -54,9 +58,9 @@ def match_waiting(
     return answers_first(new, waiting)
 
 
-def waiting_calls(items: Iterable[Item]) -> dict[str, str]:
-    """The names of the calls that nobody answered, by their ids."""
-    pending: dict[str, str] = {}
+def waiting_calls(items: Iterable[Item], before: Mapping[str, str] = NONE) -> dict[str, str]:
+    """The names of the calls that nobody answered, by their ids; `before` are those that waited before the items."""
+    pending = dict(before)
     for item in items:
         settle(item, pending)
     return pending

@@ -12,8 +12,8 @@ from service.model.attached import has_references
 from service.model.past_calls import is_the_platforms
 from service.model.thread import Said, Thread
 from service.runner.caller import Caller
-from service.runner.calls import call_of
-from service.runner.matching import answers_first, settle
+from service.runner.calls import call_ids, call_of
+from service.runner.matching import answers_first, waiting_calls
 from service.runner.sealed import is_trigger
 from service.store.responses import Turn
 
@@ -44,28 +44,28 @@ class Past:
         """Whether all of it is the caller's to see."""
         return not self.turns or (self.org_id == caller.org_id and all(map(caller.may_see, self.users)))
 
-    def and_then(self, turn: Turn) -> Past:
-        """The conversation with one more turn."""
-        row, result = turn.row, turn.result
-        items = answers_first(turn.input.items, self.waiting)
-        if result:
-            items += spoken(result)
-        users = self.users if row.user_id in self.users else self.users | {row.user_id}
-        said, waiting, plain = self._with(items)
-        return Past(said, waiting, plain, self.turns + 1, result, row.org_id, users)
-
-    def _with(self, items: Sequence[Item]) -> tuple[Said, Mapping[str, str], bool]:
-        waiting, plain, call_ids = self.waiting, self.plain, list[str]()
-        for item in items:
-            if item.HasField("message"):  # By far the most.
-                plain = plain and not has_references(item)
-                continue
-            plain = plain and is_plain(item)
-            if call := call_of(item):
-                call_ids.append(call.call_id)
-            waiting = dict(waiting)
-            settle(item, waiting)
-        return self.said.and_then(items, call_ids), waiting, plain
+    def and_then(self, turns: Iterable[Turn]) -> list[Past]:
+        """The conversation after each of the turns that go on from it, the oldest first."""
+        pasts = []
+        thread, waiting, plain, count, users = self.said.open(), self.waiting, self.plain, self.turns, self.users
+        for turn in turns:
+            # Slices, since to go through such a list one by one takes twice as long.
+            items = turn.input.items[:]
+            if waiting:
+                items = answers_first(items, waiting)
+            plain = plain and all(map(is_plain, items))
+            if turn.result:
+                items += spoken(turn.result)
+            others = [item for item in items if not item.HasField("message")]
+            if others:  # Seldom.
+                plain = plain and all(map(is_plain, others))
+                waiting = waiting_calls(others, waiting)
+            said = thread.add(items, call_ids(others) if others else ())
+            count += 1
+            if turn.user_id not in users:
+                users |= {turn.user_id}
+            pasts.append(Past(said, waiting, plain, count, turn.result, turn.org_id, users))
+        return pasts
 
 
 def spent_on(response: Response) -> int | None:
@@ -76,26 +76,22 @@ def spent_on(response: Response) -> int | None:
     return response.usage.total_tokens
 
 
-def spoken(response: Response) -> Sequence[Item]:
+def spoken(response: Response) -> list[Item]:
     """What was said for good: a call that was cut can't be answered, so the model isn't told of it."""
-    return [item for item in response.output if item.status != Item.STATUS_INCOMPLETE or not call_of(item)]
-
-
-def said_by(turns: Iterable[Turn]) -> Past:
-    """The conversation of the turns, the oldest first."""
-    past = Past()
-    for turn in turns:
-        past = past.and_then(turn)
-    return past
+    return [item for item in response.output[:] if item.status != Item.STATUS_INCOMPLETE or not call_of(item)]
 
 
 def said_in(items: Sequence[Item]) -> Past:
     """The past that consists of these items."""
-    return Past(*Past()._with(items))
+    ids = call_ids(items)
+    said = Said(Thread(items, ids), len(items), len(ids))
+    return Past(said, waiting_calls(items), all(map(is_plain, items)))
 
 
 def is_plain(item: Item) -> bool:
     """Whether a model reads the item as it stands there."""
+    if item.HasField("message"):  # By far the most.
+        return not has_references(item)
     if item.HasField("reasoning"):
         return not item.reasoning.HasField("encrypted_content")
     if has_references(item):

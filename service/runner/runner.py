@@ -30,7 +30,7 @@ from service.runner.run import Run, Stop
 from service.runner.tail import tail
 from service.store.ownership import Orphan
 from service.store.requests import Earlier, Named, RequestStore, TwiceError
-from service.store.responses import ResponseStore, Segment, StoredResponse, Turn
+from service.store.responses import ResponseStore, Segment, StoredResponse
 
 FROM_THE_START: Final = -1
 
@@ -296,7 +296,7 @@ class Runner:
 
     def _reap(self, run: Run, asked: ItemList, permit: Permit) -> None:
         if run.kept:
-            self._history.keep(Turn(run.row, asked, run.response))
+            self._history.keep(run.row, asked, run.response)
         if self._live.get(run.row.id) is run:
             del self._live[run.row.id]
         permit.leave(run.response.usage)

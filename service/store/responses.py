@@ -7,7 +7,8 @@ from asyncio import Future
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final
+from operator import itemgetter
+from typing import Any, Final
 
 from nodexa.v1.item_pb2 import ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
@@ -59,13 +60,22 @@ class State:
     log_dropped: bool
 
 
+# Not frozen either, and without a row, for the same reason.
 @dataclass(slots=True)
 class Turn:
-    """One response as its successors see it: what was put in and what came out (`result` is None until final)."""
+    """One response as its successors see it: what was put in and what came out (`result` is None until final).
 
-    row: ResponseRow
+    `size` is that of both in bytes; `created_at` is in milliseconds since 1970.
+    """
+
+    id: str
+    previous_response_id: str
+    org_id: str
+    user_id: str
+    created_at: int
     input: ItemList
     result: Response | None
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,20 +265,18 @@ class ResponseStore:
 
         def job(db: Tables) -> list[Turn]:
             rows = db.conn.execute(
-                f"""with recursive chain(turn_id, parent_id, depth) as (
-                      select id, previous_response_id, 0 from responses where org_id = :org and id = :id
-                      union all
-                      select r.id, r.previous_response_id, depth + 1 from chain
-                      join responses r on r.id = chain.parent_id and r.org_id = :org where depth + 1 < :limit)
-                    select {_ROW}, q.input, s.response from chain join responses on id = turn_id
-                    join response_requests q on q.response_id = id left join response_results s on s.response_id = id
-                    order by depth""",
+                """with recursive chain(depth, id, parent, user, created) as (
+                     select 0, id, coalesce(previous_response_id, ''), coalesce(user_id, ''), created_at
+                     from responses where org_id = :org and id = :id
+                     union all
+                     select depth + 1, r.id, coalesce(previous_response_id, ''), coalesce(user_id, ''), created_at
+                     from chain join responses r on r.id = chain.parent and r.org_id = :org where depth + 1 < :limit)
+                   select depth, id, parent, user, created, q.input, s.response from chain
+                   join response_requests q on q.response_id = id left join response_results s on s.response_id = id""",
                 {"org": org_id, "id": response_id, "limit": limit},
             )
-            return [
-                Turn(_row(row), ItemList.FromString(row[10]), Response.FromString(row[11]) if row[11] else None)
-                for row in rows
-            ]
+            # Sorted here, where it takes no more than a look: they come in this order, though SQL doesn't promise it.
+            return [_turn(org_id, row) for row in sorted(rows, key=itemgetter(0))]
 
         return await self._database.read(job)
 
@@ -314,6 +322,13 @@ def _expect_owner(response_id: str, changed: int) -> None:
 
 def _row(row: Sequence[object]) -> ResponseRow:
     return ResponseRow(*row[:7], bool(row[7]), *row[8:10])  # type: ignore[arg-type, call-arg]
+
+
+def _turn(org_id: str, row: Sequence[Any]) -> Turn:
+    _, response_id, parent, user, created, asked, result = row
+    given = Response.FromString(result) if result else None
+    size = len(asked) + len(result or b"")
+    return Turn(response_id, parent, org_id, user, created, ItemList.FromString(asked), given, size)
 
 
 def _stored(row: Sequence[bytes]) -> StoredResponse:

@@ -43,13 +43,13 @@ def test_a_thread_is_told_as_if_it_had_been_told_for_the_first_time(
     said, before = Said(Thread()), [Said(Thread())]
     for number, kinds in enumerate(told):
         items = [item for place, kind in enumerate(kinds) for item in PIECES[kind](f"{number}.{place}")]
-        said = said.and_then(items, [])
+        said = said.open().add(items, [])
         before.append(said)
         asked = user("And now?")
         assert messages_of(instructions, Continued(said, [asked])) == chat_messages(instructions, [*said, asked])
     earlier = data.draw(st.sampled_from(before))
 
-    branch = earlier.and_then([user("Another way")], [])
+    branch = earlier.open().add([user("Another way")], [])
 
     assert messages_of(instructions, Continued(earlier, [])) == chat_messages(instructions, earlier.items)
     assert messages_of(instructions, Continued(branch, [])) == chat_messages(instructions, branch.items)
@@ -58,7 +58,7 @@ def test_a_thread_is_told_as_if_it_had_been_told_for_the_first_time(
 
 def test_a_long_thread_that_is_told_at_once_can_be_gone_on_from_anywhere() -> None:
     items = [item for n in range(100) for item in (user(f"{n}"), spoken(Message.ROLE_ASSISTANT, f"{n}!"))]
-    whole = Said(Thread()).and_then(items, [])
+    whole = Thread().add(items, [])
     chat_history("", Continued(whole, []))
 
     for length in range(0, 200, 7):
@@ -67,7 +67,7 @@ def test_a_long_thread_that_is_told_at_once_can_be_gone_on_from_anywhere() -> No
 
 
 def test_a_copy_of_a_prompt_s_items_is_told_item_by_item() -> None:
-    said = Said(Thread()).and_then([user("1"), spoken(Message.ROLE_ASSISTANT, "2"), user("3")], [])
+    said = Thread().add([user("1"), spoken(Message.ROLE_ASSISTANT, "2"), user("3")], [])
 
     assert type([*Continued(said, [])]) is list
     assert messages_of("", [*Continued(said, [user("4")])][2:]) == chat_messages("", [user("3"), user("4")])
