@@ -16,14 +16,15 @@ MOST_TERMS: Final = 32
 """Words of one question that are looked up; those beyond are left out."""
 _UNSPACED: Final = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
 _BREAK: Final = "\u200b"
-_BETWEEN: Final = re.compile(f"(?<=[{_UNSPACED}])(?=[{_UNSPACED}])")
-_WORD: Final = re.compile(f"[{_UNSPACED}]+|[^\\W_{_UNSPACED}]+")
-_UNSPACED_WORD: Final = re.compile(f"[{_UNSPACED}]+")
+# Patterns in words: `re` keeps those that it compiled, and such large ones are not to be a part of every start.
+_BETWEEN: Final = f"(?<=[{_UNSPACED}])(?=[{_UNSPACED}])"
+_WORD: Final = f"[{_UNSPACED}]+|[^\\W_{_UNSPACED}]+"
+_UNSPACED_WORD: Final = f"[{_UNSPACED}]+"
 
 
 def indexed(text: str) -> str:
     """The text as the index holds it."""
-    return _BETWEEN.sub(_BREAK, unicodedata.normalize("NFC", text).replace(_BREAK, " ").replace("\0", " "))
+    return re.sub(_BETWEEN, _BREAK, unicodedata.normalize("NFC", text).replace(_BREAK, " ").replace("\0", " "))
 
 
 def read_back(text: str) -> str:
@@ -34,8 +35,8 @@ def read_back(text: str) -> str:
 def terms(question: str) -> list[str]:
     """The words to look up, each once, at most MOST_TERMS. Any text is a question; one may have no words."""
     found: dict[str, None] = {}
-    for word in _WORD.findall(unicodedata.normalize("NFC", question)[:10_000]):
-        for part in _pairs(word) if _UNSPACED_WORD.fullmatch(word) else (word.casefold(),):
+    for word in re.findall(_WORD, unicodedata.normalize("NFC", question)[:10_000]):
+        for part in _pairs(word) if re.fullmatch(_UNSPACED_WORD, word) else (word.casefold(),):
             found[part] = None
     return list(found)[:MOST_TERMS]
 
