@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 
 from service.runner.runs import behind, last_number, singly
 from service.store.responses import Segment
+from service.store.written import Written
 
 MESSAGE_BYTES: Final = 8 * 1024
 """A reader that lags gets what it missed in messages of about this size: each is several times as large in the bridge,
@@ -92,22 +94,22 @@ class EventLog:
         self._changed: asyncio.Event | None = None
         self._at_end: list[Callable[[], None]] = []
 
-    async def append(self, segment: Segment, written: asyncio.Future[None] | None, *, last: bool = False) -> None:
+    async def append(self, segment: Segment, written: Written[None] | None, *, last: bool = False) -> None:
         """Shows `segment` to the readers once `written` says that it is on disk (None: it needn't be).
 
         A cancellation is held back until then, so that what is on disk and what is shown never differ.
         """
+        if written is None:
+            self._show(segment, last=last)
+            return
+        written.then(partial(self._show, segment, last=last))
         cancelled: asyncio.CancelledError | None = None
-        if written is not None:
-            while not written.done():
-                try:
-                    await _settled(written)
-                except asyncio.CancelledError as error:
-                    cancelled = error
-            written.result()
-        self.segments.append(segment)
-        self.closed = self.complete = last
-        self._wake()
+        while not written.done:
+            try:
+                await written.over()
+            except asyncio.CancelledError as error:
+                cancelled = error
+        written.result()
         if cancelled is not None:
             try:
                 raise cancelled
@@ -149,6 +151,11 @@ class EventLog:
         self.closed = True
         self._wake()
 
+    def _show(self, segment: Segment, *, last: bool) -> None:
+        self.segments.append(segment)
+        self.closed = self.complete = last
+        self._wake()
+
     def _wake(self) -> None:
         if self._changed is not None:
             self._changed.set()
@@ -157,21 +164,6 @@ class EventLog:
             for call in self._at_end:
                 call()
             self._at_end.clear()
-
-
-async def _settled(written: asyncio.Future[None]) -> None:
-    """Returns when it is done; a cancellation ends the waiting, and not the writing."""
-    done = asyncio.get_running_loop().create_future()
-
-    def tell(_: asyncio.Future[None]) -> None:
-        if not done.done():
-            done.set_result(None)
-
-    written.add_done_callback(tell)
-    try:
-        await done
-    finally:
-        written.remove_done_callback(tell)
 
 
 def _cut(data: bytes, after: int) -> bytes:

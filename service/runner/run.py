@@ -25,6 +25,7 @@ from service.runner.turn import Turn
 from service.settings import Clock
 from service.store.requests import Named
 from service.store.responses import LostRunError, ResponseRow, ResponseStore, Segment
+from service.store.written import Written
 
 FIRST_READER_SECONDS: Final = 1.0
 """How long a new run waits for its first reader, however impatient it is."""
@@ -295,7 +296,7 @@ class Run:
         self.lost = True
         self.log.abandon()
 
-    def _write_end(self, store: ResponseStore, segment: Segment) -> asyncio.Future[None]:
+    def _write_end(self, store: ResponseStore, segment: Segment) -> Written[None]:
         self.result = self.response.SerializeToString()
         return store.finish(
             self.row.id,

@@ -13,7 +13,8 @@ from sqlite_utils import Database as Tables
 from sqlite_utils.db import Table
 
 from service.store.audit import add_event, tell
-from service.store.database import Database, Job
+from service.store.commit import Job
+from service.store.database import Database
 from service.store.limits import columns_of, halves, limits_of, selected
 
 T = TypeVar("T")

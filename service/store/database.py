@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import itertools
 import logging
 import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -23,27 +23,18 @@ from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
 from service.store.checkpoint import Checkpoints
+from service.store.commit import Job, Request, commit, is_outage, outside, unavailable
 from service.store.migrations import migrations, newer_steps
+from service.store.segments import prepare
 from service.store.sqlite import sqlite3
+from service.store.written import Written
 
 T = TypeVar("T")
-Job = Callable[[Tables], T]
 
 READERS: Final = 4
 QUEUE_LIMIT: Final = 4096
 GROUP_LIMIT: Final = 256
 FIXED_WAL_RESET_BUG: Final = (3, 51, 3)
-OUTAGES: Final = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-    }
-)
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +51,6 @@ class BrokenDatabaseError(ValueError):
     """The file can't be opened as a database; the message says which one and what to do."""
 
 
-@dataclass(slots=True)
-class _Request:
-    job: Job[Any]
-    done: asyncio.Future[Any]
-    alone: bool = False
-
-
 class Database:
     """An open database. Every method but `open` belongs to the event loop that opened it."""
 
@@ -74,7 +58,8 @@ class Database:
         self._path = path
         self._loop = loop
         self._lock = lock
-        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._asked: list[Request] = []
+        self._groups: queue.SimpleQueue[list[Request] | None] = queue.SimpleQueue()
         self._waiting = 0
         self._readers = ThreadPoolExecutor(READERS, "nodexa-read")
         self._local = threading.local()
@@ -109,7 +94,7 @@ class Database:
         """Runs `job` in the writer's next transaction; returns when it is on disk. Raises as `submit`."""
         return await self.submit(job, new_work=new_work)
 
-    def submit(self, job: Job[T], *, new_work: bool = False) -> asyncio.Future[T]:
+    def submit(self, job: Job[T], *, new_work: bool = False) -> Written[T]:
         """Hands `job` to the writer's next transaction; it may run twice. What is returned is done when it is on disk.
 
         A job that raises is rolled back alone. A full queue takes no `new_work`; of what is under way there is one
@@ -117,17 +102,11 @@ class Database:
         """
         if new_work and self._waiting >= QUEUE_LIMIT:
             raise NodexaError("storage_unavailable", "Too many writes are waiting; try again.", retry_after=1)
-        done: asyncio.Future[T] = self._loop.create_future()
-        self._waiting += 1
-        self._requests.put(_Request(job, done))
-        return done
+        return self._put(job)
 
     async def alone(self, job: Job[T]) -> T:
         """Runs `job` in the writer's thread between two transactions, and in none. Raises as `submit`."""
-        done: asyncio.Future[T] = self._loop.create_future()
-        self._waiting += 1
-        self._requests.put(_Request(job, done, alone=True))
-        return await done
+        return await self._put(job, alone=True)
 
     async def read(self, job: Job[T]) -> T:
         """Runs `job` on a read-only connection in a thread."""
@@ -138,20 +117,29 @@ class Database:
         await asyncio.to_thread(self._readers.shutdown)
         for tables in self._opened:
             tables.conn.close()
-        self._requests.put(None)
+        self._hand_over()
+        self._groups.put(None)
         await asyncio.to_thread(self._writer.join)
         os.close(self._lock)
 
-    def _settle(self, group: list[_Request], outcomes: list[Any]) -> None:
+    def _put(self, job: Job[T], *, alone: bool = False) -> Written[T]:
+        written: Written[T] = Written(self._loop)
+        self._waiting += 1
+        if not self._asked:
+            # Not at once: the writer would take the interpreter away from those who are about to ask for more.
+            self._loop.call_soon(self._hand_over)
+        self._asked.append(Request(job, written, alone))
+        return written
+
+    def _hand_over(self) -> None:
+        if self._asked:
+            self._groups.put(self._asked)
+            self._asked = []
+
+    def _settle(self, group: list[Request], outcomes: list[Any]) -> None:
         self._waiting -= len(group)
         for request, outcome in zip(group, outcomes, strict=True):
-            # A caller that was cancelled wants no answer.
-            if request.done.done():
-                continue
-            if isinstance(outcome, Exception):
-                request.done.set_exception(outcome)
-            else:
-                request.done.set_result(outcome)
+            request.written.settle(outcome)
 
     def _read(self, job: Job[T]) -> T:
         tables = getattr(self._local, "tables", None)
@@ -161,78 +149,38 @@ class Database:
         try:
             return job(tables)
         except sqlite3.OperationalError as error:
-            if _is_outage(error):
+            if is_outage(error):
                 log.error("the database refused to be read: %s", error)
-                raise _unavailable() from error
+                raise unavailable() from error
             raise
 
     def _write_all(self) -> None:
         tables = Tables(_connect(self._path), execute_plugins=False)
+        prepare(tables.conn)
         checkpoints = Checkpoints(self._path)
-        while (first := self._requests.get()) is not None:
-            group = [first]
+        while (group := self._groups.get()) is not None:
             stop = False
-            while not group[-1].alone and len(group) < GROUP_LIMIT and not self._requests.empty():
-                more = self._requests.get()
+            while len(group) < GROUP_LIMIT and not self._groups.empty():
+                more = self._groups.get()
                 if more is None:
                     stop = True
                     break
-                group.append(more)
-            together = [request for request in group if not request.alone]
-            outcomes = _commit(tables, together) if together else []
-            outcomes += [_outside(tables, request) for request in group if request.alone]
-            self._loop.call_soon_threadsafe(self._settle, group, outcomes)
-            checkpoints.after_commit(tables.conn, now=time.monotonic())
+                group += more
+            for together in _transactions(group):
+                outcomes = [outside(tables, one) for one in together] if together[0].alone else commit(tables, together)
+                self._loop.call_soon_threadsafe(self._settle, together, outcomes)
+                checkpoints.after_commit(tables.conn, now=time.monotonic())
             if stop:
                 break
         tables.conn.close()
 
 
-def _commit(tables: Tables, group: list[_Request], *, guarded: bool = False) -> list[Any]:
-    """Runs the group in one transaction; an outcome is a result, or the exception in its place.
-
-    Hardly a job ever raises: where one does, the group is run again, with each job `guarded` from the others by a
-    savepoint of its own. What the disk refuses to a group it may grant to some of it: each is then tried by itself.
-    """
-    conn = tables.conn
-    try:
-        conn.execute("begin immediate")
-        outcomes = [_attempt(tables, request) if guarded else request.job(tables) for request in group]
-        conn.execute("commit")
-    except Exception as error:
-        if conn.in_transaction:
-            conn.execute("rollback")
-        if not _is_outage(error):
-            if guarded:
-                raise
-            return _commit(tables, group, guarded=True)
-        if len(group) > 1:
-            return [outcome for request in group for outcome in _commit(tables, [request])]
-        log.error("the database refused a transaction: %s", error)
-        return [_unavailable()]
-    return outcomes
-
-
-def _outside(tables: Tables, request: _Request) -> Any:
-    """Runs one job in no transaction; an outcome as of `_commit`."""
-    try:
-        return request.job(tables)
-    except Exception as error:  # noqa: BLE001 - it is the caller's, and the writer goes on
-        return _unavailable() if _is_outage(error) else error
-
-
-def _attempt(tables: Tables, request: _Request) -> Any:
-    conn = tables.conn
-    conn.execute("savepoint job")
-    try:
-        outcome = request.job(tables)
-    except Exception as error:
-        if _is_outage(error):
-            raise
-        conn.execute("rollback to job")
-        outcome = error
-    conn.execute("release job")
-    return outcome
+def _transactions(group: list[Request]) -> Iterator[list[Request]]:
+    """What goes to disk together, in order; what runs in no transaction stands by itself."""
+    for _, requests in itertools.groupby(group, key=lambda request: request.alone):
+        together = list(requests)
+        for start in range(0, len(together), GROUP_LIMIT):
+            yield together[start : start + GROUP_LIMIT]
 
 
 def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -286,13 +234,3 @@ def _lock(path: Path, *, shared: bool) -> int:
             "start all of its cores with --shared."
         ) from None
     return lock
-
-
-def _is_outage(error: Exception) -> bool:
-    """Whether it is the disk or a lock that failed, and not our SQL."""
-    # Our own errors and those of the Python module itself have no code.
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in OUTAGES
-
-
-def _unavailable() -> NodexaError:
-    return NodexaError("storage_unavailable", "The database can't be used now; try again.", retry_after=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from asyncio import Future
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,9 +13,12 @@ from nodexa.v1.item_pb2 import ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from sqlite_utils import Database as Tables
 
+from service.store.commit import Shared
 from service.store.conversations import Said, Seen, claim, conclude
 from service.store.database import Database
 from service.store.requests import Named, remember
+from service.store.segments import Appended, append_all
+from service.store.written import Written
 
 _ROW: Final = """id, org_id, assistant_id, coalesce(user_id, ''), key_id, coalesce(previous_response_id, ''),
     status, background, created_at, expires_at"""
@@ -111,7 +113,7 @@ class ResponseStore:
         *,
         conversation: Seen | None = None,
         named: Named | None = None,
-    ) -> Future[None]:
+    ) -> Written[None]:
         """Writes a new response with the first segment of its log.
 
         Raises NodexaError `conversation_locked` or `conversation_not_found` where the conversation isn't as seen, and
@@ -140,24 +142,15 @@ class ResponseStore:
 
         return self._database.submit(job, new_work=True)
 
-    def append(self, response_id: str, segment: Segment) -> Future[None]:
+    def append(self, response_id: str, segment: Segment) -> Written[None]:
         """Adds a segment to the log of a running response.
 
         Raises LostRunError when the run is another's now, or its log doesn't end right before the segment: somebody
         else wrote, and the caller must stop at once.
         """
 
-        def job(db: Tables) -> None:
-            changed = db.conn.execute(
-                """update responses set last_seq = ?, status = 'in_progress'
-                   where id = ? and last_seq = ? and owner = ? and lease_epoch = ?
-                     and status in ('queued', 'in_progress')""",
-                (segment.last, response_id, segment.first - 1, self._owner, self.epoch),
-            ).rowcount
-            _expect_owner(response_id, changed)
-            _insert_segment(db, response_id, segment)
-
-        return self._database.submit(job)
+        added = (response_id, segment.first, segment.last, segment.data, self._owner, self.epoch)
+        return self._database.submit(Shared(append_all, _append, added))
 
     def finish(
         self,
@@ -169,7 +162,7 @@ class ResponseStore:
         finished_at: int,
         item_ids: Iterable[str] = (),
         said: Said | None = None,
-    ) -> Future[None]:
+    ) -> Written[None]:
         """Adds the last segment and the result, whose items are those of `item_ids`, and what was `said`.
 
         Raises as `append` does.
@@ -307,6 +300,19 @@ class ResponseStore:
             return State(*map(bool, found)) if found else None
 
         return await self._database.read(job)
+
+
+def _append(db: Tables, added: Appended) -> None:
+    """Adds one segment, also to the log of a response that is queued still. Raises LostRunError."""
+    response_id, first, last, data, owner, epoch = added
+    changed = db.conn.execute(
+        """update responses set last_seq = ?, status = 'in_progress'
+           where id = ? and last_seq = ? and owner = ? and lease_epoch = ?
+             and status in ('queued', 'in_progress')""",
+        (last, response_id, first - 1, owner, epoch),
+    ).rowcount
+    _expect_owner(response_id, changed)
+    _insert_segment(db, response_id, Segment(first, last, data))
 
 
 def _insert_segment(db: Tables, response_id: str, segment: Segment) -> None:

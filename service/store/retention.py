@@ -6,7 +6,8 @@ from typing import Final
 
 from sqlite_utils import Database as Tables
 
-from service.store.database import Database, Job
+from service.store.commit import Job
+from service.store.database import Database
 
 BATCH: Final = 200
 """Responses of one transaction: few enough that nobody who writes meanwhile notices."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from sqlite_utils import Database as Tables
 
 from service.store.database import Database
 from service.store.responses import LostRunError
+from service.store.written import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class StepStore:
         self._database = database
         self._owner = owner
 
-    def intend(self, response_id: str, epoch: int, steps: Sequence[Step]) -> Future[None]:
+    def intend(self, response_id: str, epoch: int, steps: Sequence[Step]) -> Written[None]:
         """Notes what is about to be done, all at once. Raises LostRunError where the run is another's now."""
 
         def job(db: Tables) -> None:
@@ -49,7 +49,7 @@ class StepStore:
 
         return self._database.submit(job)
 
-    def conclude(self, response_id: str, epoch: int, run: ToolRun, outcome: str) -> Future[None]:
+    def conclude(self, response_id: str, epoch: int, run: ToolRun, outcome: str) -> Written[None]:
         """Notes what came of a step. Raises LostRunError where the run is another's now."""
 
         def job(db: Tables) -> None:

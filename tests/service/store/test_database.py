@@ -14,6 +14,7 @@ from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
 from service.store import database as module
+from service.store.commit import Job
 from service.store.database import Database, InUseError
 from service.store.sqlite import sqlite3
 
@@ -26,7 +27,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await opened.close()
 
 
-def add(name: str, size: object = 0) -> module.Job[int]:
+def add(name: str, size: object = 0) -> Job[int]:
     return lambda db: db.conn.execute("insert into things values(?, ?)", (name, size)).rowcount
 
 
@@ -85,7 +86,7 @@ async def test_what_waits_together_goes_into_one_transaction(database: Database)
 
 @pytest.mark.parametrize("place", [0, 2, 4])
 async def test_a_job_that_fails_is_undone_alone(database: Database, place: int) -> None:
-    jobs: list[module.Job[object]] = [add(f"{number}") for number in range(5)]
+    jobs: list[Job[object]] = [add(f"{number}") for number in range(5)]
     jobs[place] = fail
     async with held(database):
         together = [asyncio.create_task(database.write(job)) for job in jobs]
@@ -107,7 +108,7 @@ async def test_a_job_that_breaks_a_rule_of_the_schema_fails_alone(database: Data
     assert await names(database) == {"a"}
 
 
-WRONG: list[module.Job[object]] = [
+WRONG: list[Job[object]] = [
     lambda db: db.conn.execute("insert into things values(?, ?)", ("a",)),
     lambda db: db.conn.execute("insert into things values(?, ?)", ("a", object())),
     lambda db: db.conn.execute("insert into nothing values(1)"),
@@ -116,9 +117,7 @@ WRONG: list[module.Job[object]] = [
 
 
 @pytest.mark.parametrize("job", WRONG, ids=["too few values", "no value of SQLite", "no such table", "too large"])
-async def test_a_wrong_statement_is_our_own_error_and_the_writer_goes_on(
-    database: Database, job: module.Job[object]
-) -> None:
+async def test_a_wrong_statement_is_our_own_error_and_the_writer_goes_on(database: Database, job: Job[object]) -> None:
     with pytest.raises((sqlite3.Error, OverflowError)):
         await database.write(job)
 

@@ -8,7 +8,7 @@ from nodexa.v1.response_pb2 import Response, ResponseSettings
 
 from service.model.model import TextDelta
 from service.model.scripted import STOP, says
-from service.store.database import Job
+from service.store.commit import Job
 from tests.conftest import CoreUnderTest
 from tests.service.refusals import refusal
 from tests.service.requests import asking, create, get, said, stream, watch

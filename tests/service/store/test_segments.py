@@ -1,0 +1,96 @@
+"""What many runs add to their logs at once: all of it is there, and whose run is another's is refused alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from nodexa.v1.admin_pb2 import Organization
+
+from service.store.administration import Administration
+from service.store.database import Database
+from service.store.ownership import Orphan, Ownership
+from service.store.responses import LostRunError, ResponseRow, ResponseStore, Segment
+
+MANY = [f"resp_{number:03}" for number in range(100)]
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """A database with many runs of `core_1`."""
+    opened = await Database.open(tmp_path / "test.db")
+    await Administration(opened).add_organization(Organization(id="org_1", name="One"), now=0)
+    await Ownership(opened, "core_1").enter(100, alone=True)
+    store = ResponseStore(opened, owner="core_1")
+    await asyncio.gather(*(begin(store, response_id) for response_id in MANY))
+    yield opened
+    await opened.close()
+
+
+async def begin(store: ResponseStore, response_id: str, status: str = "in_progress") -> None:
+    row = ResponseRow(response_id, "org_1", "asst_1", "", "key_1", "", status, False, 0, 9)
+    await store.create(row, b"", b"", Segment(0, 0, b"begun"))
+
+
+async def append(store: ResponseStore, response_id: str, number: int = 1) -> None:
+    await store.append(response_id, Segment(number, number, f"{response_id} {number}".encode()))
+
+
+async def log_of(store: ResponseStore, response_id: str) -> list[bytes]:
+    return [segment.data for segment in await store.segments("org_1", response_id, -1)]
+
+
+async def test_what_is_added_to_many_logs_at_once_is_in_all_of_them(database: Database) -> None:
+    store = ResponseStore(database, owner="core_1")
+    for number in (1, 2):
+        await asyncio.gather(*(append(store, response_id, number) for response_id in MANY))
+
+    for response_id in MANY:
+        assert await log_of(store, response_id) == [b"begun", *(f"{response_id} {n}".encode() for n in (1, 2))]
+
+
+async def test_a_run_that_is_another_s_is_refused_and_none_of_those_written_with_it(database: Database) -> None:
+    store, lost = ResponseStore(database, owner="core_1"), MANY[50]
+    assert await Ownership(database, "core_2").take(Orphan("resp_050", "org_1", "core_1", 0, background=False), 101)
+
+    outcomes = await asyncio.gather(*(append(store, response_id) for response_id in MANY), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes if outcome] == [LostRunError]
+    assert [len(await log_of(store, response_id)) for response_id in MANY] == [1 + (one != lost) for one in MANY]
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+async def test_a_log_is_written_in_order_and_without_a_gap(database: Database, number: int) -> None:
+    store = ResponseStore(database, owner="core_1")
+    await append(store, MANY[0])
+
+    with pytest.raises(LostRunError):
+        await append(store, MANY[0], number)
+
+    assert await log_of(store, MANY[0]) == [b"begun", b"resp_000 1"]
+
+
+async def test_a_response_that_is_queued_begins_with_what_is_added(database: Database) -> None:
+    store = ResponseStore(database, owner="core_1")
+    await begin(store, "resp_queued", status="queued")
+    await append(store, "resp_queued")
+    status = await database.read(
+        lambda db: db.execute("select status from responses where id='resp_queued'").fetchone()
+    )
+    assert status == ("in_progress",)
+
+
+async def test_who_is_cancelled_while_it_waits_stops_no_write(database: Database) -> None:
+    store = ResponseStore(database, owner="core_1")
+    written = store.append(MANY[0], Segment(1, 1, b"kept"))
+    told: list[bool] = []
+    written.then(lambda: told.append(True))
+    over = written.over()
+    over.cancel()
+
+    await written
+
+    assert told == [True]
+    assert await log_of(store, MANY[0]) == [b"begun", b"kept"]
