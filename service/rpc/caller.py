@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Final
 
 from service.errors import NodexaError
 from service.keys import Keyring
+from service.runner.at_hand import AtHand
 from service.runner.caller import Caller
 from service.store.administration import Administration, KeyOwner
 
-SECONDS_AT_HAND: Final = 0.9
-ONE_ASKS: Final = 0.1
-"""Seconds for which all others still take what is at hand, while the first asks anew: a second in all."""
 MOST_AT_HAND: Final = 100_000
 MAX_USER_ID: Final = 256
 
@@ -33,8 +30,7 @@ class Authenticator:
     def __init__(self, keyring: Keyring, store: Administration) -> None:
         self._keyring = keyring
         self._store = store
-        self._at_hand: dict[bytes, tuple[float, KeyOwner]] = {}
-        self._asked: set[bytes] = set()
+        self._owners: AtHand[bytes, KeyOwner] = AtHand(most=MOST_AT_HAND)
         self._pepper = os.urandom(32)
 
     async def caller(self, metadata: Metadata, *, request_id: str) -> Caller:
@@ -55,29 +51,19 @@ class Authenticator:
 
     def forget(self) -> None:
         """Looks every key up anew."""
-        self._at_hand.clear()
+        self._owners.forget()
 
     async def _owner(self, secret: str) -> KeyOwner:
         # Not the digest that is stored: this one takes a fifth of the time, and nobody else has its key.
         mark = hashlib.blake2b(secret.encode(), digest_size=32, key=self._pepper).digest()
-        found = self._at_hand.get(mark)
-        now = time.monotonic()
-        if found is not None and found[0] + (ONE_ASKS if mark in self._asked else 0) > now:
-            return found[1]
-        # Counted from the question: what is revoked while the answer is on its way must not live longer for it.
-        self._asked.add(mark)
-        try:
-            genuine = self._keyring.is_genuine(secret)
-            owner = await self._store.owner_of(self._keyring.digest(secret)) if genuine else None
-        finally:
-            self._asked.discard(mark)
-        if owner is None or not owner.works:
-            self._at_hand.pop(mark, None)
+        owner = self._owners.find(mark) or await self._owners.get(mark, lambda: self._look_up(secret))
+        if owner is None:
             raise _invalid("The API key is not valid: it is mistyped, revoked, or its organization is disabled.")
-        if len(self._at_hand) >= MOST_AT_HAND:
-            self._at_hand.clear()
-        self._at_hand[mark] = (now + SECONDS_AT_HAND, owner)
         return owner
+
+    async def _look_up(self, secret: str) -> KeyOwner | None:
+        owner = await self._store.owner_of(self._keyring.digest(secret)) if self._keyring.is_genuine(secret) else None
+        return owner if owner is not None and owner.works else None
 
 
 def _secret(metadata: Metadata) -> str:

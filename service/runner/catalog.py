@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -13,11 +12,9 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
 from service.model.model import Model
+from service.runner.at_hand import AtHand
 from service.store.administration import Administration
 
-SECONDS_AT_HAND: Final = 0.9
-ONE_ASKS: Final = 0.1
-"""Seconds for which all others still take what is at hand, while the first asks anew: a second in all."""
 MOST_AT_HAND: Final = 10_000
 
 OpenModel = Callable[[ModelConfig], Model]
@@ -32,31 +29,19 @@ class Catalog:
         self._store = store
         self._open_model = open_model
         self._from_file = from_file
-        self._assistants: dict[tuple[str, str], tuple[float, Assistant]] = {}
-        self._asked: set[tuple[str, str]] = set()
+        self._assistants: AtHand[tuple[str, str], Assistant] = AtHand(most=MOST_AT_HAND)
+        self._configs: AtHand[None, dict[str, ModelConfig]] = AtHand(most=1)
         self._open: dict[str, tuple[ModelConfig, Model]] = {}
-        self._configs: tuple[float, dict[str, ModelConfig]] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     async def assistant(self, org_id: str, assistant_id: str) -> Assistant:
         """The assistant. Raises NodexaError `assistant_not_found`."""
-        name, now = (org_id, assistant_id), time.monotonic()
-        found = self._assistants.get(name)
-        if found is not None and found[0] + (ONE_ASKS if name in self._asked else 0) > now:
-            return found[1]
-        self._asked.add(name)
-        try:
-            assistant = await self._store.assistant(org_id, assistant_id)
-        finally:
-            self._asked.discard(name)
+        name = (org_id, assistant_id)
+        assistant = self._assistants.find(name)
+        if assistant is None:
+            assistant = await self._assistants.get(name, lambda: self._store.assistant(org_id, assistant_id))
         if assistant is None:
             raise NodexaError("assistant_not_found", f"No assistant {assistant_id!r}.", param="model")
-        # The same object where nothing changed: what was made of it stays good.
-        if found is not None and found[1] == assistant:
-            assistant = found[1]
-        if len(self._assistants) >= MOST_AT_HAND:
-            self._assistants.clear()
-        self._assistants[name] = (now + SECONDS_AT_HAND, assistant)
         return assistant
 
     async def configs(self) -> Sequence[ModelConfig]:
@@ -68,7 +53,7 @@ class Catalog:
         config = (await self._known()).get(name)
         if config is None:
             # Another core of this database may have just added it.
-            self._configs = None
+            self._configs.forget()
             config = (await self._known()).get(name)
         if config is None:
             message = f"The model {name!r} doesn't exist: add it, or give the assistant another."
@@ -93,8 +78,8 @@ class Catalog:
 
     def forget(self) -> None:
         """Reads everything anew: an administrator changed something."""
-        self._assistants = {name: (0.0, assistant) for name, (_, assistant) in self._assistants.items()}
-        self._configs = None
+        self._assistants.forget()
+        self._configs.forget()
 
     async def close(self) -> None:
         """Closes every model."""
@@ -102,10 +87,10 @@ class Catalog:
         self._open.clear()
 
     async def _known(self) -> dict[str, ModelConfig]:
-        if self._configs is None or self._configs[0] <= time.monotonic():
-            stored = {config.name: config for config in await self._store.models()}
-            self._configs = (time.monotonic() + SECONDS_AT_HAND, stored | dict(self._from_file))
-        return self._configs[1]
+        return self._configs.find(None) or await self._configs.get(None, self._read_configs) or {}
+
+    async def _read_configs(self) -> dict[str, ModelConfig]:
+        return {config.name: config for config in await self._store.models()} | dict(self._from_file)
 
     def _close_later(self, model: Model) -> None:
         task = asyncio.create_task(model.close())
