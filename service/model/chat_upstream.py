@@ -126,6 +126,22 @@ class Upstream:
         finally:
             give_back(connection)
 
+    async def answer(self, body: bytes, chunks: list[Chunk]) -> None:
+        """Posts `body`, which asks for no stream, and puts into `chunks` what `stream` would yield. Raises as that."""
+        until = asyncio.get_running_loop().time() + self._deadlines.total
+        connection = await self._ask(body, streaming=False, until=until)
+        give_back = self._http.release
+        try:
+            reader = self._reader(connection, streaming=False)
+            while not reader.done and (data := await self._read(connection, reader)):
+                chunks += reader.feed(data)
+            chunks += reader.end()
+            give_back = self._http.release_soon
+        except HttpError as failure:
+            raise self._told(failure) from None
+        finally:
+            give_back(connection)
+
     async def whole(self, body: bytes, *, most: int = MAX_SHORT_BYTES) -> bytes:
         """Posts `body` and returns the answer's, of `most` bytes at most. Raises NodexaError."""
         until = asyncio.get_running_loop().time() + self._deadlines.total

@@ -247,7 +247,7 @@ class Abilities:
     """What a model can do: call functions, see images, read files, also files that it has to fetch itself.
 
     `hosted` says that it runs tools which the platform doesn't, and reads their items: both are handed to it as they
-    came. `heeds` are those of PASSED_ON that have an effect.
+    came. `heeds` are those of PASSED_ON that have an effect. `at_once` says that it is of those that AnswersAtOnce.
     """
 
     tools: bool = True
@@ -256,6 +256,7 @@ class Abilities:
     file_urls: bool = False
     hosted: bool = False
     heeds: Set[str] = PASSED_ON
+    at_once: bool = False
 
 
 class Model(Protocol):
@@ -283,3 +284,10 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Releases connections, threads and memory."""
+
+
+class AnswersAtOnce(Protocol):
+    """What a model has besides whose answer comes whole where nobody reads before its end."""
+
+    async def answer(self, prompt: Prompt, chunks: list[Chunk]) -> None:
+        """Puts into `chunks` all that `stream` would yield, also where it raises as that does."""

@@ -30,6 +30,7 @@ class OpenAIChat:
             tools=not config.no_tools,
             images=not config.no_images,
             files=config.files,
+            at_once=True,
             heeds=HEEDS if self._openai else HEEDS - set(OPENAI_ONLY),
         )
         self._upstream = Upstream(
@@ -52,8 +53,13 @@ class OpenAIChat:
         """Does nothing: a server is asked when there is something to ask."""
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
-        body = chat_body(prompt, model=self._upstream_model, openai=self._openai)
-        return self._upstream.stream(body, streaming=prompt.streaming)
+        return self._upstream.stream(self._body(prompt), streaming=prompt.streaming)
+
+    async def answer(self, prompt: Prompt, chunks: list[Chunk]) -> None:
+        await self._upstream.answer(self._body(prompt), chunks)
 
     async def close(self) -> None:
         self._upstream.close()
+
+    def _body(self, prompt: Prompt) -> bytes:
+        return chat_body(prompt, model=self._upstream_model, openai=self._openai)

@@ -37,7 +37,12 @@ class OpenAIResponses:
         self._name = config.name
         self._said = {"model": config.upstream_model or config.name, "server": config.base_url.rstrip("/")}
         self._abilities = Abilities(
-            tools=not config.no_tools, images=not config.no_images, files=config.files, hosted=True, heeds=HEEDS
+            tools=not config.no_tools,
+            images=not config.no_images,
+            files=config.files,
+            hosted=True,
+            at_once=True,
+            heeds=HEEDS,
         )
 
         def upstream(path: str) -> Upstream:
@@ -83,6 +88,9 @@ class OpenAIResponses:
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
         return self._upstream.stream(responses_body(prompt, **self._said), streaming=prompt.streaming)
+
+    async def answer(self, prompt: Prompt, chunks: list[Chunk]) -> None:
+        await self._upstream.answer(responses_body(prompt, **self._said), chunks)
 
     async def close(self) -> None:
         self._upstream.close()

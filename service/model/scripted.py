@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 
 from service.model.model import (
     PASSED_ON,
@@ -72,6 +73,11 @@ class ScriptedModel:
             ended = True
         finally:
             self.stopped += not ended
+
+    async def answer(self, prompt: Prompt, chunks: list[Chunk]) -> None:
+        async with aclosing(self.stream(prompt)) as batches:
+            async for batch in batches:
+                chunks += batch
 
     async def close(self) -> None:
         self.closed = True

@@ -27,13 +27,15 @@ from service.runner.history import History
 from service.runner.input_check import check_user_tokens, with_ids
 from service.runner.lifecycle import word
 from service.runner.reading import Reading
-from service.runner.redaction import lacks_secrets, shown
+from service.runner.redaction import lacks_secrets
+from service.runner.redaction import shown as redacted
 from service.runner.rounds import Rounds
 from service.runner.run import Run
 from service.runner.sealed import WANTED, Sealed, asks_to_compact
 from service.runner.settings_check import LOGPROBS
 from service.runner.tooling import Tooling
 from service.runner.turn import Turn
+from service.runner.unread import UnreadRun
 from service.seal import Seal
 from service.settings import Clock
 from service.store.responses import ResponseRow, ResponseStore, Segment
@@ -101,6 +103,7 @@ class Admission:
             store=self._store if stored else None,
             joined=joined,
             shortening=shortening,
+            shown=read.shown,
             rounds=self._tooling.begin(
                 read,
                 turn,
@@ -144,7 +147,16 @@ class Admission:
         rounds = await self._tooling.go_on(
             read, turn, left.response, caller, epoch=left.epoch, seal=self._seal, new_id=self._new_id
         )
-        return self._prepare(left.row, turn, emitter, store=store, joined=joined, shortening=shortening, rounds=rounds)
+        return self._prepare(
+            left.row,
+            turn,
+            emitter,
+            store=store,
+            joined=joined,
+            shortening=shortening,
+            shown=read.shown,
+            rounds=rounds,
+        )
 
     async def _turn(
         self,
@@ -225,12 +237,15 @@ class Admission:
         store: ResponseStore | None,
         joined: Joined | None,
         shortening: Shortening | None,
+        shown: bytes,
         rounds: Rounds | None,
     ) -> Run:
         settings = turn.prompt.settings
-        return Run(
+        kind = UnreadRun if _is_answered_at_once(turn) and not (joined or shortening or rounds) else Run
+        return kind(
             row=row,
-            settings=shown(settings).SerializeToString(),
+            # A threshold that comes to nothing is only noted now.
+            settings=redacted(settings).SerializeToString() if settings.HasField("compact_threshold") else shown,
             turn=turn,
             emitter=emitter,
             store=store,
@@ -255,3 +270,11 @@ class Admission:
             created_at=now,
             expires_at=now + int(self._retention * 1000),
         )
+
+
+def _is_answered_at_once(turn: Turn) -> bool:
+    """Whether the answer comes whole, and is asked for once."""
+    settings = turn.prompt.settings
+    if turn.prompt.streaming or not turn.model.abilities.at_once:
+        return False
+    return settings.truncation != ResponseSettings.TRUNCATION_AUTO and not settings.text.format.json_schema.strict

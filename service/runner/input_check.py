@@ -18,6 +18,7 @@ from service.runner.sealed import is_trigger
 
 MAX_USER_TOKENS: Final = 8 * 1024
 _DATA_URL: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[^;,]+)*;base64,.")
+_WORDS: Final = frozenset({"input_text", "output_text", "refusal"})
 _ROLES: Final = frozenset(Message.Role.values()[1:])
 _PREFIXES: Final = {
     "message": "msg",
@@ -51,6 +52,25 @@ def check_items(items: Sequence[Item], name: str = "input") -> None:
         if item.id and item.id in ids:
             raise NodexaError("invalid_request", "Two items have the same id.", param=f"{name}[{index}].id")
         ids.add(item.id)
+
+
+def only_words(items: Sequence[Item]) -> bool:
+    """Whether there are items, and all are whole messages of nothing but text: no check can find anything in them."""
+    ids: set[str] = set()
+    for item in items:
+        if item.WhichOneof("kind") != "message" or item.HasField("run"):
+            return False
+        message = item.message
+        if not message.content or message.role not in _ROLES:
+            return False
+        for part in message.content:
+            if part.WhichOneof("kind") not in _WORDS:
+                return False
+        if item_id := item.id:
+            if item_id in ids:
+                return False
+            ids.add(item_id)
+    return bool(items)
 
 
 def check_user_tokens(tokens: Mapping[str, str]) -> None:

@@ -30,7 +30,12 @@ def segment_of(batch: EventBatch) -> Segment:
 
 def member(number: int, message: bytes) -> bytes:
     """A serialized message as field `number` of another: behind or before that one's bytes, it is part of it."""
-    head, size = bytearray((number << 3 | 2,)), len(message)
+    size = len(message)
+    if size < 128:
+        return bytes((number << 3 | 2, size)) + message
+    if size < 16384:
+        return bytes((number << 3 | 2, size & 127 | 128, size >> 7)) + message
+    head = bytearray((number << 3 | 2,))
     while size > 127:
         head.append(size & 127 | 128)
         size >>= 7

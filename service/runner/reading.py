@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.item_pb2 import Item, ItemList
 from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
 from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
 from service.ids import NewId
-from service.model.attached import NOTHING, Attached
+from service.model.attached import NOTHING
 from service.model.model import Model, Prompt
 from service.model.past_calls import APPROVAL_RESPONSE, told
 from service.model.thread import Continued
@@ -22,7 +23,7 @@ from service.runner.catalog import Catalog
 from service.runner.conversations import FIELD, Conversations, Joined, check_new
 from service.runner.held import Held, approved, brought, with_tokens
 from service.runner.history import History
-from service.runner.input_check import check_assistant_id, check_items, check_readable, with_ids
+from service.runner.input_check import check_assistant_id, check_items, check_readable, only_words, with_ids
 from service.runner.known import Known
 from service.runner.matching import answers_first, match_calls, match_waiting
 from service.runner.past import Past, is_plain
@@ -35,12 +36,13 @@ from service.store.conversations import Seen
 from service.tools.toolbox import Toolbox, Wanted
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes it: one is made for each request.
+@dataclass(slots=True)
 class Read:
     """What a request comes to: the model to ask, all that it is told, the conversation that the answer goes to.
 
-    `past` is what was said before, and `asked` the input; `wanted` are the tools that the platform runs for it, and
-    `held` the calls that can be made now.
+    `shown` is what may be shown of the settings, serialized. `past` is what was said before, and `asked` the input;
+    `wanted` are the tools that the platform runs for it, and `held` the calls that can be made now.
     """
 
     model: Model
@@ -50,6 +52,7 @@ class Read:
     asked: Sequence[Item]
     wanted: Sequence[Wanted]
     held: Sequence[Held]
+    shown: bytes
 
 
 class Reading:
@@ -94,44 +97,49 @@ class Reading:
         """
         check_assistant_id(request.assistant_id)
         tokens = request.user_tokens
+        # Nearly all input is: nothing of what is asked of other items need be asked of it.
+        words = only_words(request.input)
         goes_on = bool(request.previous_response_id and (open_end or tokens))
-        if request.input or not goes_on:
+        if not words and (request.input or not goes_on):
             check_items(request.input)
         assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
         model = await self._catalog.model(assistant.model)
-        settings = await self._settling.settle(request.settings, assistant, model)
+        settled = await self._settling.settle(request.settings, assistant, model)
         hosted = model.abilities.hosted
         if request.settings.tools.tools:
-            await self._toolbox.check(settings.tools.tools, org_id=caller.org_id, own=False, hosted=hosted)
+            await self._toolbox.check(settled.settings.tools.tools, org_id=caller.org_id, own=False, hosted=hosted)
         past, seen = await self._recall(request, caller)
-        unread = list(check_readable(request.input, abilities=model.abilities, model=assistant.model))
-        unread += sealed_elsewhere(request.input)
+        unread = [] if words else _unread(request.input, model, assistant)
         if seen:
             unread += check_readable(past.said.items, abilities=model.abilities, model=assistant.model, name=FIELD)
             check_new(past.said, request.input)
-        settings.ignored.extend(path for path in unread if path not in settings.ignored)
-        if any(item.HasField("item_reference") for item in request.input):
-            _put(request, await self._references.resolve(request.input, history=past.said, caller=caller))
-        if any(item.opaque.type == APPROVAL_RESPONSE for item in request.input):
-            _put(request, await self._references.recognized(request.input, caller=caller))
+        # A threshold may come to nothing, and what says so is the request's own.
+        if unread or settled.settings.HasField("compact_threshold"):
+            settled = settled.own(unread)
+        settings = settled.settings
+        if not words:
+            await self._look_up(request, past, caller)
         asked = list(with_ids(request.input, self._new_id))
-        held = _held(past, asked, tokens, hosted=hosted, open_end=open_end)
+        plain = past.plain and (words or all(map(is_plain, asked)))
+        held = _held(past, asked, tokens, plain=plain, hosted=hosted, open_end=open_end)
         before = FIELD if seen else "previous_response_id"
-        items = self._told(past, asked, caller, before=before, hosted=hosted, open_end=open_end)
+        items = self._told(past, asked, caller, before=before, plain=plain, hosted=hosted, open_end=open_end)
         prompt = Prompt(
             instructions=system_prompt(assistant, request.settings),
             items=items,
             settings=settings,
             streaming=streaming or settings.background,
             known=await self._known.of(caller, assistant, [*islice(past.said, 1), *asked]) if caller.user_id else (),
-            attached=await self._attached(past, asked, items, caller, model),
+            attached=NOTHING
+            if plain
+            else await self._attachments.of(asked, items, caller.org_id, abilities=model.abilities),
         )
         joined = Joined(seen, answers_first(asked, past.waiting)) if seen else None
         silent = settings.tool_choice.mode == ToolChoice.MODE_NONE and not held
         wanted = self._toolbox.wanted(() if silent else settings.tools.tools, hosted=hosted)
         if model.abilities.tools and not held:
             wanted += self._known.tools(caller, assistant, request.settings, settings)
-        return Read(model, prompt, joined, past, asked, wanted, held)
+        return Read(model, prompt, joined, past, asked, wanted, held, settled.shown)
 
     async def _recall(
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller
@@ -148,10 +156,18 @@ class Reading:
         return await self._conversations.recall(request.conversation_id, caller)
 
     def _told(
-        self, past: Past, asked: Sequence[Item], caller: Caller, *, before: str, hosted: bool, open_end: bool
+        self,
+        past: Past,
+        asked: Sequence[Item],
+        caller: Caller,
+        *,
+        before: str,
+        plain: bool,
+        hosted: bool,
+        open_end: bool,
     ) -> list[Item]:
-        """What a model reads of the past, named by the field `before`, and of the input."""
-        if past.plain and all(map(is_plain, asked)):
+        """What a model reads of the past, named by the field `before`, and of the input; as it stands if `plain`."""
+        if plain:
             new = match_waiting(past.waiting, past.said, asked, open_end=open_end)
             return Continued(past.said, new) if past.turns else [*past.said, *new]
         opened, fresh, sent = Sealed(self._seal, caller.org_id).opened(past.said.items, asked, before=before)
@@ -159,13 +175,14 @@ class Reading:
         read, origins = told(fresh, opened, hosted=hosted)
         return [*said, *match_calls(said, read, places=[sent[origin] for origin in origins], open_end=open_end)]
 
-    async def _attached(
-        self, past: Past, asked: Sequence[Item], items: Sequence[Item], caller: Caller, model: Model
-    ) -> Attached:
-        """What stands for the uploaded files of a prompt. Raises as Attachments.of."""
-        if past.plain and all(map(is_plain, asked)):
-            return NOTHING
-        return await self._attachments.of(asked, items, caller.org_id, abilities=model.abilities)
+    async def _look_up(
+        self, request: CreateResponseRequest | CountInputTokensRequest, past: Past, caller: Caller
+    ) -> None:
+        """Puts in what the input only names."""
+        if any(item.HasField("item_reference") for item in request.input):
+            _put(request, await self._references.resolve(request.input, history=past.said, caller=caller))
+        if any(item.opaque.type == APPROVAL_RESPONSE for item in request.input):
+            _put(request, await self._references.recognized(request.input, caller=caller))
 
 
 def _put(request: CreateResponseRequest | CountInputTokensRequest, items: Sequence[Item]) -> None:
@@ -175,11 +192,20 @@ def _put(request: CreateResponseRequest | CountInputTokensRequest, items: Sequen
     request.input.extend(given.items)
 
 
-def _held(past: Past, asked: Sequence[Item], tokens: Mapping[str, str], *, hosted: bool, open_end: bool) -> list[Held]:
+def _unread(items: Sequence[Item], model: Model, assistant: Assistant) -> list[str]:
+    return [
+        *check_readable(items, abilities=model.abilities, model=assistant.model),
+        *sealed_elsewhere(items),
+    ]
+
+
+def _held(
+    past: Past, asked: Sequence[Item], tokens: Mapping[str, str], *, plain: bool, hosted: bool, open_end: bool
+) -> list[Held]:
     """The calls of the past that can be made now. Raises as `approved`, and where there is nothing new at all."""
     waiting = brought(past.said.items, tokens) if tokens and not past.plain else []
     if not (asked or waiting or open_end):
         check_items(asked)
-    if past.plain and all(map(is_plain, asked)):
+    if plain:
         return []
     return [*with_tokens(waiting), *approved(past.said.items, asked, hosted=hosted)]

@@ -7,7 +7,7 @@ import enum
 import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from typing import Final
+from typing import Final, TypedDict
 
 from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response
@@ -39,6 +39,15 @@ HELD_BYTES: Final = 32 * 1024
 log = logging.getLogger(__name__)
 
 
+class Ended(TypedDict):
+    """What is written of the end besides the log."""
+
+    status: str
+    result: bytes
+    finished_at: int
+    item_ids: Sequence[str]
+
+
 class Stop(enum.Enum):
     """Why a run is stopped from outside."""
 
@@ -51,7 +60,8 @@ class Run:
 
     `store` is None for a response that keeps nothing; `patience` is how many seconds the run goes on without a reader,
     None for ever. `joined` is the conversation that it adds to, if any; `shortening` is what comes before the answer,
-    and `rounds` is there where the platform runs tools for it. `result` is the final response as the store got it.
+    and `rounds` is there where the platform runs tools for it. `result` is the final response as the store got it;
+    `refusal` is why there is none after all: the disk took nothing of it.
     """
 
     def __init__(
@@ -72,6 +82,7 @@ class Run:
         self.settings = settings
         self.log = EventLog()
         self.failure: NodexaError | None = None
+        self.refusal: NodexaError | None = None
         self.result = b""
         self.lost = False
         self._turn = turn
@@ -101,6 +112,11 @@ class Run:
     def kept(self) -> bool:
         """Whether the final response is on disk."""
         return self.stored and self.log.complete
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it's as if it had not begun: nothing of it is on disk."""
+        return False
 
     @property
     def epoch(self) -> int:
@@ -196,8 +212,8 @@ class Run:
             last = self._failed(NodexaError("internal_error", "The platform failed; the operator's log says how."))
         await self._end(last)
 
-    async def _work(self) -> EventBatch:
-        """Lets the model write; the last batch."""
+    async def _work(self) -> Segment:
+        """Lets the model write; the end of the log."""
         if self._revived:
             await self._append(self._emitter.take_up(self._rounds.adopted if self._rounds else {}))
         if self._shortening is not None:
@@ -239,7 +255,7 @@ class Run:
         before.MergeFrom(batch)
         return before
 
-    def _conclude(self) -> EventBatch:
+    def _conclude(self) -> Segment:
         rounds = self._rounds
         if rounds and rounds.cut:
             return self._finish(Response.STATUS_INCOMPLETE, reason=rounds.cut)
@@ -250,25 +266,25 @@ class Run:
         waits = rounds.waits if rounds else self._turn.calls
         return self._finish(Response.STATUS_REQUIRES_ACTION if waits else Response.STATUS_COMPLETED)
 
-    def _stopped(self, why: Stop) -> EventBatch:
+    def _stopped(self, why: Stop) -> Segment:
         if why is Stop.CANCELLED:
             return self._finish(Response.STATUS_CANCELLED)
         return self._failed(NodexaError("server_error", "The response was interrupted: the server was stopped."))
 
-    def _failed(self, error: NodexaError) -> EventBatch:
+    def _failed(self, error: NodexaError) -> Segment:
         self.failure = error
         return self._finish(Response.STATUS_FAILED, error=error)
 
     def _finish(
         self, status: Response.Status.ValueType, *, reason: str = "", error: NodexaError | None = None
-    ) -> EventBatch:
+    ) -> Segment:
         self._ending = True
         self.response.truncated_items = self._turn.left_out
-        return self._emitter.finish(status, now=self._clock(), usage=self._turn.usage, reason=reason, error=error)
+        last = self._emitter.finish(status, now=self._clock(), usage=self._turn.usage, reason=reason, error=error)
+        return segment_of(self._with_unwritten(last))
 
-    async def _end(self, batch: EventBatch) -> None:
+    async def _end(self, segment: Segment) -> None:
         """Writes the end, however long the disk takes: readers wait for it, since a stream may not end without one."""
-        segment = segment_of(self._with_unwritten(batch))
         while True:
             try:
                 await self.log.append(
@@ -297,13 +313,14 @@ class Run:
         self.log.abandon()
 
     def _write_end(self, store: ResponseStore, segment: Segment) -> Written[None]:
-        self.result = self.response.SerializeToString()
-        return store.finish(
-            self.row.id,
-            segment,
-            status=word(self.response.status),
-            result=self.result,
-            finished_at=self.response.complete_time.ToMilliseconds(),
-            item_ids=[item.id for item in self.response.output],
-            said=self._joined.said(self.response) if self._joined else None,
-        )
+        said = self._joined.said(self.response) if self._joined else None
+        return store.finish(self.row.id, segment, **self._ended(), said=said)
+
+    def _ended(self) -> Ended:
+        self.result = self.result or self.response.SerializeToString()
+        return {
+            "status": word(self.response.status),
+            "result": self.result,
+            "finished_at": self.response.complete_time.ToMilliseconds(),
+            "item_ids": [item.id for item in self.response.output],
+        }

@@ -145,6 +145,8 @@ class Runner:
             await run.wait()
         if run.lost:
             return (await self._concluded(run.row.org_id, run.row.id)).SerializeToString()
+        if run.refusal is not None:
+            raise run.refusal
         failure = run.failure
         if failure is not None and not run.response.output and failure.status != "UNKNOWN":
             failure.response_id = run.row.id
@@ -303,9 +305,9 @@ class Runner:
 
     def _running(self, response_id: str, caller: Caller) -> Run | None:
         run = self._live.get(response_id)
-        if run is None or run.row.org_id != caller.org_id or not caller.may_see(run.row.user_id) or not run.stored:
+        if run is None or run.row.org_id != caller.org_id or not caller.may_see(run.row.user_id):
             return None
-        return run
+        return run if run.stored and not run.hidden else None
 
     async def _stored(self, response_id: str, caller: Caller, *, with_result: bool = True) -> StoredResponse:
         stored = await self._store.get(caller.org_id, response_id, with_result=with_result)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -14,6 +15,7 @@ from nodexa.v1.tool_pb2 import Tool
 from service.errors import NodexaError
 from service.model.model import Model
 from service.model.offers import offers_of
+from service.runner.redaction import shown
 from service.runner.settings_check import check_settings
 from service.runner.settings_merge import effective_settings, unused_settings
 from service.runner.tool_check import check_hosted, check_searches
@@ -25,37 +27,50 @@ KEPT_BYTES: Final = 4 * 1024 * 1024
 _OVERHEAD: Final = 1024
 
 
+@dataclass(slots=True)
+class Settled:
+    """Effective settings, which all requests that ask for the same share, and what may be shown of them, serialized."""
+
+    settings: ResponseSettings
+    shown: bytes
+
+    def own(self, ignored: Iterable[str]) -> Settled:
+        """The same for one request, in which this has no effect either."""
+        settings = ResponseSettings()
+        settings.CopyFrom(self.settings)
+        settings.ignored.extend(path for path in ignored if path not in settings.ignored)
+        return Settled(settings, shown(settings).SerializeToString())
+
+
 class Settling:
     """Checks settings once, as long as neither the assistant nor the model changes."""
 
     def __init__(self, toolbox: Toolbox) -> None:
         self._toolbox = toolbox
         # With the assistant and the model themselves, so that no other gets their identity meanwhile.
-        self._kept: dict[tuple[int, int, bytes], tuple[Assistant, Model, ResponseSettings]] = {}
+        self._kept: dict[tuple[int, int, bytes], tuple[Assistant, Model, Settled]] = {}
         self._size = 0
 
-    async def settle(self, asked: ResponseSettings, assistant: Assistant, model: Model) -> ResponseSettings:
-        """The effective settings, the caller's own; what has no effect is in their `ignored`. Raises NodexaError."""
+    async def settle(self, asked: ResponseSettings, assistant: Assistant, model: Model) -> Settled:
+        """The effective settings, not to be changed; what has no effect is in their `ignored`. Raises NodexaError."""
         said = asked.SerializeToString()
         found = self._kept.get((id(assistant), id(model), said))
-        if found is None:
-            runs = partial(self._toolbox.runs, hosted=model.abilities.hosted)
-            settings = await _settled(asked, assistant, model, runs)
-            self._keep(said, assistant, model, settings)
-        else:
-            settings = found[2]
-        own = ResponseSettings()
-        own.CopyFrom(settings)
-        return own
+        if found is not None:
+            return found[2]
+        runs = partial(self._toolbox.runs, hosted=model.abilities.hosted)
+        settings = await _settled(asked, assistant, model, runs)
+        settled = Settled(settings, shown(settings).SerializeToString())
+        self._keep(said, assistant, model, settled)
+        return settled
 
-    def _keep(self, said: bytes, assistant: Assistant, model: Model, settings: ResponseSettings) -> None:
-        size = len(said) + settings.ByteSize() + _OVERHEAD
+    def _keep(self, said: bytes, assistant: Assistant, model: Model, settled: Settled) -> None:
+        size = len(said) + 2 * settled.settings.ByteSize() + _OVERHEAD
         if size > LARGE:
             return
         if self._size + size > KEPT_BYTES:
             self._kept.clear()
             self._size = 0
-        self._kept[id(assistant), id(model), said] = assistant, model, settings
+        self._kept[id(assistant), id(model), said] = assistant, model, settled
         self._size += size
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Collection, Sequence, Set
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, cast
 
 from nodexa.v1.item_pb2 import FunctionCall, FunctionCallOutput, Item
 from nodexa.v1.response_pb2 import Usage
@@ -14,7 +14,7 @@ from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
 from service.model.custom_input import parse_input
-from service.model.model import Chunk, Finish, FinishReason, Model, Prompt, TokenUsage, ToolCallDelta
+from service.model.model import AnswersAtOnce, Chunk, Finish, FinishReason, Model, Prompt, TokenUsage, ToolCallDelta
 from service.model.offers import Offer, mode_of, offers, wanted_name
 
 _TOLD: Final = "The function call was refused: {problem}. {advice}"
@@ -71,21 +71,39 @@ class Turn:
 
     async def chunks(self) -> AsyncGenerator[Sequence[Chunk], None]:
         """What the response shows, batch by batch."""
-        prompt, told = self.prompt, False
-        while True:
+        prompt: Prompt | None = self.prompt
+        while prompt is not None:
             self._begin_pass()
             async with aclosing(self.model.stream(prompt.told())) as stream:
                 async for batch in stream:
                     if shown := self._sift(batch):
                         yield shown
-            self._expect_usable_end()
-            if not self._refused or self.reason is not FinishReason.STOP:
-                break
-            if told or any(call.name not in self.ours for call in self.calls.values()):
-                raise _invalid_call(self._refused[0][1])
-            self.calls.clear()
-            prompt, self._refused, told = _told(self.prompt, self._refused, self.offers), [], True
-        self._expect_wanted_call()
+            prompt = self._another(first=prompt is self.prompt)
+
+    async def at_once(self, shown: list[Chunk]) -> None:
+        """Puts into `shown` what the response shows, of a model that answers at once. Raises as `chunks`."""
+        model, prompt = cast(AnswersAtOnce, self.model), cast("Prompt | None", self.prompt)
+        while prompt is not None:
+            self._begin_pass()
+            written: list[Chunk] = []
+            try:
+                await model.answer(prompt.told(), written)
+            finally:
+                if written:
+                    shown += self._sift(written)
+            prompt = self._another(first=prompt is self.prompt)
+
+    def _another(self, *, first: bool) -> Prompt | None:
+        """What the model is told after a pass, the `first` or the second; None where there is nothing to say."""
+        self._expect_usable_end()
+        if not self._refused or self.reason is not FinishReason.STOP:
+            self._expect_wanted_call()
+            return None
+        if not first or any(call.name not in self.ours for call in self.calls.values()):
+            raise _invalid_call(self._refused[0][1])
+        self.calls.clear()
+        refused, self._refused = self._refused, []
+        return _told(self.prompt, refused, self.offers)
 
     @property
     def usage(self) -> Usage | None:

@@ -29,6 +29,8 @@ OUTAGES = frozenset(
     }
 )
 
+UNAVAILABLE = "storage_unavailable"
+
 log = logging.getLogger(__name__)
 
 
@@ -97,7 +99,7 @@ def is_outage(error: Exception) -> bool:
 
 def unavailable() -> NodexaError:
     """What a caller is told of an outage."""
-    return NodexaError("storage_unavailable", "The database can't be used now; try again.", retry_after=1)
+    return NodexaError(UNAVAILABLE, "The database can't be used now; try again.", retry_after=1)
 
 
 def _run(tables: Tables, group: Sequence[Request]) -> list[Any]:

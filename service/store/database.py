@@ -23,7 +23,7 @@ from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
 from service.store.checkpoint import Checkpoints
-from service.store.commit import Job, Request, commit, is_outage, outside, unavailable
+from service.store.commit import UNAVAILABLE, Job, Request, commit, is_outage, outside, unavailable
 from service.store.migrations import migrations, newer_steps
 from service.store.segments import prepare
 from service.store.sqlite import sqlite3
@@ -61,6 +61,7 @@ class Database:
         self._asked: list[Request] = []
         self._groups: queue.SimpleQueue[list[Request] | None] = queue.SimpleQueue()
         self._waiting = 0
+        self._refused = False
         self._readers = ThreadPoolExecutor(READERS, "nodexa-read")
         self._local = threading.local()
         self._opened: list[Tables] = []
@@ -101,8 +102,13 @@ class Database:
         write a run at most. Raises NodexaError `storage_unavailable` when SQLite can't write, and for a full queue.
         """
         if new_work and self._waiting >= QUEUE_LIMIT:
-            raise NodexaError("storage_unavailable", "Too many writes are waiting; try again.", retry_after=1)
+            raise NodexaError(UNAVAILABLE, "Too many writes are waiting; try again.", retry_after=1)
         return self._put(job)
+
+    @property
+    def troubled(self) -> bool:
+        """Whether the disk refused the last write, or no new work is taken."""
+        return self._refused or self._waiting >= QUEUE_LIMIT
 
     async def alone(self, job: Job[T]) -> T:
         """Runs `job` in the writer's thread between two transactions, and in none. Raises as `submit`."""
@@ -138,6 +144,7 @@ class Database:
 
     def _settle(self, group: list[Request], outcomes: list[Any]) -> None:
         self._waiting -= len(group)
+        self._refused = isinstance(outcomes[-1], NodexaError) and outcomes[-1].code == UNAVAILABLE
         for request, outcome in zip(group, outcomes, strict=True):
             request.written.settle(outcome)
 

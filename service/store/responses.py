@@ -23,6 +23,8 @@ from service.store.written import Written
 _ROW: Final = """id, org_id, assistant_id, coalesce(user_id, ''), key_id, coalesce(previous_response_id, ''),
     status, background, created_at, expires_at"""
 
+_REQUEST: Final = "insert into response_requests values(?, ?, ?)"
+
 
 class LostRunError(RuntimeError):
     """The run is another core's now: whoever gets this writes no more of it."""
@@ -123,24 +125,41 @@ class ResponseStore:
         def job(db: Tables) -> None:
             if conversation:
                 claim(db, row.org_id, conversation)
-            db.conn.execute(
-                """insert into responses(id, org_id, assistant_id, user_id, key_id, previous_response_id, status,
-                     background, created_at, expires_at, last_seq, conversation_id, owner, root_id)
-                   values(?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?,
-                     coalesce(?, (select root_id from responses where id = ?), ?))""",
-                (
-                    *(row.id, row.org_id, row.assistant_id, row.user_id, row.key_id, row.previous_response_id),
-                    *(row.status, row.background, row.created_at, row.expires_at, segment.last),
-                    *(conversation.id if conversation else None, self._owner),
-                    *(conversation.id if conversation else None, row.previous_response_id, row.id),
-                ),
-            )
+            _insert_row(db, row, segment, owner=self._owner, conversation_id=conversation.id if conversation else None)
+            db.conn.execute(_REQUEST, (row.id, settings, input_items))
+            _insert_segment(db, row.id, segment)
             if named:
                 remember(db, named, row.id, row.created_at)
-            db.conn.execute("insert into response_requests values(?, ?, ?)", (row.id, settings, input_items))
-            _insert_segment(db, row.id, segment)
 
         return self._database.submit(job, new_work=True)
+
+    def add(
+        self,
+        row: ResponseRow,
+        settings: bytes,
+        input_items: bytes,
+        segment: Segment,
+        *,
+        status: str,
+        result: bytes,
+        finished_at: int,
+        item_ids: Iterable[str] = (),
+    ) -> Written[None]:
+        """Writes a response that has ended already, with its whole log; the rest is as for `finish`."""
+        items = [(row.id, item_id) for item_id in item_ids]
+
+        def job(db: Tables) -> None:
+            _insert_row(db, row, segment, owner=self._owner, status=status, finished_at=finished_at)
+            db.conn.execute(_REQUEST, (row.id, settings, input_items))
+            _insert_segment(db, row.id, segment)
+            _insert_result(db, row.id, result, items)
+
+        return self._database.submit(job)
+
+    @property
+    def troubled(self) -> bool:
+        """Whether a write that is asked for now is likely to be refused."""
+        return self._database.troubled
 
     def append(self, response_id: str, segment: Segment) -> Written[None]:
         """Adds a segment to the log of a running response.
@@ -177,8 +196,7 @@ class ResponseStore:
             ).rowcount
             _expect_owner(response_id, changed)
             _insert_segment(db, response_id, segment)
-            db.conn.execute("insert into response_results values(?, ?)", (response_id, result))
-            db.conn.executemany("insert into response_items values(?, ?)", items)
+            _insert_result(db, response_id, result, items)
             if said:
                 conclude(db, said)
 
@@ -315,10 +333,39 @@ def _append(db: Tables, added: Appended) -> None:
     _insert_segment(db, response_id, Segment(first, last, data))
 
 
+def _insert_row(
+    db: Tables,
+    row: ResponseRow,
+    segment: Segment,
+    *,
+    owner: str,
+    status: str = "",
+    finished_at: int | None = None,
+    conversation_id: str | None = None,
+) -> None:
+    db.conn.execute(
+        """insert into responses(id, org_id, assistant_id, user_id, key_id, previous_response_id, status, background,
+             created_at, expires_at, last_seq, conversation_id, owner, finished_at, root_id)
+           values(?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?,
+             coalesce(?, (select root_id from responses where id = ?), ?))""",
+        (
+            *(row.id, row.org_id, row.assistant_id, row.user_id, row.key_id, row.previous_response_id),
+            *(status or row.status, row.background, row.created_at, row.expires_at, segment.last),
+            *(conversation_id, owner, finished_at, conversation_id, row.previous_response_id, row.id),
+        ),
+    )
+
+
 def _insert_segment(db: Tables, response_id: str, segment: Segment) -> None:
     db.conn.execute(
         "insert into response_segments values(?, ?, ?, ?)", (response_id, segment.first, segment.last, segment.data)
     )
+
+
+def _insert_result(db: Tables, response_id: str, result: bytes, items: Iterable[tuple[str, str]]) -> None:
+    db.conn.execute("insert into response_results values(?, ?)", (response_id, result))
+    for item in items:
+        db.conn.execute("insert into response_items values(?, ?)", item)
 
 
 def _expect_owner(response_id: str, changed: int) -> None:

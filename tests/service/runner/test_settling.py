@@ -18,10 +18,12 @@ async def test_what_one_adds_to_the_settings_the_next_does_not_see() -> None:
     settling, assistant = Settling(Toolbox()), Assistant(model="m")
     first = await settling.settle(ResponseSettings(seed=1), assistant, MODEL)
 
-    first.ignored.append("input[0]")
-    first.seed = 2
+    own = first.own(["input[0]"])
+    own.settings.seed = 2
 
-    assert await settling.settle(ResponseSettings(seed=1), assistant, MODEL) == ResponseSettings(seed=1)
+    again = await settling.settle(ResponseSettings(seed=1), assistant, MODEL)
+    assert again.settings == ResponseSettings.FromString(again.shown) == ResponseSettings(seed=1)
+    assert ResponseSettings.FromString(own.shown) == ResponseSettings(seed=1, ignored=["input[0]"])
 
 
 async def test_a_changed_assistant_is_heeded_at_once() -> None:
@@ -30,7 +32,7 @@ async def test_a_changed_assistant_is_heeded_at_once() -> None:
 
     after = await settling.settle(asked, Assistant(defaults=ResponseSettings(seed=2)), MODEL)
 
-    assert (before.seed, after.seed) == (1, 2)
+    assert (before.settings.seed, after.settings.seed) == (1, 2)
 
 
 async def test_what_was_refused_is_refused_again() -> None:
