@@ -27,16 +27,23 @@ CHOICES: Mapping[int, str] = {
 OPENAI_ONLY = ("user", "safety_identifier", "prompt_cache_key", "service_tier")
 OPENAI_HOSTS = ("api.openai.com", "openai.azure.com", "services.ai.azure.com")
 
+MOST_KEPT = 256
+MOST_TAIL = 16 * 1024
 
 STREAM: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 def chat_body(prompt: Prompt, *, model: str, openai: bool = False) -> bytes:
     """Returns the request's JSON. `model` is the server's id of it; `openai` as `is_openai` says."""
-    settings = functions_only(prompt.settings)
-    messages = orjson.Fragment(chat_history(prompt.instructions, prompt.items))
-    body: dict[str, Any] = {"model": model, "messages": messages}
-    if prompt.streaming:
+    head, tail = chat_frame(prompt.settings, model=model, streaming=prompt.streaming, openai=openai)
+    return head + chat_history(prompt.instructions, prompt.items) + tail
+
+
+def chat_frame(settings: ResponseSettings, *, model: str, streaming: bool, openai: bool) -> tuple[bytes, bytes]:
+    """Returns what stands in the request's JSON before its messages and behind them."""
+    settings = functions_only(settings)
+    body: dict[str, Any] = {}
+    if streaming:
         body |= STREAM
     if settings.HasField("max_output_tokens"):
         body["max_completion_tokens" if openai else "max_tokens"] = settings.max_output_tokens
@@ -46,7 +53,31 @@ def chat_body(prompt: Prompt, *, model: str, openai: bool = False) -> bytes:
     body.update(sampling(settings))
     body.update(form(settings))
     body.update(_tools(settings))
-    return orjson.dumps(body)
+    head = orjson.dumps({"model": model})[:-1] + b',"messages":'
+    return head, b"," + orjson.dumps(body)[1:] if body else b"}"
+
+
+class ChatBodies:
+    """Makes the bodies for one model on one server: what settings come to is kept, since most requests share them."""
+
+    def __init__(self, model: str, *, openai: bool) -> None:
+        self._model = model
+        self._openai = openai
+        # With the settings themselves, so that no others get their identity meanwhile.
+        self._kept: dict[tuple[int, bool], tuple[ResponseSettings, bytes, bytes]] = {}
+
+    def body(self, prompt: Prompt) -> bytes:
+        """Returns what `chat_body` does. Settings that were in a prompt are never changed."""
+        settings, streaming = prompt.settings, prompt.streaming
+        kept = self._kept.get((id(settings), streaming))
+        if kept is None:
+            head, tail = chat_frame(settings, model=self._model, streaming=streaming, openai=self._openai)
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            kept = settings, head, tail
+            if len(tail) <= MOST_TAIL:
+                self._kept[id(settings), streaming] = kept
+        return kept[1] + chat_history(prompt.instructions, prompt.items) + kept[2]
 
 
 def is_openai(base_url: str) -> bool:

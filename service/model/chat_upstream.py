@@ -97,6 +97,8 @@ class Upstream:
         self._sleep = sleep
         self._chance = chance
         self._now = now
+        # For streams and for answers that come whole, with the key that is in it.
+        self._heads: dict[bool, tuple[str, bytes]] = {}
         self._http = HttpClient(address, connect_timeout=deadlines.connect, tls_context=tls_context)
 
     async def stream(self, body: bytes, *, streaming: bool) -> AsyncGenerator[list[Chunk], None]:
@@ -164,20 +166,20 @@ class Upstream:
 
     async def _ask(self, body: bytes, *, streaming: bool, until: float) -> Connection:
         """Returns the connection with the head of a successful answer."""
-        headers = self._headers(streaming=streaming)
+        head = self._head(streaming=streaming)
         for attempt in range(RETRIES + 1):
             try:
-                return await self._ask_once(body, headers, streaming=streaming, until=until)
+                return await self._ask_once(body, head, streaming=streaming, until=until)
             except _UnavailableError as unavailable:
                 if attempt == RETRIES:
                     raise unavailable.error from None
                 await self._sleep(FIRST_BACKOFF * 2**attempt * (0.5 + self._chance()))
         raise AssertionError("unreachable")
 
-    async def _ask_once(self, body: bytes, headers: Mapping[str, str], *, streaming: bool, until: float) -> Connection:
+    async def _ask_once(self, body: bytes, head: bytes, *, streaming: bool, until: float) -> Connection:
         idle = self._deadlines.idle if streaming else self._deadlines.reply
         try:
-            connection = await self._http.post(body, headers, idle_timeout=idle, until=until)
+            connection = await self._http.post(body, head, idle_timeout=idle, until=until)
         except (ConnectFailedError, ConnectionLostError) as failure:
             raise _UnavailableError(self._told(failure)) from None
         except HttpError as failure:
@@ -192,14 +194,18 @@ class Upstream:
         error = refused(connection.status, connection.headers, text, model=self._name, now=self._now())
         raise _UnavailableError(error) if connection.status in RETRY_STATUSES else error
 
-    def _headers(self, *, streaming: bool) -> Mapping[str, str]:
+    def _head(self, *, streaming: bool) -> bytes:
         key = self._api_key()
-        return {
-            "accept": "text/event-stream" if streaming else "application/json",
-            "content-type": "application/json",
-            "user-agent": "nodexa",
-            **({"authorization": f"Bearer {key}"} if key else {}),
-        }
+        kept = self._heads.get(streaming)
+        if kept is None or kept[0] != key:
+            headers = {
+                "accept": "text/event-stream" if streaming else "application/json",
+                "content-type": "application/json",
+                "user-agent": "nodexa",
+                **({"authorization": f"Bearer {key}"} if key else {}),
+            }
+            kept = self._heads[streaming] = key, self._http.head(headers)
+        return kept[1]
 
     def _reader(self, connection: Connection, *, streaming: bool) -> Reader:
         """Goes by what the server sends; some ignore `stream` one way or the other."""

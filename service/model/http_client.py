@@ -78,13 +78,25 @@ class HttpClient:
         self._draining: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def post(self, body: bytes, headers: Mapping[str, str], *, idle_timeout: float, until: float) -> Connection:
-        """Sends `body`; returns the connection once the head of the answer is there. It must be given back: `release`.
+    def head(self, headers: Mapping[str, str]) -> bytes:
+        """Returns the beginning of requests with these headers, for `post`."""
+        lines = (
+            f"POST {self._address.path} HTTP/1.1",
+            f"host: {self._address.authority}",
+            *(f"{name}: {value}" for name, value in headers.items()),
+            "content-length: ",
+        )
+        return "\r\n".join(lines).encode("latin-1")
+
+    async def post(self, body: bytes, head: bytes, *, idle_timeout: float, until: float) -> Connection:
+        """Sends `body` behind what `head` made; returns the connection once the head of the answer is there.
+
+        It must be given back: `release`.
 
         Raises HttpError. `idle_timeout` is the most time between two arrivals of bytes, in seconds; `until` is when, in
         the loop's time, the answer must be over.
         """
-        request = self._request(body, headers)
+        request = b"%b%d\r\n\r\n%b" % (head, len(body), body)
         while True:
             connection, used = await self._take()
             self._busy.add(connection)
@@ -161,12 +173,3 @@ class HttpClient:
         except OSError as error:
             raise ConnectFailedError(str(error)) from error
         return connection
-
-    def _request(self, body: bytes, headers: Mapping[str, str]) -> bytes:
-        lines = (
-            f"POST {self._address.path} HTTP/1.1",
-            f"host: {self._address.authority}",
-            *(f"{name}: {value}" for name, value in headers.items()),
-            f"content-length: {len(body)}",
-        )
-        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body

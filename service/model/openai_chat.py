@@ -7,7 +7,7 @@ from typing import Any
 
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
-from service.model.chat_request import OPENAI_ONLY, chat_body, is_openai
+from service.model.chat_request import OPENAI_ONLY, ChatBodies, is_openai
 from service.model.chat_upstream import Deadlines, Upstream, deadlines_of
 from service.model.http_client import parse_address
 from service.model.model import PASSED_ON, Abilities, Chunk, Prompt
@@ -24,14 +24,14 @@ class OpenAIChat:
     def __init__(
         self, config: ModelConfig, *, api_key: Callable[[], str], deadlines: Deadlines | None = None, **options: Any
     ) -> None:
-        self._upstream_model = config.upstream_model or config.name
-        self._openai = is_openai(config.base_url)
+        openai = is_openai(config.base_url)
+        self._bodies = ChatBodies(config.upstream_model or config.name, openai=openai)
         self._abilities = Abilities(
             tools=not config.no_tools,
             images=not config.no_images,
             files=config.files,
             at_once=True,
-            heeds=HEEDS if self._openai else HEEDS - set(OPENAI_ONLY),
+            heeds=HEEDS if openai else HEEDS - set(OPENAI_ONLY),
         )
         self._upstream = Upstream(
             config.name,
@@ -53,13 +53,10 @@ class OpenAIChat:
         """Does nothing: a server is asked when there is something to ask."""
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
-        return self._upstream.stream(self._body(prompt), streaming=prompt.streaming)
+        return self._upstream.stream(self._bodies.body(prompt), streaming=prompt.streaming)
 
     async def answer(self, prompt: Prompt, chunks: list[Chunk]) -> None:
-        await self._upstream.answer(self._body(prompt), chunks)
+        await self._upstream.answer(self._bodies.body(prompt), chunks)
 
     async def close(self) -> None:
         self._upstream.close()
-
-    def _body(self, prompt: Prompt) -> bytes:
-        return chat_body(prompt, model=self._upstream_model, openai=self._openai)

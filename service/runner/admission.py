@@ -19,10 +19,8 @@ from service.ids import NewId
 from service.model.model import Model, Prompt
 from service.model.past_calls import without_runs
 from service.runner.caller import Caller
-from service.runner.calls import call_ids
 from service.runner.compaction import Shortening, shortening_of, shortening_of_all
 from service.runner.conversations import Joined
-from service.runner.emit import Emitter
 from service.runner.history import History
 from service.runner.input_check import check_user_tokens, with_ids
 from service.runner.lifecycle import word
@@ -31,8 +29,8 @@ from service.runner.redaction import lacks_secrets
 from service.runner.redaction import shown as redacted
 from service.runner.rounds import Rounds
 from service.runner.run import Run
-from service.runner.sealed import WANTED, Sealed, asks_to_compact
-from service.runner.settings_check import LOGPROBS
+from service.runner.sealed import Sealed, asks_to_compact
+from service.runner.teller import Teller
 from service.runner.tooling import Tooling
 from service.runner.turn import Turn
 from service.runner.unread import UnreadRun
@@ -99,7 +97,8 @@ class Admission:
         return self._prepare(
             self._row(response, caller, now, background=prompt.settings.background),
             turn,
-            self._emitter(response, turn, caller),
+            response,
+            caller,
             store=self._store if stored else None,
             joined=joined,
             shortening=shortening,
@@ -139,7 +138,6 @@ class Admission:
         read = await self._reading.read(request, caller, streaming=True, open_end=only)
         model, prompt, joined = read.model, read.prompt, read.joined
         turn, shortening = await self._turn(request, caller, model, prompt, joined=joined, only=only)
-        emitter = self._emitter(left.response, turn, caller, next_sequence=left.segments[-1].last + 1)
         store = self._store.under(left.epoch)
         if any(item.HasField("compaction") for item in left.response.output):
             # What came before it is in it, and it is part of what was said.
@@ -150,7 +148,9 @@ class Admission:
         return self._prepare(
             left.row,
             turn,
-            emitter,
+            left.response,
+            caller,
+            told=left.segments[-1].last + 1,
             store=store,
             joined=joined,
             shortening=shortening,
@@ -216,24 +216,14 @@ class Admission:
             conversation_id=request.conversation_id,
         )
 
-    def _emitter(self, response: Response, turn: Turn, caller: Caller, *, next_sequence: int = 0) -> Emitter:
-        settings = turn.prompt.settings
-        return Emitter(
-            response,
-            new_id=self._new_id,
-            next_sequence=next_sequence,
-            used_call_ids=call_ids(turn.prompt.items),
-            offers=turn.offers,
-            seal=Sealed(self._seal, caller.org_id).thinking(wanted=WANTED in settings.include),
-            logprobs=LOGPROBS in settings.include,
-        )
-
     def _prepare(
         self,
         row: ResponseRow,
         turn: Turn,
-        emitter: Emitter,
+        response: Response,
+        caller: Caller,
         *,
+        told: int = 0,
         store: ResponseStore | None,
         joined: Joined | None,
         shortening: Shortening | None,
@@ -247,7 +237,7 @@ class Admission:
             # A threshold that comes to nothing is only noted now.
             settings=redacted(settings).SerializeToString() if settings.HasField("compact_threshold") else shown,
             turn=turn,
-            emitter=emitter,
+            teller=Teller(response, turn, Sealed(self._seal, caller.org_id), self._new_id, told),
             store=store,
             clock=self._clock,
             patience=None if settings.background else self._grace if store else 0.0,

@@ -61,7 +61,6 @@ class Emitter:
         logprobs: bool = True,
     ) -> None:
         self.response = response
-        self.new_id = new_id
         self._tale = Tale(response, next_sequence=next_sequence, new_id=new_id)
         self._writing = Writing(self._tale, seal, logprobs=logprobs)
         self._passing = Passing(self._tale)
@@ -73,11 +72,6 @@ class Emitter:
     def next_sequence(self) -> int:
         """The number of the event that comes next."""
         return self._tale.next_sequence
-
-    def begin_behind(self, events: int) -> None:
-        """`begin`, where so many events were told otherwise."""
-        advance(self.response, Response.STATUS_IN_PROGRESS)
-        self._tale.next_sequence += events
 
     def begin(self) -> EventBatch:
         """`created` and `in_progress`; a background response is queued in between."""

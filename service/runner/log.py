@@ -147,9 +147,10 @@ class EventLog:
     async def wait_closed(self) -> None:
         """Returns when the last segment is in."""
         if not self.closed:
-            closed = asyncio.Event()
-            self.when_closed(closed.set)
-            await closed.wait()
+            closed = asyncio.get_running_loop().create_future()
+            # Who waits may leave before that.
+            self.when_closed(lambda: None if closed.done() else closed.set_result(None))
+            await closed
 
     def abandon(self) -> None:
         """Lets the readers go without an end: the log goes on elsewhere."""

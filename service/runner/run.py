@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Final, TypedDict
 
 from nodexa.v1.event_pb2 import EventBatch
@@ -20,6 +20,7 @@ from service.runner.emit import Emitter
 from service.runner.lifecycle import word
 from service.runner.log import EventLog, segment_of
 from service.runner.rounds import Rounds
+from service.runner.teller import Teller
 from service.runner.truncation import fitted
 from service.runner.turn import Turn
 from service.settings import Clock
@@ -55,11 +56,27 @@ class Stop(enum.Enum):
     INTERRUPTED = "interrupted"
 
 
+class Attendance:
+    """One reader of a run, for as long as a block lasts. No generator: every call has one."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        self._run.count_reader(1)
+
+    def __exit__(self, *_: object) -> None:
+        self._run.count_reader(-1)
+
+
 class Run:
     """Drives a turn into the log.
 
-    `store` is None for a response that keeps nothing; `patience` is how many seconds the run goes on without a reader,
-    None for ever. `joined` is the conversation that it adds to, if any; `shortening` is what comes before the answer,
+    `teller` has the response as it stands, without settings; it is final once the log is closed. `store` is None for a
+    response that keeps nothing; `patience` is how many seconds the run goes on without a reader, None for ever.
+    `joined` is the conversation that it adds to, if any; `shortening` is what comes before the answer,
     and `rounds` is there where the platform runs tools for it. `result` is the final response as the store got it;
     `refusal` is why there is none after all: the disk took nothing of it.
     """
@@ -70,7 +87,7 @@ class Run:
         row: ResponseRow,
         settings: bytes,
         turn: Turn,
-        emitter: Emitter,
+        teller: Teller,
         store: ResponseStore | None,
         clock: Clock,
         patience: float | None,
@@ -85,8 +102,10 @@ class Run:
         self.refusal: NodexaError | None = None
         self.result = b""
         self.lost = False
+        self.response = teller.response
         self._turn = turn
-        self._emitter = emitter
+        self._teller = teller
+        self._made: Emitter | None = None
         self._store = store
         self._clock = clock
         self._patience = patience
@@ -129,9 +148,11 @@ class Run:
         return self._task is not None
 
     @property
-    def response(self) -> Response:
-        """The response as it stands, without settings; final once the log is closed."""
-        return self._emitter.response
+    def _emitter(self) -> Emitter:
+        # Made for the first event that is told by it: an answer that is one text needs none.
+        if self._made is None:
+            self._made = self._teller.emitter()
+        return self._made
 
     async def begin(self, input_items: bytes, named: Named | None = None) -> None:
         """Writes the response and its first events, then lets the model start. Raises what the store raises.
@@ -161,16 +182,14 @@ class Run:
         self._task = asyncio.create_task(self._drive(), name=self.row.id)
         self._mind_readers(at_least=FIRST_READER_SECONDS)
 
-    @contextmanager
-    def attend(self) -> Iterator[None]:
+    def attend(self) -> Attendance:
         """Counts a reader: when the last one leaves, the run goes on for its patience and is then cancelled."""
-        self._readers += 1
+        return Attendance(self)
+
+    def count_reader(self, change: int) -> None:
+        """For Attendance: one more, or one less."""
+        self._readers += change
         self._mind_readers()
-        try:
-            yield
-        finally:
-            self._readers -= 1
-            self._mind_readers()
 
     def stop(self, why: Stop) -> None:
         """Ends the run soon; one that is ending anyway is only kept from waiting for the disk when it's interrupted."""

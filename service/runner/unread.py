@@ -10,8 +10,11 @@ import asyncio
 import logging
 from typing import Final
 
+from nodexa.v1.response_pb2 import Response
+
 from service.errors import NodexaError
 from service.model.model import Chunk, FinishReason
+from service.runner.lifecycle import advance
 from service.runner.run import Run
 from service.runner.whole import BEGINNING, tell_beginning, tell_end, text_alone
 from service.store.requests import Named
@@ -45,7 +48,8 @@ class UnreadRun(Run):
         if named is not None or (self._store is not None and self._store.troubled):
             await super().begin(input_items, named)
             return
-        self._emitter.begin_behind(BEGINNING)
+        advance(self.response, Response.STATUS_IN_PROGRESS)
+        self._teller.told = BEGINNING
         self._input, self._beginning = input_items, tell_beginning(self.response)
         self._go()
         if self._store is not None:
@@ -81,7 +85,7 @@ class UnreadRun(Run):
 
     def _finish_with(self, text: str) -> Segment:
         self._ending = True
-        item_id = self._emitter.new_id("msg")
+        item_id = self._teller.new_id("msg")
         segment, self.result = tell_end(self.response, text, self._turn.usage, item_id=item_id, now=self._clock())
         return segment
 

@@ -22,10 +22,10 @@ from typing import Any, Final, TypeVar
 from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
+from service.store import segments, wholes
 from service.store.checkpoint import Checkpoints
 from service.store.commit import UNAVAILABLE, Job, Request, commit, is_outage, outside, unavailable
 from service.store.migrations import migrations, newer_steps
-from service.store.segments import prepare
 from service.store.sqlite import sqlite3
 from service.store.written import Written
 
@@ -163,7 +163,8 @@ class Database:
 
     def _write_all(self) -> None:
         tables = Tables(_connect(self._path), execute_plugins=False)
-        prepare(tables.conn)
+        segments.prepare(tables.conn)
+        wholes.prepare(tables.conn)
         checkpoints = Checkpoints(self._path)
         while (group := self._groups.get()) is not None:
             stop = False

@@ -13,6 +13,7 @@ from nodexa.v1.item_pb2 import ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from sqlite_utils import Database as Tables
 
+from service.store import wholes
 from service.store.commit import Shared
 from service.store.conversations import Said, Seen, claim, conclude
 from service.store.database import Database
@@ -22,8 +23,6 @@ from service.store.written import Written
 
 _ROW: Final = """id, org_id, assistant_id, coalesce(user_id, ''), key_id, coalesce(previous_response_id, ''),
     status, background, created_at, expires_at"""
-
-_REQUEST: Final = "insert into response_requests values(?, ?, ?)"
 
 
 class LostRunError(RuntimeError):
@@ -125,8 +124,19 @@ class ResponseStore:
         def job(db: Tables) -> None:
             if conversation:
                 claim(db, row.org_id, conversation)
-            _insert_row(db, row, segment, owner=self._owner, conversation_id=conversation.id if conversation else None)
-            db.conn.execute(_REQUEST, (row.id, settings, input_items))
+            db.conn.execute(
+                """insert into responses(id, org_id, assistant_id, user_id, key_id, previous_response_id, status,
+                     background, created_at, expires_at, last_seq, conversation_id, owner, root_id)
+                   values(?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?,
+                     coalesce(?, (select root_id from responses where id = ?), ?))""",
+                (
+                    *(row.id, row.org_id, row.assistant_id, row.user_id, row.key_id, row.previous_response_id),
+                    *(row.status, row.background, row.created_at, row.expires_at, segment.last),
+                    *(conversation.id if conversation else None, self._owner),
+                    *(conversation.id if conversation else None, row.previous_response_id, row.id),
+                ),
+            )
+            db.conn.execute("insert into response_requests values(?, ?, ?)", (row.id, settings, input_items))
             _insert_segment(db, row.id, segment)
             if named:
                 remember(db, named, row.id, row.created_at)
@@ -146,15 +156,12 @@ class ResponseStore:
         item_ids: Iterable[str] = (),
     ) -> Written[None]:
         """Writes a response that has ended already, with its whole log; the rest is as for `finish`."""
-        items = [(row.id, item_id) for item_id in item_ids]
-
-        def job(db: Tables) -> None:
-            _insert_row(db, row, segment, owner=self._owner, status=status, finished_at=finished_at)
-            db.conn.execute(_REQUEST, (row.id, settings, input_items))
-            _insert_segment(db, row.id, segment)
-            _insert_result(db, row.id, result, items)
-
-        return self._database.submit(job)
+        whole = (
+            *(row.id, row.org_id, row.assistant_id, row.user_id, row.key_id, row.previous_response_id),
+            *(status, row.background, row.created_at, row.expires_at, segment.last, self._owner, finished_at),
+            *(settings, input_items, segment.data, result, wholes.ids(item_ids)),
+        )
+        return self._database.submit(Shared(wholes.add_all, wholes.add, whole))
 
     @property
     def troubled(self) -> bool:
@@ -196,7 +203,8 @@ class ResponseStore:
             ).rowcount
             _expect_owner(response_id, changed)
             _insert_segment(db, response_id, segment)
-            _insert_result(db, response_id, result, items)
+            db.conn.execute("insert into response_results values(?, ?)", (response_id, result))
+            db.conn.executemany("insert into response_items values(?, ?)", items)
             if said:
                 conclude(db, said)
 
@@ -333,39 +341,10 @@ def _append(db: Tables, added: Appended) -> None:
     _insert_segment(db, response_id, Segment(first, last, data))
 
 
-def _insert_row(
-    db: Tables,
-    row: ResponseRow,
-    segment: Segment,
-    *,
-    owner: str,
-    status: str = "",
-    finished_at: int | None = None,
-    conversation_id: str | None = None,
-) -> None:
-    db.conn.execute(
-        """insert into responses(id, org_id, assistant_id, user_id, key_id, previous_response_id, status, background,
-             created_at, expires_at, last_seq, conversation_id, owner, finished_at, root_id)
-           values(?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?,
-             coalesce(?, (select root_id from responses where id = ?), ?))""",
-        (
-            *(row.id, row.org_id, row.assistant_id, row.user_id, row.key_id, row.previous_response_id),
-            *(status or row.status, row.background, row.created_at, row.expires_at, segment.last),
-            *(conversation_id, owner, finished_at, conversation_id, row.previous_response_id, row.id),
-        ),
-    )
-
-
 def _insert_segment(db: Tables, response_id: str, segment: Segment) -> None:
     db.conn.execute(
         "insert into response_segments values(?, ?, ?, ?)", (response_id, segment.first, segment.last, segment.data)
     )
-
-
-def _insert_result(db: Tables, response_id: str, result: bytes, items: Iterable[tuple[str, str]]) -> None:
-    db.conn.execute("insert into response_results values(?, ?)", (response_id, result))
-    for item in items:
-        db.conn.execute("insert into response_items values(?, ?)", item)
 
 
 def _expect_owner(response_id: str, changed: int) -> None:

@@ -140,6 +140,6 @@ async def test_a_server_that_does_not_count_is_not_asked_twice(server: Responses
 
 async def test_it_runs_tools_of_its_own_and_reads_what_it_was_said_to(server: ResponsesServer) -> None:
     able, unable = model_on(server, fields={"files": True}), model_on(server, fields={"no_tools": True})
-    assert able.abilities == Abilities(files=True, hosted=True, heeds=able.abilities.heeds)
+    assert able.abilities == Abilities(files=True, hosted=True, at_once=True, heeds=able.abilities.heeds)
     assert (unable.abilities.tools, unable.abilities.files) == (False, False)
     assert not {"seed", "stop"} & set(able.abilities.heeds)

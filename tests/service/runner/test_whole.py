@@ -23,10 +23,14 @@ usages = st.none() | st.builds(
 moments = st.integers(0, 2_000_000_000_000)
 
 
-def emitter(previous: str, moment: int) -> Emitter:
-    response = Response(id="resp_1", assistant_id="asst_1", previous_response_id=previous)
-    response.create_time.FromMilliseconds(moment)
-    return Emitter(response, new_id=lambda prefix: f"{prefix}_1")
+def response(previous: str, moment: int) -> Response:
+    made = Response(id="resp_1", assistant_id="asst_1", previous_response_id=previous)
+    made.create_time.FromMilliseconds(moment)
+    return made
+
+
+def emitter(previous: str, moment: int, *, told: int = 0) -> Emitter:
+    return Emitter(response(previous, moment), new_id=lambda prefix: f"{prefix}_1", next_sequence=told)
 
 
 @given(texts, usages, st.sampled_from(["", "resp_0"]), moments)
@@ -36,21 +40,21 @@ def test_the_log_is_the_emitters_byte_by_byte(text: str, usage: Usage | None, pr
     batch.MergeFrom(one_by_one.feed([TextDelta(text)]))
     batch.MergeFrom(one_by_one.finish(Response.STATUS_COMPLETED, now=moment + 5, usage=usage))
 
-    at_once = emitter(previous, moment)
-    at_once.begin_behind(BEGINNING)
-    beginning = tell_beginning(at_once.response)
-    end, result = tell_end(at_once.response, text, usage, item_id="msg_1", now=moment + 5)
+    at_once = response(previous, moment)
+    at_once.status = Response.STATUS_IN_PROGRESS
+    beginning = tell_beginning(at_once)
+    end, result = tell_end(at_once, text, usage, item_id="msg_1", now=moment + 5)
 
     assert Segment(beginning.first, end.last, beginning.data + end.data) == segment_of(batch)
     assert beginning.last + 1 == end.first == BEGINNING
-    assert at_once.response == one_by_one.response
+    assert at_once == one_by_one.response
     assert Response.FromString(result) == one_by_one.response
 
 
 def test_what_the_emitter_tells_behind_such_a_beginning_goes_on_with_its_numbers() -> None:
-    whole, behind = emitter("", 1), emitter("", 1)
+    whole, behind = emitter("", 1), emitter("", 1, told=BEGINNING)
     batch = whole.begin()
-    behind.begin_behind(BEGINNING)
+    behind.response.status = Response.STATUS_IN_PROGRESS
     beginning = tell_beginning(behind.response)
     batch.MergeFrom(whole.feed([TextDelta("One")]))
     end = behind.feed([TextDelta("One")])
