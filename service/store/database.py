@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -27,6 +28,7 @@ from service.store.checkpoint import Checkpoints
 from service.store.commit import UNAVAILABLE, Job, Request, commit, is_outage, outside, unavailable
 from service.store.migrations import migrations, newer_steps
 from service.store.sqlite import sqlite3
+from service.store.turns import Turns
 from service.store.written import Written
 
 T = TypeVar("T")
@@ -54,10 +56,11 @@ class BrokenDatabaseError(ValueError):
 class Database:
     """An open database. Every method but `open` belongs to the event loop that opened it."""
 
-    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop, lock: int) -> None:
+    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop, lock: int, *, shared: bool) -> None:
         self._path = path
         self._loop = loop
         self._lock = lock
+        self._shared = shared
         self._asked: list[Request] = []
         self._groups: queue.SimpleQueue[list[Request] | None] = queue.SimpleQueue()
         self._waiting = 0
@@ -79,11 +82,12 @@ class Database:
                 f"Several cores on one database need SQLite 3.51.3 or newer; this is {sqlite3.sqlite_version}. Install "
                 "the package pysqlite3, or run one core."
             )
-        database = cls(path, asyncio.get_running_loop(), _lock(path.with_suffix(".lock"), shared=shared))
+        lock = _lock(path.with_suffix(".lock"), shared=shared)
+        database = cls(path, asyncio.get_running_loop(), lock, shared=shared)
         try:
             await asyncio.to_thread(_migrate, path)
         except BaseException as error:
-            os.close(database._lock)
+            os.close(lock)
             if isinstance(error, sqlite3.DatabaseError):
                 advice = "restore it from a backup, or name another data directory"
                 raise BrokenDatabaseError(f"{path} can't be used: {error}; {advice}.") from error
@@ -166,6 +170,7 @@ class Database:
         segments.prepare(tables.conn)
         wholes.prepare(tables.conn)
         checkpoints = Checkpoints(self._path)
+        turns = Turns(self._path.with_suffix(".turns")) if self._shared else None
         while (group := self._groups.get()) is not None:
             stop = False
             while len(group) < GROUP_LIMIT and not self._groups.empty():
@@ -175,12 +180,18 @@ class Database:
                     break
                 group += more
             for together in _transactions(group):
-                outcomes = [outside(tables, one) for one in together] if together[0].alone else commit(tables, together)
+                if together[0].alone:
+                    outcomes = [outside(tables, one) for one in together]
+                else:
+                    with turns.turn() if turns else nullcontext():
+                        outcomes = commit(tables, together)
                 self._loop.call_soon_threadsafe(self._settle, together, outcomes)
                 checkpoints.after_commit(tables.conn, now=time.monotonic())
             if stop:
                 break
         tables.conn.close()
+        if turns:
+            turns.close()
 
 
 def _transactions(group: list[Request]) -> Iterator[list[Request]]:
