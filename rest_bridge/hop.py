@@ -1,28 +1,22 @@
-"""The quick way to the core: every call over one stream, and plain calls where that is not open."""
+"""The quick way to the core: every call over one connection, and plain calls where that is not open."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc
-from nodexa.v1.bridge_service_pb2 import BridgeFrame, BridgePart
-from nodexa.v1.bridge_service_pb2_grpc import BridgeServiceStub
 
+from hop.link import SLACK, Link
+from hop.stream import METHOD, Stream
 from rest_bridge.hop_call import Calls, Metadata, Read
 
-if TYPE_CHECKING:
-    from nodexa.v1.bridge_service_pb2_grpc import BridgeServiceAsyncStub
-
-LARGEST: Final = 256 * 1024
-"""Bytes of a request that goes with the others; a larger one would keep them waiting, and goes alone."""
-PAUSES: Final = (0.05, 0.1, 0.25, 1.0, 5.0)
-"""Seconds between two tries to open the stream, by how many failed before. An older core knows no such stream."""
-HELLO: Final = ("x-nodexa-bridge", "2")
-"""In the initial metadata of the stream: the core carries calls in this form."""
+PAUSES: Final = (0.02, 0.1, 0.5, 5.0, 30.0)
+"""Seconds between two connections, by how many came to nothing before: an older core knows of none."""
+SHORT_TRIES: Final = 500
+"""So often the socket is tried after the shortest pause: a core that was killed is soon there again."""
 
 T = TypeVar("T")
 Write = Callable[[Any], bytes]
@@ -31,17 +25,20 @@ log = logging.getLogger(__name__)
 
 
 class Hop:
-    """Stands where stubs want a channel. Opens the stream by itself, as often as needed.
+    """Stands where stubs want a channel. Connects by itself, as often as needed.
 
-    `open` is set while there is one; `carried` counts the calls that went over it.
+    It does so to the socket at `path`, or over the channel where there is none. `open` is set while there is a
+    connection; `carried` counts the calls that went over it. A request of more than `max_message_bytes`, and what
+    stands beside it, goes by itself, and is refused there.
     """
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, path: str, *, max_message_bytes: int) -> None:
         self.open = asyncio.Event()
         self.carried = 0
         self._channel = channel
-        self._stub: BridgeServiceAsyncStub = BridgeServiceStub(channel)
-        self._stream: _Stream | None = None
+        self._path = path
+        self._most = max_message_bytes
+        self._calls: Calls | None = None
         self._keeper = asyncio.create_task(self._keep())
 
     def unary_unary(
@@ -59,79 +56,63 @@ class Hop:
         return self._caller(plain, method, request_serializer, response_deserializer)
 
     async def close(self) -> None:
-        """Ends the stream, and the calls on it."""
+        """Ends the connection, and the calls on it."""
         self._keeper.cancel()
         await asyncio.wait((self._keeper,))
 
     def _caller(self, plain: Callable[..., Any], method: str, write: Write, read: Read[T]) -> Callable[..., Any]:
+        largest = self._most - SLACK
+
         def call(request: Any, *, metadata: Metadata, timeout: float | None = None) -> Any:
-            data, stream = write(request), self._stream
-            if stream is None or len(data) > LARGEST:
+            data, calls = write(request), self._calls
+            if calls is None or calls.lost or len(data) > largest:
                 return plain(data, metadata=metadata, timeout=timeout)
             self.carried += 1
-            return stream.calls.begin(method, data, read, metadata=metadata, timeout=timeout)
+            return calls.begin(method, data, read, metadata=metadata, timeout=timeout)
 
         return call
 
     async def _keep(self) -> None:
-        failures = 0
+        tries = failures = 0
         while True:
-            await self._channel.channel_ready()
-            opened: Any = self._stub.Connect()
             try:
-                # An older core ends it without a word.
-                if HELLO in ((name, value) for name, value in await opened.initial_metadata()):
-                    failures = 0
-                    self._stream = stream = _Stream(opened)
-                    self.open.set()
-                    await stream.run()
-            except grpc.aio.AioRpcError as error:
-                log.debug("no stream to the core: %s", error.code())
-            finally:
-                self._stream = None
-                self.open.clear()
-                opened.cancel()
-            await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
-            failures += 1
+                failures = 0 if await self._connected() else failures + 1
+                tries = 0
+            except OSError as error:
+                tries += 1
+                log.debug("no connection to the core: %s", error)
+            await asyncio.sleep(PAUSES[min(failures + (tries > SHORT_TRIES), len(PAUSES) - 1)])
 
-
-class _Stream:
-    """One stream while it lasts."""
-
-    def __init__(self, opened: Any) -> None:
-        self._opened = opened
-        self.calls = Calls(self._send)
-        self._outbox: deque[BridgePart] = deque()
-        self._ready = asyncio.Event()
-
-    async def run(self) -> None:
-        """Carries calls until the stream breaks; then those that are open have failed."""
-        tasks = (asyncio.create_task(self._read()), asyncio.create_task(self._write()))
+    async def _connected(self) -> bool:
+        """Carries calls until the connection ends. Whether it came to anything. Raises OSError where nobody listens."""
+        loop = asyncio.get_running_loop()
+        if not self._path:
+            return await self._streamed()
+        _, link = await loop.create_unix_connection(lambda: Link(Calls, most=self._most), self._path)
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return await self._attended(link)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            # Last, and nothing is waited for behind it: no call may come in between.
-            self.calls.lose()
+            link.abort()
 
-    def _send(self, part: BridgePart) -> None:
-        self._outbox.append(part)
-        self._ready.set()
+    async def _streamed(self) -> bool:
+        await self._channel.channel_ready()
+        opened: Any = self._channel.stream_stream(METHOD)()
+        link = Link(Calls, most=self._most)
+        carrying = asyncio.create_task(Stream(opened, link).run())
+        try:
+            return await self._attended(link)
+        finally:
+            opened.cancel()
+            carrying.cancel()
+            await asyncio.wait((carrying,))
 
-    async def _read(self) -> None:
-        while (frame := await self._opened.read()) is not grpc.aio.EOF:
-            for part in frame.parts:
-                self.calls.take(part)
-
-    async def _write(self) -> None:
-        while True:
-            await self._ready.wait()
-            self._ready.clear()
-            while self._outbox:
-                size, parts = 0, []
-                while self._outbox and size <= LARGEST:
-                    parts.append(self._outbox.popleft())
-                    size += len(parts[-1].open.request)
-                await self._opened.write(BridgeFrame(parts=parts))
+    async def _attended(self, link: Link[Calls]) -> bool:
+        try:
+            if greeted := await link.greeted:
+                self._calls = link.joined
+                self.open.set()
+            await link.over.wait()
+            return greeted
+        finally:
+            self._calls = None
+            self.open.clear()

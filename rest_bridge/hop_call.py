@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, Generic, TypeVar, cast
 
 import grpc
-from nodexa.v1.bridge_service_pb2 import BridgePart, CallEnd, CorePart, MetadataEntry, OpenCall
 
-CREDIT: Final = 8 * 1024
+from hop.parts import CANCEL, CREDIT, END, HEAD, MESSAGE, OPEN, Say, credit, opening, read_end, read_head
+
+CREDITED: Final = 8 * 1024
 """So many bytes of messages are read before the core is told that it may send as many more."""
-LOST: Final = CallEnd(status=grpc.StatusCode.UNAVAILABLE.value[0], message="The connection to the core was lost.")
-LATE: Final = CallEnd(status=grpc.StatusCode.DEADLINE_EXCEEDED.value[0], message="The core did not answer in time.")
-LEFT: Final = CallEnd(status=grpc.StatusCode.CANCELLED.value[0], message="The call was cancelled.")
 
 T = TypeVar("T")
 Read = Callable[[bytes], T]
 Metadata = Sequence[tuple[str, str]]
 Pairs = tuple[tuple[str, str | bytes], ...]
-Send = Callable[[BridgePart], None]
+End = tuple[int, str, Pairs]
 _STATUS: Final = {code.value[0]: code for code in grpc.StatusCode}
+
+LOST: Final[End] = (grpc.StatusCode.UNAVAILABLE.value[0], "The connection to the core was lost.", ())
+LATE: Final[End] = (grpc.StatusCode.DEADLINE_EXCEEDED.value[0], "The core did not answer in time.", ())
+LEFT: Final[End] = (grpc.StatusCode.CANCELLED.value[0], "The call was cancelled.", ())
 
 
 class Calls:
-    """The calls that are open; `send` takes what there is to say about them."""
+    """The calls that are open; `say` takes what there is to say about them. `lost` says that the core is gone."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, say: Say) -> None:
+        self.lost = False
+        self._say = say
         self._loop = asyncio.get_running_loop()
         self._open: dict[int, HopCall[Any]] = {}
         self._last = 0
@@ -38,21 +41,20 @@ class Calls:
     ) -> HopCall[T]:
         """Begins a call that fails after `timeout` seconds."""
         self._last += 1
-        call = self._open[self._last] = HopCall(self._last, read, send=self._send, forget=self._open.pop)
+        call = self._open[self._last] = HopCall(self._last, read, say=self._say, forget=self._open.pop)
         if timeout is not None:
             call.timer = self._loop.call_later(timeout, call.end, LATE)
-        entries = [MetadataEntry(name=name, text=value) for name, value in metadata]
-        opening = OpenCall(method=method, metadata=entries, request=request)
-        self._send(BridgePart(call=self._last, open=opening))
+        self._say(self._last, OPEN, opening(method, metadata, request))
         return call
 
-    def take(self, part: CorePart) -> None:
-        """Takes what the core says."""
-        if (call := self._open.get(part.call)) is not None:
-            call.take(part)
+    def take(self, call: int, kind: int, data: bytes) -> None:
+        """Takes what the core says. Raises ValueError where that can't be understood."""
+        if (opened := self._open.get(call)) is not None:
+            opened.take(kind, data)
 
     def lose(self) -> None:
         """The core is gone: all of them have failed."""
+        self.lost = True
         for call in list(self._open.values()):
             call.finish(LOST)
 
@@ -62,16 +64,16 @@ class HopCall(Generic[T]):
 
     timer: asyncio.TimerHandle | None = None
 
-    def __init__(self, number: int, read: Read[T], *, send: Send, forget: Callable[[int], Any]) -> None:
+    def __init__(self, number: int, read: Read[T], *, say: Say, forget: Callable[[int], Any]) -> None:
         self._number = number
-        self._send = send
+        self._say = say
         self._forget = forget
         self._decode = read
         self._head: Pairs = ()
         self._messages: deque[bytes] = deque()
         self._unread = 0
         self._begun = False
-        self._end: CallEnd | None = None
+        self._end: End | None = None
         self._loop = asyncio.get_running_loop()
         self._news: asyncio.Future[None] | None = None
 
@@ -96,8 +98,8 @@ class HopCall(Generic[T]):
             return grpc.aio.EOF
         data = self._messages.popleft()
         self._unread += len(data)
-        if self._unread >= CREDIT and self._end is None:
-            self._send(BridgePart(call=self._number, credit=self._unread))
+        if self._unread >= CREDITED and self._end is None:
+            self._say(self._number, CREDIT, credit(self._unread))
             self._unread = 0
         return self._decode(data)
 
@@ -117,25 +119,26 @@ class HopCall(Generic[T]):
         """Ends the call as one who hangs up. Whether there was anything to end."""
         return self.end(LEFT)
 
-    def end(self, end: CallEnd) -> bool:
+    def end(self, end: End) -> bool:
         """Ends the call from this side. Whether it was open."""
         if self._end is not None:
             return False
-        self._send(BridgePart(call=self._number, cancel=True))
+        self._say(self._number, CANCEL, b"")
         self.finish(end)
         return True
 
-    def take(self, part: CorePart) -> None:
-        """Takes what the core says about the call."""
-        if not self._begun:
-            self._begun, self._head = True, _pairs(part.head)
-        if part.HasField("message"):
-            self._messages.append(part.message)
-        if part.HasField("end"):
-            self.finish(part.end)
+    def take(self, kind: int, data: bytes) -> None:
+        """Takes what the core says about the call. Raises ValueError where that can't be understood."""
+        self._begun = True
+        if kind == MESSAGE:
+            self._messages.append(data)
+        elif kind == END:
+            self.finish(read_end(data))
+        elif kind == HEAD:
+            self._head = read_head(data)
         self._wake()
 
-    def finish(self, end: CallEnd) -> None:
+    def finish(self, end: End) -> None:
         """Takes the end as it is."""
         if self._end is not None:
             return
@@ -165,14 +168,10 @@ class HopCall(Generic[T]):
 
     def _expect_good_end(self) -> None:
         end = self._end
-        if end is not None and end.status:
-            code = _STATUS.get(end.status, grpc.StatusCode.UNKNOWN)
-            raise grpc.aio.AioRpcError(code, grpc.aio.Metadata(*self._head), _metadata(end), end.message)
+        if end is not None and end[0]:
+            code = _STATUS.get(end[0], grpc.StatusCode.UNKNOWN)
+            raise grpc.aio.AioRpcError(code, grpc.aio.Metadata(*self._head), _metadata(end), end[1])
 
 
-def _metadata(end: CallEnd | None) -> grpc.aio.Metadata:
-    return grpc.aio.Metadata(*(() if end is None else _pairs(end.metadata)))
-
-
-def _pairs(entries: Iterable[MetadataEntry]) -> Pairs:
-    return tuple((entry.name, entry.data or entry.text) for entry in entries)
+def _metadata(end: End | None) -> grpc.aio.Metadata:
+    return grpc.aio.Metadata(*(() if end is None else end[2]))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
 import grpc
-from nodexa.v1.bridge_service_pb2 import BridgePart, CorePart
 
+from hop.parts import Say
 from rest_bridge.hop_call import Calls, HopCall, Metadata, Read
 
 T = TypeVar("T")
@@ -18,7 +18,7 @@ Write = Callable[[Any], bytes]
 class Joined(Protocol):
     """The core's side."""
 
-    def take(self, part: BridgePart) -> None:
+    def take(self, call: int, kind: int, data: bytes) -> None:
         """Takes what the bridge says, at once."""
 
     async def close(self) -> None:
@@ -28,7 +28,7 @@ class Joined(Protocol):
 class Local:
     """Stands where stubs want a channel. The core, which `join` joins, is there from the beginning to the end."""
 
-    def __init__(self, join: Callable[[Callable[[CorePart], None]], Joined]) -> None:
+    def __init__(self, join: Callable[[Say], Joined]) -> None:
         self._joined = join(self._take)
         self._calls = Calls(self._joined.take)
         self._open = asyncio.Event()
@@ -67,5 +67,5 @@ class Local:
         await self._joined.close()
         self._calls.lose()
 
-    def _take(self, part: CorePart) -> None:
-        self._calls.take(part)
+    def _take(self, call: int, kind: int, data: bytes) -> None:
+        self._calls.take(call, kind, data)

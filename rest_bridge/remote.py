@@ -1,4 +1,4 @@
-"""The way to a core in another process: one gRPC channel, and one stream for most calls."""
+"""The way to a core in another process: a gRPC channel, and one connection for most calls."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final, cast
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
+from hop.link import socket_beside
 from rest_bridge.hop import Hop
 from rest_bridge.tls import CoreTls
 
@@ -41,7 +42,7 @@ class Remote:
         self._grpc = _channel(address, tls)
         self._trouble = ""
         self._readiness: asyncio.Task[None] | None = None
-        self.hop = Hop(self._grpc)
+        self.hop = Hop(self._grpc, socket_beside(address), max_message_bytes=MAX_MESSAGE_BYTES)
         # It makes calls as a channel does.
         self.channel = cast(grpc.aio.Channel, self.hop)
         self._check: grpc.aio.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse] = self._grpc.unary_unary(
@@ -53,13 +54,21 @@ class Remote:
 
     def connected(self) -> bool:
         """Whether a call would go out at once; starts to connect if not."""
-        return self._grpc.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+        return self._grpc.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY or self.hop.open.is_set()
 
     async def ready(self) -> None:
         """Returns when the core can be reached. Any number may wait; one task watches for all of them."""
         if self._readiness is None or self._readiness.done():
-            self._readiness = asyncio.create_task(self._grpc.channel_ready())
+            self._readiness = asyncio.create_task(self._watch())
         await asyncio.shield(self._readiness)
+
+    async def _watch(self) -> None:
+        ways = [asyncio.create_task(way) for way in (self._grpc.channel_ready(), self.hop.open.wait())]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
 
     async def serving(self, *, timeout: float) -> bool:
         """Whether the core says that it takes requests. A core that can't be reached doesn't."""

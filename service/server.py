@@ -30,7 +30,7 @@ from service.rpc.conversations import ConversationServicer
 from service.rpc.doors import open_doors
 from service.rpc.files import FileServicer
 from service.rpc.gate import Gate
-from service.rpc.hop import BridgeServicer
+from service.rpc.hop import Bridges
 from service.rpc.key_maker import KeyMaker
 from service.rpc.listening import bind, expect_private
 from service.rpc.responses import ResponseServicer
@@ -78,7 +78,7 @@ class Core:
     catalog: Catalog
     runner: Runner
     server: grpc.aio.Server
-    bridges: BridgeServicer
+    bridges: Bridges
     health: health.aio.HealthServicer
     addresses: Sequence[str]
     takeover: Takeover
@@ -90,8 +90,7 @@ class Core:
         await self.health.enter_graceful_shutdown()
         self.takeover.retire()
         await self.runner.close()
-        self.bridges.retire()
-        await self.server.stop(self.settings.drain)
+        await asyncio.gather(self.bridges.close(self.settings.drain), self.server.stop(self.settings.drain))
         for chore in self.chores:
             chore.cancel()
         await asyncio.wait(self.chores)
@@ -158,6 +157,7 @@ async def _start(settings: Settings, database: Database, parts: Parts, new_id: N
     # Of itself it says from its beginning that all is well; only `serving` may.
     await state.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     addresses = bind(server, settings.listen, tls=settings.tls)
+    await bridges.listen(addresses)
     await server.start()
     chores = [
         asyncio.create_task(parts.upkeep.run(settings.upkeep)),

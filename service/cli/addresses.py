@@ -13,8 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-# The kernel's limit on the path of a unix socket is 104 to 108 bytes, by platform.
-LONGEST_SOCKET_PATH: Final = 100
+# The kernel's limit on the path of a unix socket is 103 to 107 bytes, by platform; that of bridges has some more.
+LONGEST_SOCKET_PATH: Final = 96
 _BACKLOG: Final = 2048
 _ANY: Final[Mapping[str, str]] = MappingProxyType({"0.0.0.0": "127.0.0.1", "::": "::1"})  # noqa: S104
 _REASONS: Final[Mapping[int, str]] = MappingProxyType(

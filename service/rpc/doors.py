@@ -1,4 +1,4 @@
-"""The services behind both doors: plain calls, and the one stream of a bridge."""
+"""The services behind both doors: plain calls, and those of bridges."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import cast
 
 import grpc
 from nodexa.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
-from nodexa.v1.bridge_service_pb2_grpc import add_BridgeServiceServicer_to_server
 from nodexa.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
 from nodexa.v1.file_service_pb2_grpc import add_FileServiceServicer_to_server
 from nodexa.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
@@ -18,7 +17,7 @@ from service.rpc.admin import AdminServicer
 from service.rpc.conversations import ConversationServicer
 from service.rpc.files import FileServicer
 from service.rpc.gate import Gate
-from service.rpc.hop import BridgeServicer, Rpcs
+from service.rpc.hop import Bridges, Rpcs
 from service.rpc.responses import ResponseServicer
 from service.rpc.user_data import UserDataServicer
 from service.rpc.users import UserServicer
@@ -38,8 +37,8 @@ def open_doors(
     user_data: UserDataServicer,
     admin: AdminServicer,
     settings: Settings,
-) -> BridgeServicer:
-    """Adds all services to `server`, which has `gate` before them, and returns the one for bridges."""
+) -> Bridges:
+    """Adds all services to `server`, which has `gate` before them, and returns the door for bridges."""
     rpcs = Rpcs()
     for door in (server, cast(grpc.aio.Server, rpcs)):
         add_ResponseServiceServicer_to_server(responses, door)
@@ -50,6 +49,6 @@ def open_doors(
         add_UserDataServiceServicer_to_server(user_data, door)
         add_AdminServiceServicer_to_server(admin, door)
     guarded = {method: gate.before(handler, method) for method, handler in rpcs.items()}
-    bridges = BridgeServicer(guarded, max_message_bytes=settings.max_message_bytes, most=settings.max_calls)
-    add_BridgeServiceServicer_to_server(bridges, server)
+    bridges = Bridges(guarded, max_message_bytes=settings.max_message_bytes, most=settings.max_calls)
+    server.add_generic_rpc_handlers((bridges.rpc(),))
     return bridges

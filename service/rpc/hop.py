@@ -1,27 +1,24 @@
-"""The bridge's own door: all calls of one bridge over one stream, or handed over where it is in this process."""
+"""The bridges' own door: all calls of one bridge over one connection, or handed over where it is in this process."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import grpc
-from nodexa.v1.bridge_service_pb2 import BridgeFrame, CoreFrame, CorePart
-from nodexa.v1.bridge_service_pb2_grpc import BridgeServiceServicer
 
-from service.rpc.hop_call import Calls, Handler, Send
+from hop.link import SLACK, Link, socket_beside
+from hop.parts import Say
+from hop.stream import METHOD, Stream
+from service.rpc.hop_call import Calls, Handler
+from service.rpc.listening import private_socket
 
-FRAME_BYTES: Final = 512 * 1024
-"""A frame that holds as much takes no more parts."""
-FRAME_SLACK: Final = 64 * 1024
-"""What may stand beside the largest message in its frame."""
-HELLO: Final = ("x-nodexa-bridge", "2")
-"""Tells a bridge that its stream is open, and which form it has."""
-
-# Quoted: only the type stubs know that it is generic.
-Connection: TypeAlias = "grpc.aio.ServicerContext[BridgeFrame, CoreFrame]"
+log = logging.getLogger(__name__)
 
 
 class Rpcs(dict[str, Handler]):
@@ -35,93 +32,81 @@ class Rpcs(dict[str, Handler]):
         self.update({f"/{service}/{name}": handler for name, handler in handlers.items()})
 
 
-class BridgeServicer(BridgeServiceServicer):
+class Bridges:
     """Answers bridges. `rpcs` are what they may call, each with the gate before it; at most `most` at a time each."""
 
     def __init__(self, rpcs: Mapping[str, Handler], *, max_message_bytes: int, most: int) -> None:
         self._rpcs = rpcs
         self._most = most
         self._max_message_bytes = max_message_bytes
-        self._hops: set[_Hop | Calls] = set()
+        self._doors: list[_Door] = []
+        self._joined: set[Calls] = set()
+        self._links: set[Link[Calls]] = set()
+        self._attending: set[asyncio.Task[None]] = set()
 
-    # A coroutine that writes, not a generator: what is ready then travels together.
-    async def Connect(self, request_iterator: Any, context: Connection) -> None:  # type: ignore[override]
-        hop = _Hop(self, context)
-        self._hops.add(hop)
-        try:
-            await hop.run()
-        finally:
-            self._hops.discard(hop)
+    async def listen(self, addresses: Sequence[str]) -> None:
+        """Listens beside each of these gRPC addresses that is a unix socket. Raises AddressError."""
+        for address in addresses:
+            if path := socket_beside(address):
+                listening, inode = private_socket(Path(path))
+                server = await asyncio.get_running_loop().create_unix_server(self._meet, sock=listening)
+                self._doors.append(_Door(server, Path(path), inode))
+            elif address.startswith("unix:"):
+                log.warning("%s is long for a socket: bridges reach the core by gRPC there, which costs more", address)
 
-    def calls(self, send: Send) -> Calls:
-        """The calls of one more bridge."""
-        return Calls(self._rpcs, send, largest=self._max_message_bytes - FRAME_SLACK, most=self._most)
+    def rpc(self) -> grpc.GenericRpcHandler:
+        """The same for bridges that come by gRPC: the handler of their stream."""
 
-    def join(self, tell: Send) -> Calls:
-        """For a bridge in this process: what it says goes to `take` of what is returned, and `tell` is told at once."""
+        async def carry(_: Any, context: Any) -> None:
+            await Stream(context, self._meet()).run()
 
-        def send(part: CorePart) -> None:
-            if part.HasField("end"):
-                calls.forget(part.call)
-            tell(part)
+        service, _, name = METHOD.removeprefix("/").partition("/")
+        return grpc.method_handlers_generic_handler(service, {name: grpc.stream_stream_rpc_method_handler(carry)})
 
-        calls = self.calls(send)
-        self._hops.add(calls)
+    def join(self, say: Say) -> Calls:
+        """The calls of one more bridge: what it says goes to `take` of what is returned, and `say` is told at once."""
+        calls = Calls(self._rpcs, say, largest=self._max_message_bytes - SLACK, most=self._most)
+        self._joined.add(calls)
         return calls
 
-    def retire(self) -> None:
-        """Takes no more calls; each stream ends behind those that run."""
-        for hop in self._hops:
-            hop.retire()
+    async def close(self, patience: float) -> None:
+        """Takes no more calls; each bridge is left behind those that run, and after so many seconds in any case."""
+        for door in self._doors:
+            door.close()
+        for calls in self._joined:
+            calls.retire()
+        if self._attending:
+            await asyncio.wait(self._attending, timeout=patience)
+        for link in list(self._links):
+            link.abort()
+        await asyncio.gather(*self._attending)
+
+    def _meet(self) -> Link[Calls]:
+        link = Link(self.join, most=self._max_message_bytes)
+        task = asyncio.create_task(self._attend(link))
+        self._attending.add(task)
+        task.add_done_callback(self._attending.discard)
+        return link
+
+    async def _attend(self, link: Link[Calls]) -> None:
+        self._links.add(link)
+        await link.joined.over.wait()
+        # Nothing to wait for but its end: what was said still gets there.
+        link.close()
+        await link.joined.close()
+        self._links.discard(link)
+        self._joined.discard(link.joined)
 
 
-class _Hop:
-    """One stream. Parts wait in `_outbox`: at most a window and a message a call."""
+@dataclass(frozen=True, slots=True)
+class _Door:
+    server: asyncio.Server
+    path: Path
+    inode: int
 
-    def __init__(self, servicer: BridgeServicer, connection: Connection) -> None:
-        self._connection = connection
-        self._calls = servicer.calls(self._send)
-        self._outbox: deque[CorePart] = deque()
-        self._ready = asyncio.Event()
-
-    async def run(self) -> None:
-        tasks = (asyncio.create_task(self._read()), asyncio.create_task(self._write()))
-        try:
-            await self._connection.send_initial_metadata((HELLO,))
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._calls.close()
-
-    def retire(self) -> None:
-        self._calls.retire()
-        self._ready.set()
-
-    def _send(self, part: CorePart) -> None:
-        self._outbox.append(part)
-        self._ready.set()
-
-    async def _read(self) -> None:
-        # At the end it is EOF, and no frame.
-        while isinstance(frame := await self._connection.read(), BridgeFrame):
-            for part in frame.parts:
-                self._calls.take(part)
-
-    async def _write(self) -> None:
-        while self._calls or self._outbox or not self._calls.retiring:
-            await self._ready.wait()
-            self._ready.clear()
-            while self._outbox:
-                await self._connection.write(CoreFrame(parts=self._next_frame()))
-
-    def _next_frame(self) -> list[CorePart]:
-        size, parts = 0, list[CorePart]()
-        while self._outbox and (not parts or size + len(self._outbox[0].message) <= FRAME_BYTES):
-            part = self._outbox.popleft()
-            size += len(part.message)
-            parts.append(part)
-            if part.HasField("end"):
-                self._calls.forget(part.call)
-        return parts
+    def close(self) -> None:
+        self.server.close()
+        with suppress(OSError):
+            # A core that was started in this one's place may have its own there by now.
+            if self.path.stat().st_ino == self.inode:
+                self.path.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,24 @@ def bind(server: grpc.aio.Server, addresses: Sequence[str], *, tls: TlsFiles | N
         host, _, _ = address.rpartition(":")
         bound.append(address if address.startswith("unix:") else f"{host}:{port}")
     return bound
+
+
+def private_socket(path: Path) -> tuple[socket.socket, int]:
+    """A unix socket for its owner only, bound and not listened on yet, and its inode.
+
+    One that a killed core left there is replaced. Raises AddressError.
+    """
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket():
+            path.unlink()
+        found.bind(str(path))
+        path.chmod(0o600)
+        inode = path.stat().st_ino
+    except OSError as error:
+        found.close()
+        raise AddressError(f"{path}, where bridges reach the core, can't be listened on: {error.strerror}.") from error
+    return found, inode
 
 
 def expect_private(addresses: Sequence[str], *, encrypted: bool, insecure: bool) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import httpx
 import openai
@@ -19,8 +20,9 @@ from rest_bridge.routes.call import Bridge
 from rest_bridge.server import Server
 from rest_bridge.settings import Settings
 from rest_bridge.tls import HttpsFiles
+from service.settings import Settings as CoreSettings
 from tests.conftest import CoreUnderTest
-from tests.rest_bridge.fake_core import OLDER
+from tests.rest_bridge.fake_core import PLAIN
 from tests.rest_bridge.judged import judge, judge_either
 
 
@@ -36,11 +38,11 @@ class BridgeUnderTest:
     key: str = ""
     assistant_id: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    older: bool = False
+    plain: bool = False
 
     @property
     def hop(self) -> Hop:
-        """The stream to a core in another process."""
+        """The way to a core in another process."""
         assert isinstance(self.way, Remote)
         return self.way.hop
 
@@ -49,9 +51,9 @@ class BridgeUnderTest:
         return f"http://{self.host}:{self.port}"
 
     async def reach(self) -> None:
-        """Returns when the core is there, and calls go to it as they will: over one stream, if it knows it."""
+        """Returns when the core is there, and calls go to it as they will: over one connection, if it knows that."""
         async with asyncio.timeout(10):
-            await (self.hop.open.wait() if isinstance(self.way, Remote) and not self.older else self.way.ready())
+            await (self.hop.open.wait() if isinstance(self.way, Remote) and not self.plain else self.way.ready())
 
     def http(self, *, key: str | None = None) -> httpx.AsyncClient:
         """A client that sends the key, unless given another (empty: none)."""
@@ -84,9 +86,9 @@ async def running_bridge(
     bridge = Bridge(Core(way), settings)
     server = Server(bridge, https=https)
     serving = asyncio.create_task(server.serve_on(listening))
-    older = isinstance(core, str) and core.endswith(OLDER)
+    plain = isinstance(core, str) and core.endswith(PLAIN)
     try:
-        yield BridgeUnderTest(bridge, server, way, host, port, key, assistant_id, older=older)
+        yield BridgeUnderTest(bridge, server, way, host, port, key, assistant_id, plain=plain)
     finally:
         server.stop()
         async with asyncio.timeout(30):
@@ -101,8 +103,16 @@ def bridge_settings() -> Settings:
 
 
 @pytest.fixture
+def settings(settings: CoreSettings, tmp_path: Path) -> CoreSettings:
+    """Those of a core with a socket for its bridges."""
+    return replace(settings, listen=(*settings.listen, f"unix:{tmp_path}/core.sock"))
+
+
+@pytest.fixture
 async def bridge(core: CoreUnderTest, bridge_settings: Settings) -> AsyncIterator[BridgeUnderTest]:
-    """A bridge in front of `core`, that has its stream."""
-    async with running_bridge(core.address, bridge_settings, key=core.key, assistant_id=core.assistant_id) as running:
+    """A bridge in front of `core`, connected as it will be."""
+    async with running_bridge(
+        core.core.addresses[-1], bridge_settings, key=core.key, assistant_id=core.assistant_id
+    ) as running:
         await running.reach()
         yield running

@@ -16,18 +16,17 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from nodexa.v1 import response_service_pb2 as pb
-from nodexa.v1.bridge_service_pb2_grpc import add_BridgeServiceServicer_to_server
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 from nodexa.v1.response_pb2 import Response
 from nodexa.v1.response_service_pb2_grpc import ResponseServiceServicer, add_ResponseServiceServicer_to_server
 
-from service.rpc.hop import BridgeServicer, Rpcs
+from service.rpc.hop import Bridges, Rpcs
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Story = Callable[[Context], AsyncIterator[EventBatch]]
 RESPONSE_ID = "resp_1"
-OLDER = "/older.sock"
-"""How the address of a core ends that knows plain calls only, and no stream for all of them."""
+PLAIN = "/plain.sock"
+"""How the address of a core ends that takes plain gRPC calls only, as one of another version does."""
 
 
 @dataclass
@@ -67,21 +66,25 @@ class FakeCore(ResponseServiceServicer):
 
 
 @asynccontextmanager
-async def serving_fake(address: str, *stories: Story) -> AsyncIterator[FakeCore]:
-    """A fake core at `address` (`unix:PATH`), gone without a word at the end. At `…/older.sock`, an older one."""
+async def serving_fake(address: str, *stories: Story, listens: bool = True) -> AsyncIterator[FakeCore]:
+    """A fake core at `address` (`unix:PATH`), gone without a word at the end.
+
+    At `…/plain.sock`, and where it doesn't listen for bridges, it takes plain calls only.
+    """
     fake = FakeCore(deque(stories))  # type: ignore[abstract] # the rest answers UNIMPLEMENTED, as it should
     server, rpcs = grpc.aio.server(), Rpcs()
     add_ResponseServiceServicer_to_server(fake, server)
-    if not address.endswith(OLDER):
-        add_ResponseServiceServicer_to_server(fake, cast(grpc.aio.Server, rpcs))
-        bridges = BridgeServicer(rpcs, max_message_bytes=16 * 1024 * 1024, most=1000)
-        add_BridgeServiceServicer_to_server(bridges, server)
+    add_ResponseServiceServicer_to_server(fake, cast(grpc.aio.Server, rpcs))
+    bridges = Bridges(rpcs, max_message_bytes=16 * 1024 * 1024, most=1000)
+    if listens and not address.endswith(PLAIN):
+        server.add_generic_rpc_handlers((bridges.rpc(),))
+        await bridges.listen([address])
     server.add_insecure_port(address)
     await server.start()
     try:
         yield fake
     finally:
-        await server.stop(None)
+        await asyncio.gather(bridges.close(0), server.stop(None))
 
 
 def event(number: int, **kind: Any) -> ResponseEvent:

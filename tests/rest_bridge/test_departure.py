@@ -15,7 +15,7 @@ from rest_bridge.settings import Settings
 from service.model.model import TextDelta
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge
-from tests.rest_bridge.fake_core import OLDER, Context, event, events, serving_fake, tells, waits
+from tests.rest_bridge.fake_core import PLAIN, Context, event, events, serving_fake, tells, waits
 from tests.rest_bridge.raw import connected, head
 
 
@@ -97,7 +97,7 @@ def endless(size: int, passed: asyncio.Event, enough: int) -> AsyncIterator[Even
     return story()
 
 
-@pytest.fixture(params=["/core.sock", OLDER], ids=["one stream", "plain calls"])
+@pytest.fixture(params=["/core.sock", PLAIN], ids=["one connection", "plain calls"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"unix:{tmp_path}{request.param}"
 

@@ -13,14 +13,14 @@ import pytest
 
 from rest_bridge.settings import Settings
 from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge
-from tests.rest_bridge.fake_core import OLDER, RESPONSE_ID, Story, events, refuses, serving_fake, tells, waits
+from tests.rest_bridge.fake_core import PLAIN, RESPONSE_ID, Story, events, refuses, serving_fake, tells, waits
 from tests.rest_bridge.ladder import events_of
 
 LOST = grpc.StatusCode.UNAVAILABLE
 WHOLE = list(range(10))
 
 
-@pytest.fixture(params=["/core.sock", OLDER], ids=["one stream", "plain calls"])
+@pytest.fixture(params=["/core.sock", PLAIN], ids=["one connection", "plain calls"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"unix:{tmp_path}{request.param}"
 

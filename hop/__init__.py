@@ -1,0 +1,1 @@
+"""What a core and its bridges speak on one machine: calls as parts on a unix socket. It knows neither of the two."""
