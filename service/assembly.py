@@ -22,12 +22,13 @@ from service.rpc.users import UserServicer
 from service.runner.admission import Admission
 from service.runner.assistant_tools import AssistantTools
 from service.runner.attachments import Attachments
+from service.runner.binder import Binder
 from service.runner.catalog import Catalog, OpenModel
 from service.runner.chats import Chats
 from service.runner.claims import Claims
 from service.runner.conversations import Conversations
 from service.runner.hands import Caps
-from service.runner.history import History
+from service.runner.history import CACHE_BYTES, History
 from service.runner.known import Known
 from service.runner.limits import Limiter
 from service.runner.memory import Memories
@@ -50,6 +51,7 @@ from service.settings import (
 )
 from service.store.administration import Administration
 from service.store.audit import AuditLog
+from service.store.chapters import ChapterStore
 from service.store.chats import ChatStore
 from service.store.claims import ClaimStore
 from service.store.conversations import ConversationStore
@@ -104,6 +106,7 @@ class Parts:
     user_data: UserDataServicer
     limiter: Limiter
     runner: Runner
+    binder: Binder
     takeover: Takeover
     upkeep: Upkeep
     authenticator: Authenticator
@@ -126,11 +129,13 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     meanings = _meanings(settings)
     knowledge = _knowledge(settings, outside, database, owner=core_id, meanings=meanings)
     toolbox, clients = _toolbox(settings, outside, knowledge)
-    steps = StepStore(database, owner=core_id)
+    steps, binder = StepStore(database, owner=core_id), Binder(store, ChapterStore(database))
+    # What another core deletes must not be continued from this one's memory.
+    history = History(store, binder=binder, cache_bytes=0 if settings.shared else CACHE_BYTES)
     runner = _runner(
         settings,
         outside,
-        stores=(store, RequestStore(database)),
+        kept=(store, RequestStore(database), history),
         catalog=catalog,
         conversations=conversations,
         limiter=limiter,
@@ -165,6 +170,7 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         user_data=UserDataServicer(rights, administration, clock, new_id),
         limiter=limiter,
         runner=runner,
+        binder=binder,
         takeover=takeover,
         upkeep=upkeep,
         authenticator=authenticator,
@@ -236,7 +242,7 @@ def _runner(
     settings: Settings,
     outside: Outside,
     *,
-    stores: tuple[ResponseStore, RequestStore],
+    kept: tuple[ResponseStore, RequestStore, History],
     catalog: Catalog,
     conversations: Conversations,
     limiter: Limiter,
@@ -245,9 +251,7 @@ def _runner(
     known: Known,
     attachments: Attachments,
 ) -> Runner:
-    store, requests = stores
-    # What another core deletes must not be continued from this one's memory.
-    history = History(store, cache_bytes=0) if settings.shared else History(store)
+    store, requests, history = kept
     reading = Reading(
         catalog=catalog,
         history=history,

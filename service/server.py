@@ -163,6 +163,7 @@ async def _start(settings: Settings, database: Database, parts: Parts, new_id: N
         asyncio.create_task(parts.upkeep.run(settings.upkeep)),
         asyncio.create_task(parts.takeover.run(parts.runner)),
         asyncio.create_task(parts.calls.run()),
+        asyncio.create_task(parts.binder.run()),
         asyncio.create_task(parts.knowledge.indexer.run()),
     ]
     return Core(

@@ -7,7 +7,7 @@ which no item can change them: a message that isn't the assistant's, where no ca
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import orjson
@@ -37,6 +37,18 @@ def chat_history(instructions: str, items: Sequence[Item]) -> bytes:
     return b"[%b]" % b",".join(filter(None, pieces))
 
 
+def piece(items: Sequence[Item], *, first: bool) -> tuple[bytes, bytes] | None:
+    """What is told of a stretch of a thread: the system messages that open it, as a JSON array, and the others.
+
+    Those are the inside of an array. Where the stretch is the `first` and is nothing but an opening, it is None.
+    """
+    messages = translated(plain_items(items))
+    count = _openings(messages) if first else 0
+    if first and count == len(messages):
+        return None
+    return orjson.dumps(messages[:count]), orjson.dumps(messages[count:])[1:-1]
+
+
 class Told:
     """What was translated of one thread."""
 
@@ -46,6 +58,15 @@ class Told:
         # Places in the thread, and how long the text before each is.
         self._places = [0]
         self._sizes = [0]
+
+    @classmethod
+    def again(cls, opening: bytes, pieces: Iterable[tuple[int, bytes]]) -> Told:
+        """What was told of a thread before: its opening, and for places in it what is told between them."""
+        told = cls()
+        told._opening = orjson.loads(opening)
+        for end, text in pieces:
+            told._add(end, text)
+        return told
 
     def until(self, said: Said) -> tuple[list[Message], bytes, int]:
         """Returns the system messages that open the thread, the text behind them, and how many items both are of."""
@@ -60,18 +81,24 @@ class Told:
         items, start = said.thread.items, self._places[-1]
         ends = list(_closed(items, start, said.length))
         for end in (*ends[AT_ONCE - 1 : -1 : AT_ONCE], *ends[-1:]):
-            messages = translated(plain_items(items[start:end]))
+            told = piece(items[start:end], first=not start)
+            if told is None:
+                continue  # Nothing but an opening, which what comes next may still belong to.
             if not start:
-                count = next((n for n, message in enumerate(messages) if message["role"] != "system"), len(messages))
-                if count == len(messages):
-                    continue  # Nothing but an opening, which what comes next may still belong to.
-                self._opening, messages = messages[:count], messages[count:]
-            if self._text and messages:
-                self._text += b","
-            self._text += orjson.dumps(messages)[1:-1]
-            self._places.append(end)
-            self._sizes.append(len(self._text))
+                self._opening = orjson.loads(told[0])
+            self._add(end, told[1])
             start = end
+
+    def _add(self, end: int, text: bytes) -> None:
+        if self._text and text:
+            self._text += b","
+        self._text += text
+        self._places.append(end)
+        self._sizes.append(len(self._text))
+
+
+def _openings(messages: Sequence[Message]) -> int:
+    return next((n for n, message in enumerate(messages) if message["role"] != "system"), len(messages))
 
 
 def _closed(items: Sequence[Item], start: int, stop: int) -> Iterator[int]:

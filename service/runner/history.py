@@ -12,8 +12,10 @@ from nodexa.v1.item_pb2 import ItemList
 from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
+from service.runner.binder import Binder, past_of
 from service.runner.caller import Caller
 from service.runner.past import Past
+from service.store.chapters import Chapter
 from service.store.responses import ResponseRow, ResponseStore, Turn
 
 MAX_TURNS: Final = 10_000
@@ -32,14 +34,17 @@ class _Conversation:
 class History:
     """Recalls conversations. Final turns never change, so they are kept until the memory bound or a deletion."""
 
-    def __init__(self, store: ResponseStore, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, store: ResponseStore, *, binder: Binder | None = None, cache_bytes: int = CACHE_BYTES) -> None:
         self._store = store
+        self._binder = binder
         self._limit = cache_bytes
         self._bytes = 0
         self._deletions = 0
         # Turns that nobody went on from yet, and conversations by the responses that they can be continued from.
         self._fresh: OrderedDict[str, Turn] = OrderedDict()
         self._pasts: dict[str, tuple[Past, _Conversation]] = {}
+        # The turns of chapters, at which no past is kept: a branch that goes off there is read anew.
+        self._bound: dict[str, _Conversation] = {}
         self._conversations: OrderedDict[_Conversation, None] = OrderedDict()
 
     async def recall(self, response_id: str, caller: Caller) -> Past:
@@ -55,6 +60,8 @@ class History:
         if past.turns > MAX_TURNS:
             raise _history_gone(response_id)
         _expect_continuable(past, response_id)
+        if self._binder:
+            self._binder.look(past, response_id)
         return past
 
     async def tokens(self, response_id: str, caller: Caller) -> int | None:
@@ -75,8 +82,7 @@ class History:
         self._deletions += 1
         if fresh := self._fresh.pop(response_id, None):
             self._bytes -= fresh.size
-        if response_id in self._pasts:
-            self._drop(self._pasts[response_id][1])
+        self._let_go(response_id)
 
     def _at_hand(self, response_id: str) -> Past | None:
         """What is kept of the conversation up to there; turns that were never continued are joined to it now."""
@@ -91,26 +97,57 @@ class History:
 
     async def _read(self, response_id: str, caller: Caller) -> Past:
         deletions = self._deletions
-        found = await self._store.history(caller.org_id, response_id, limit=MAX_TURNS)
-        if not found:
+        found, chapters = await self._found(caller.org_id, response_id)
+        bound = past_of(chapters, caller.org_id)
+        if not found or not all(map(caller.may_see, bound.users | {turn.user_id for turn in found})):
             raise _not_found(response_id)
-        if not all(map(caller.may_see, {turn.user_id for turn in found})):
-            raise _not_found(response_id)
-        if found[-1].previous_response_id:
+        if found[-1].previous_response_id and not chapters:
             raise _history_gone(response_id)
         # What was deleted meanwhile must not come back, and what may still change is not for keeps.
         if not self._limit or deletions != self._deletions or any(turn.result is None for turn in found):
-            return Past().and_then(reversed(found))[-1]
+            return bound.and_then(reversed(found))[-1]
         new = list(takewhile(lambda turn: turn.id not in self._pasts, found))
-        return self._joined(new) if new else self._pasts[response_id][0]
+        if not new:
+            return self._pasts[response_id][0]
+        if chapters and new[-1].previous_response_id not in self._pasts:
+            return self._joined(new, bound, self._opened(chapters))
+        return self._joined(new)
 
-    def _joined(self, turns: Sequence[Turn]) -> Past:
-        """The conversation with the turns, the newest first, behind what is kept of it; it is kept at each of them."""
-        before = turns[-1].previous_response_id
-        past, conversation = self._pasts[before] if before else (Past(), _Conversation())
+    async def _found(self, org_id: str, response_id: str) -> tuple[Sequence[Turn], Sequence[Chapter]]:
+        """The turns up to a response, the newest first, and the chapters that stand for those before them."""
+        if self._binder:
+            found = await self._store.history(org_id, response_id, limit=MAX_TURNS, unbound=True)
+            before = found[-1].previous_response_id if found else ""
+            if not before or (chapters := await self._binder.read(org_id, before)):
+                return found, chapters if before else ()
+        return await self._store.history(org_id, response_id, limit=MAX_TURNS), ()
+
+    def _opened(self, chapters: Sequence[Chapter]) -> _Conversation:
+        """A conversation that begins with the chapters. What else is kept of their turns is let go: a deletion must
+        find all of it."""
+        conversation = _Conversation()
+        for response_id in (name for chapter in chapters for name in chapter.ids):
+            self._let_go(response_id)
+            self._bound[response_id] = conversation
+            conversation.ids.append(response_id)
+        conversation.size = 2 * sum(chapter.size for chapter in chapters)
+        self._bytes += conversation.size
+        return conversation
+
+    def _joined(
+        self, turns: Sequence[Turn], past: Past | None = None, conversation: _Conversation | None = None
+    ) -> Past:
+        """The conversation with the turns, the newest first, behind what is kept of it; it is kept at each of them.
+
+        What is kept is found by the turn before, where it isn't given.
+        """
+        if past is None or conversation is None:
+            before = turns[-1].previous_response_id
+            past, conversation = self._pasts[before] if before else (Past(), _Conversation())
         ids = [turn.id for turn in reversed(turns)]
         pasts = past.and_then(reversed(turns))
         for response_id, past in zip(ids, pasts, strict=True):
+            self._let_go(response_id)
             self._pasts[response_id] = past, conversation
             if fresh := self._fresh.pop(response_id, None):
                 self._bytes -= fresh.size
@@ -131,11 +168,18 @@ class History:
             else:
                 self._drop(next(iter(self._conversations)))
 
+    def _let_go(self, response_id: str) -> None:
+        if response_id in self._pasts:
+            self._drop(self._pasts[response_id][1])
+        if response_id in self._bound:
+            self._drop(self._bound[response_id])
+
     def _drop(self, conversation: _Conversation) -> None:
         self._conversations.pop(conversation, None)
         self._bytes -= conversation.size
         for response_id in conversation.ids:
             self._pasts.pop(response_id, None)
+            self._bound.pop(response_id, None)
 
 
 def _expect_continuable(past: Past, response_id: str) -> None:

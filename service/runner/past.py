@@ -24,13 +24,15 @@ class Past:
     """`last` is the last response, `org_id` and `users` are whose responses they all are.
 
     `waiting` are the names of the calls that nobody answered, by their ids. `plain` says that a model reads the items
-    as they stand there: nothing of them is sealed, and none is a call that the platform ran.
+    as they stand there: nothing of them is sealed, and none is a call that the platform ran. `bound` is how many of the
+    turns were read from chapters.
     """
 
     said: Said = field(default_factory=lambda: Said(Thread()))
     waiting: Mapping[str, str] = field(default_factory=dict)
     plain: bool = True
     turns: int = 0
+    bound: int = 0
     last: Response | None = None
     org_id: str = ""
     users: frozenset[str] = frozenset()
@@ -64,7 +66,7 @@ class Past:
             count += 1
             if turn.user_id not in users:
                 users |= {turn.user_id}
-            pasts.append(Past(said, waiting, plain, count, turn.result, turn.org_id, users))
+            pasts.append(Past(said, waiting, plain, count, self.bound, turn.result, turn.org_id, users))
         return pasts
 
 

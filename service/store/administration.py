@@ -149,7 +149,9 @@ class Administration:
 
     async def uses_model(self, name: str) -> bool:
         """Whether an assistant of any organization writes with the model."""
-        return bool(await self._select("assistants", "model = ? and deleted_at is null", [name], Page(1)))
+        # Any will do: to find the first, all that use it would be sorted.
+        query = "select 1 from assistants where model = ? and deleted_at is null limit 1"
+        return await self._database.read(lambda db: db.conn.execute(query, (name,)).fetchone() is not None)
 
     async def add_model(self, model: Model, *, now: int) -> bool:
         """Keeps a new model; False when there is one of its name."""

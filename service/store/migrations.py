@@ -339,6 +339,21 @@ def rows_in_a_row(db: Tables) -> None:
         create index responses_logged on responses(finished_at) where log_dropped = 0 and finished_at is not null""")
 
 
+@migrations(name="0020_chapters")
+def chapters(db: Tables) -> None:
+    """What was said in stretches of long threads; all of a thread are gone as soon as any of its responses is."""
+    db.execute("""
+        create table chapters(
+          response_id text not null primary key references responses(id) on delete cascade, root_id text not null,
+          before text not null, ids text not null check(json_valid(ids)), users text not null check(json_valid(users)),
+          call_ids text not null check(json_valid(call_ids)), items blob not null, opening blob not null,
+          told blob not null) strict""")
+    db.execute("create index chapters_root on chapters(root_id)")
+    db.execute("""
+        create trigger chapters_end before delete on responses
+        begin delete from chapters where root_id = old.root_id; end""")
+
+
 def newer_steps(db: Tables) -> list[str]:
     """The steps that were taken with this database and that this version doesn't know."""
     known = {step.name for step in migrations.pending(Tables(memory=True, execute_plugins=False))}

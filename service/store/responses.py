@@ -279,8 +279,11 @@ class ResponseStore:
 
         return await self._database.read(job)
 
-    async def history(self, org_id: str, response_id: str, *, limit: int) -> Sequence[Turn]:
-        """The chain that ends with `response_id`, newest first, at most `limit` turns; shorter where one is missing."""
+    async def history(self, org_id: str, response_id: str, *, limit: int, unbound: bool = False) -> Sequence[Turn]:
+        """The chain that ends with `response_id`, newest first, at most `limit` turns; shorter where one is missing.
+
+        With `unbound` it ends before the last turn that a chapter ends with.
+        """
 
         def job(db: Tables) -> list[Turn]:
             rows = db.conn.execute(
@@ -289,10 +292,12 @@ class ResponseStore:
                      from responses where org_id = :org and id = :id
                      union all
                      select depth + 1, r.id, coalesce(previous_response_id, ''), coalesce(user_id, ''), created_at
-                     from chain join responses r on r.id = chain.parent and r.org_id = :org where depth + 1 < :limit)
+                     from chain join responses r on r.id = chain.parent and r.org_id = :org
+                     where depth + 1 < :limit
+                       and not (:unbound and exists (select 1 from chapters where response_id = chain.parent)))
                    select depth, id, parent, user, created, q.input, s.response from chain
                    join response_requests q on q.response_id = id left join response_results s on s.response_id = id""",
-                {"org": org_id, "id": response_id, "limit": limit},
+                {"org": org_id, "id": response_id, "limit": limit, "unbound": unbound},
             )
             # Sorted here, where it takes no more than a look: they come in this order, though SQL doesn't promise it.
             return [_turn(org_id, row) for row in sorted(rows, key=itemgetter(0))]
