@@ -6,11 +6,13 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Mapping
 
 from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rest_bridge import headers
+from rest_bridge.body import BODY_KEY
 from rest_bridge.errors import RequestError, error_body, error_headers, internal
 from rest_bridge.presence import DEPARTURE_KEY, ClientLeft, Departure
 from rest_bridge.routes import PLAIN, starlette_routes
@@ -62,13 +64,17 @@ class Envelope:
             receive=receive,
             send=send_marked,
             departure=scope.get(DEPARTURE_KEY) or Departure(),
+            body=scope.get(BODY_KEY),
         )
         answer = await self._run(call, scope)
         # It knows the scope by `receive`: together they would wait for the garbage collector.
         del scope[SCOPE_KEY]
-        if answer is not None:
+        if answer is not None and upgrade:
             await send_answer(answer, send_marked)
-        self._note(scope, request_id, status, started, retry=headers.retry_count(named))
+        elif answer is not None:
+            status = answer.status
+            await send_answer(answer, send, mark)
+        self._note(scope, request_id, status, started, named)
 
     async def _run(self, call: Call, scope: Scope) -> Answer | None:
         """Runs the request; returns the answer that is still to be sent, if one is."""
@@ -89,11 +95,12 @@ class Envelope:
             return _refusal(internal(call.request_id))
         return None
 
-    def _note(self, scope: Scope, request_id: str, status: int, started: float, *, retry: int) -> None:
+    def _note(self, scope: Scope, request_id: str, status: int, started: float, named: Mapping[str, str]) -> None:
         # A probe that says "not yet" does its duty.
         notable = status >= 500 and scope["path"] != "/readyz"
         if not notable and not self._bridge.settings.access_log:
             return
+        retry = headers.retry_count(named)
         log.log(
             logging.WARNING if status >= 500 else logging.INFO,
             "%s %s %d",

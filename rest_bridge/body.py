@@ -11,19 +11,30 @@ from rest_bridge.presence import ClientLeft, Receive
 
 CLOSE: Final = ((b"connection", b"close"),)
 """Goes with a refusal of a body that was not read: what is left of it must not be taken for the next request."""
+BODY_KEY: Final = "nodexa.body"
+"""Where the server puts the body of a request in its ASGI scope, if all of it came with the head."""
 LINGER_SECONDS: Final = 2
 LINGER_TIMES: Final = 4
 """A body that is refused is still swallowed for a while: a client that can't write on may never read the answer."""
 
 
 async def read_json_body(
-    receive: Receive, headers: Mapping[str, str], *, max_bytes: int, timeout_seconds: float
+    receive: Receive,
+    headers: Mapping[str, str],
+    *,
+    max_bytes: int,
+    timeout_seconds: float,
+    at_hand: bytes | None = None,
 ) -> bytes:
-    """The body. Raises RequestError: unsupported_media_type, request_too_large, request_timeout; ClientLeft."""
+    """The body, `at_hand` where that is there. Raises RequestError: unsupported_media_type, request_too_large,
+    request_timeout; ClientLeft.
+    """
     refusal = _wrong_type(headers)
     if refusal is not None:
         await swallow(receive, headers, LINGER_TIMES * max_bytes)
         raise refusal
+    if at_hand is not None and len(at_hand) <= max_bytes:
+        return at_hand
     try:
         async with asyncio.timeout(timeout_seconds):
             return await _read(receive, headers, max_bytes=max_bytes)

@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from rest_bridge.body import BODY_KEY
 from rest_bridge.errors import RequestError, error_body, error_headers
 from rest_bridge.presence import DEPARTURE_KEY, Departure
 from rest_bridge.settings import Settings
@@ -22,6 +23,8 @@ SPARE_CONNECTIONS: Final = 100
 """How many are heard out beyond the bound, for the sake of probes; the next are closed at once."""
 UNSENT_BYTES: Final = 4 * 1024
 """So much of an answer waits here for a client that is slow to read; what makes the answer waits behind that."""
+WHOLE_BYTES: Final = 16 * 1024
+"""A body of so many bytes that came with its head is handed over with it."""
 BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """Methods that no route reads a body of."""
 PROBES: Final = (b"/healthz", b"/readyz")
@@ -107,6 +110,13 @@ class _LimitedProtocol(HttpToolsProtocol):
         # Nobody reads it. Kept, it would stop all reading, and with that the news that the client has gone.
         if self.scope["method"] not in BODILESS:
             super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        # Most bodies come with their head, before anything asks for them: then nobody waits, and no time is set.
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.scope is self.scope and not cycle.more_body and len(cycle.body) <= WHOLE_BYTES:
+            self.scope[BODY_KEY] = bytes(cycle.body)  # type: ignore[typeddict-unknown-key]
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is no request, or too much of one. uvicorn calls this when the parser raises."""

@@ -60,7 +60,8 @@ class Answer:
 class Call:
     """One HTTP request on its way to an endpoint.
 
-    `target` is the id in the path, and `part` the id of what is in it; empty where there is none.
+    `body` is what was sent, where all of it came with the head. `target` is the id in the path, and `part` the id of
+    what is in it; empty where there is none.
     """
 
     bridge: Bridge
@@ -71,12 +72,24 @@ class Call:
     receive: Receive
     send: Send
     departure: Departure
+    body: bytes | None = None
     target: str = ""
     part: str = ""
 
     def metadata(self) -> Metadata:
         """What goes beside a gRPC request. Raises RequestError where the headers can't be."""
         return metadata(self.raw_headers, self.request_id)
+
+    async def json(self) -> bytes:
+        """The body, which must be JSON. Raises as read_json_body."""
+        settings = self.bridge.settings
+        return await read_json_body(
+            self.receive,
+            self.headers,
+            max_bytes=settings.max_body_bytes,
+            timeout_seconds=settings.body_seconds,
+            at_hand=self.body,
+        )
 
     async def ask(self, rpc: Awaitable[T], *, repeatable: bool = True) -> T:
         """The reply of a unary call to the core, which is cancelled when the client leaves.
@@ -91,10 +104,10 @@ class Call:
             raise refused(error, repeatable=repeatable) from None
 
 
-async def send_answer(answer: Answer, send: Send) -> None:
-    """Sends a whole answer."""
+async def send_answer(answer: Answer, send: Send, *marks: tuple[bytes, bytes]) -> None:
+    """Sends a whole answer, with these headers besides."""
     length = [] if answer.status == 204 else [(b"content-length", b"%d" % len(answer.body))]
-    sent = [*answer.headers, *length]
+    sent = [*answer.headers, *length, *marks]
     await send({"type": "http.response.start", "status": answer.status, "headers": sent})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
@@ -116,12 +129,7 @@ def noting(shown: dict[str, Any], ignored: list[str], *headers: tuple[bytes, byt
 
 async def json_body(call: Call) -> dict[str, Any]:
     """The JSON object that was sent. Raises RequestError and ClientLeft."""
-    settings = call.bridge.settings
-    return json.parse_object(
-        await read_json_body(
-            call.receive, call.headers, max_bytes=settings.max_body_bytes, timeout_seconds=settings.body_seconds
-        )
-    )
+    return json.parse_object(await call.json())
 
 
 def page(entries: list[dict[str, Any]], *, has_more: bool) -> Answer:

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from nodexa.v1 import user_service_pb2 as pb
 
-from rest_bridge.body import read_json_body
 from rest_bridge.errors import RequestError
 from rest_bridge.routes.call import Answer, Call, answer
 from rest_bridge.wire import json
@@ -21,9 +20,7 @@ _NAMES: Final = ((".value_json", ".claimValue"), (".key", ".claimKey"))
 async def put(call: Call) -> Answer:
     """POST /v1/user-claims/bulk."""
     settings = call.bridge.settings
-    body = await read_json_body(
-        call.receive, call.headers, max_bytes=settings.max_body_bytes, timeout_seconds=settings.body_seconds
-    )
+    body = await call.json()
     ignored: list[str] = []
     rpc = call.bridge.core.users.SetClaims(
         parse_claims(json.parse_object(body), ignored), metadata=call.metadata(), timeout=settings.unary_seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rest_bridge.body import read_json_body
 from rest_bridge.core import rates
 from rest_bridge.errors import RequestError
 from rest_bridge.routes.call import Answer, Call, answer
@@ -16,9 +15,7 @@ async def compact(call: Call) -> Answer:
     settings = call.bridge.settings
     if call.bridge.draining:
         raise RequestError("server_draining", "The server is being stopped; send the request again.")
-    body = await read_json_body(
-        call.receive, call.headers, max_bytes=settings.max_body_bytes, timeout_seconds=settings.body_seconds
-    )
+    body = await call.json()
     request = parse_compact(json.parse_object(body))
     core = call.bridge.core
     # Once the request went out, a model may have been paid for.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from nodexa.v1.response_service_pb2 import CountInputTokensRequest
 
-from rest_bridge.body import read_json_body
 from rest_bridge.errors import RequestError
 from rest_bridge.headers import user_tokens
 from rest_bridge.routes.call import Answer, Call, answer
@@ -17,9 +16,7 @@ async def count(call: Call) -> Answer:
     metadata = call.metadata()
     tokens = user_tokens(call.headers)
     settings = call.bridge.settings
-    body = await read_json_body(
-        call.receive, call.headers, max_bytes=settings.max_body_bytes, timeout_seconds=settings.body_seconds
-    )
+    body = await call.json()
     reading = parse_create(json.parse_object(body), user_tokens=tokens, ignored=[])
     if reading.stream:
         raise RequestError("invalid_request", "A count can't be streamed: leave out stream.", param="stream")

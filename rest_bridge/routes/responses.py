@@ -8,19 +8,18 @@ from typing import Any
 from nodexa.v1 import response_service_pb2 as pb
 from nodexa.v1.response_pb2 import Response
 
-from rest_bridge.body import read_json_body
 from rest_bridge.core import rates
 from rest_bridge.errors import RequestError
 from rest_bridge.follow import Position
 from rest_bridge.headers import idempotency_key, user_tokens
-from rest_bridge.routes.call import Answer, Call, answer, page
+from rest_bridge.routes.call import JSON, Answer, Call, answer, page
 from rest_bridge.routes.query import Query
 from rest_bridge.routes.streaming import play
 from rest_bridge.wire import json
 from rest_bridge.wire.dialect import dialect_of, hides_requires_action
 from rest_bridge.wire.item import render_items
 from rest_bridge.wire.request import parse_create
-from rest_bridge.wire.response import render_response, render_settings
+from rest_bridge.wire.response import dump_response, render_response, render_settings
 
 _ORDERS = {"asc": pb.ListInputItemsRequest.ORDER_ASC, "desc": pb.ListInputItemsRequest.ORDER_DESC}
 
@@ -32,10 +31,7 @@ async def create(call: Call) -> Answer | None:
     if call.bridge.draining:
         raise RequestError("server_draining", "The server is being stopped; send the request again.")
     tokens, key = user_tokens(call.headers), idempotency_key(call.headers)
-    body = await read_json_body(
-        call.receive, call.headers, max_bytes=settings.max_body_bytes, timeout_seconds=settings.body_seconds
-    )
-    reading = parse_create(json.parse_object(body), user_tokens=tokens, ignored=[])
+    reading = parse_create(json.parse_object(await call.json()), user_tokens=tokens, ignored=[])
     reading.request.request_id = key
     core = call.bridge.core
     # Once a request went out, the loss of its answer does not mean that nothing was done; its key makes that harmless.
@@ -47,7 +43,7 @@ async def create(call: Call) -> Answer | None:
     rpc = core.responses.CreateResponse(reading.request, metadata=metadata, timeout=settings.create_seconds)
     response = await call.ask(rpc, repeatable=repeatable)
     told = await rpc.initial_metadata()
-    return answer(_shown(call, response, told), *rates(told))
+    return Answer(200, _told(call, response, told), (*JSON, *rates(told)))
 
 
 async def retrieve(call: Call) -> Answer | None:
@@ -118,6 +114,15 @@ async def input_items(call: Call) -> Answer:
     )
     found = await call.ask(rpc)
     return page(render_items(found.items), has_more=bool(found.next_page_token))
+
+
+def _told(call: Call, response: Response, told: Iterable[tuple[str, str | bytes]]) -> bytes:
+    """`_shown` as JSON."""
+    return dump_response(
+        response,
+        hides_requires_action=hides_requires_action(call.headers, response.settings),
+        dialect=dialect_of(call.headers, told),
+    )
 
 
 def _shown(call: Call, response: Response, told: Iterable[tuple[str, str | bytes]] = ()) -> dict[str, Any]:

@@ -55,13 +55,15 @@ def parse_create(body: Mapping[str, Any], *, user_tokens: Mapping[str, str], ign
     for name, what in _REQUIRED.items():
         if body.get(name) is None:
             raise shape.wrong(name, f"is required: {what}", code="missing_required_field")
-    request = CreateResponseRequest(user_tokens=user_tokens)
+    request = CreateResponseRequest()
+    request.user_tokens.update(user_tokens)
     request.settings.SetInParent()
     reading = Reading(request, request.settings, ignored)
     for name, value in body.items():
         if value is not None:
             _read(name, value, reading)
-    request.settings.ignored.extend(reading.ignored)
+    if reading.ignored:
+        request.settings.ignored.extend(reading.ignored)
     return reading
 
 

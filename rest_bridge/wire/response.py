@@ -10,7 +10,7 @@ from typing import Any, Final
 from nodexa.v1.response_pb2 import Response, ResponseError, ResponseSettings, Usage
 
 from rest_bridge.errors import error_object
-from rest_bridge.wire import choice, item, text, tool
+from rest_bridge.wire import choice, item, json, text, tool
 from rest_bridge.wire.dialect import Dialect
 
 STATUS_WORDS: Final[Mapping[Response.Status.ValueType, str]] = MappingProxyType(
@@ -77,6 +77,29 @@ def render_response(
     dialect: Dialect = Dialect.OPENAI,
 ) -> dict[str, Any]:
     """The whole object. `settings` come from render_settings."""
+    head = _render_head(response, hides_requires_action=hides_requires_action, dialect=dialect)
+    return {**head, **settings, **_of_our_own(response, settings, dialect)}
+
+
+def dump_response(
+    response: Response, *, hides_requires_action: bool = False, dialect: Dialect = Dialect.OPENAI
+) -> bytes:
+    """The whole object as JSON, of a response with its settings: what render_response says of it."""
+    data = response.settings.SerializeToString()
+    head = _render_head(response, hides_requires_action=hides_requires_action, dialect=dialect)
+    if len(data) <= _SHORT and not _of_our_own(response, {}, dialect):
+        return json.dump(head)[:-1] + _dump_known(data)
+    settings = render_settings(response.settings)
+    return json.dump({**head, **settings, **_of_our_own(response, settings, dialect)})
+
+
+@functools.lru_cache(maxsize=256)
+def _dump_known(data: bytes) -> bytes:
+    """What stands in the JSON behind all else: nothing of it is in the head, too."""
+    return b"," + json.dump(dict(_render_known(data)))[1:]
+
+
+def _render_head(response: Response, *, hides_requires_action: bool, dialect: Dialect) -> dict[str, Any]:
     status = STATUS_WORDS.get(response.status, "in_progress")
     if hides_requires_action and status == "requires_action":
         status = "completed"
@@ -96,8 +119,6 @@ def render_response(
         "output": item.render_items(response.output, dialect),
         "output_text": item.output_text(response.output),
         "usage": render_usage(response.usage) if response.HasField("usage") else None,
-        **settings,
-        **_of_our_own(response, settings, dialect),
     }
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
+from nodexa.v1.item_pb2 import Opaque
 from nodexa.v1.response_pb2 import IncompleteDetails, Response, ResponseError, ResponseSettings
 from openai.types.responses import Response as SdkResponse
 
+from rest_bridge.wire.dialect import Dialect
 from rest_bridge.wire.request import parse_create
-from rest_bridge.wire.response import STATUS_WORDS, render_response, render_settings
+from rest_bridge.wire.response import STATUS_WORDS, dump_response, render_response, render_settings
 
 # All that OpenAI's document and the Open Responses standard ask for, and three more.
 FIELDS = {
@@ -44,6 +47,33 @@ def test_the_object_has_every_field_and_satisfies_the_sdk() -> None:
         "output_tokens_details": {"reasoning_tokens": 2},
         "total_tokens": 8,
     }
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("truncated", [0, 3])
+@pytest.mark.parametrize("asks", ["", '{"type": "oauth_required", "provider": "p"}'])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ResponseSettings(),
+        ResponseSettings(instructions="\u2028é", ignored=["image"]),
+        ResponseSettings(user="x" * 5000),
+    ],
+)
+def test_the_json_of_the_object_says_the_same(
+    settings: ResponseSettings, asks: str, truncated: int, dialect: Dialect
+) -> None:
+    response = finished()
+    response.settings.CopyFrom(settings)
+    response.truncated_items = truncated
+    if asks:
+        response.output.add(id="item_1", opaque=Opaque(type="oauth_required", json=asks))
+
+    text = dump_response(response, dialect=dialect)
+
+    assert orjson.loads(text) == render_response(response, render_settings(settings), dialect=dialect)
+    assert list(orjson.loads(text)) == list(render_response(response, render_settings(settings)))
+    assert "\u2028" not in text.decode()
 
 
 def test_what_is_not_known_yet_is_null() -> None:
