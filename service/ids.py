@@ -26,14 +26,18 @@ def _chance() -> str:
     try:
         return _chances.pop()
     except IndexError:
-        _chances.extend(map(_end, (os.urandom(10) for _ in range(256))))
+        chance = os.urandom(_AT_ONCE * _DIGITS // 2).hex()
+        _chances.extend(_end(chance[at : at + _DIGITS]) for at in range(0, len(chance), _DIGITS))
         return _chances.pop()
 
 
-def _end(chance: bytes) -> str:
-    variant = bytes([chance[2] & 0x3F | 0x80])
-    return f"7{chance[:2].hex()[1:]}-{variant.hex()}{chance[3:4].hex()}-{chance[4:].hex()}"
+def _end(chance: str) -> str:
+    return f"7{chance[:3]}-{_VARIANTS[chance[3]]}{chance[4:7]}-{chance[7:]}"
 
 
+_AT_ONCE: Final = 256
+_DIGITS: Final = 19
+"""Of chance in each; two bits of one of them say which variant of UUID it is."""
+_VARIANTS: Final = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
 _chances: Final[list[str]] = []
 os.register_at_fork(after_in_child=_chances.clear)

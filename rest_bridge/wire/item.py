@@ -9,12 +9,10 @@ from typing import Any, Final
 from nodexa.v1.item_pb2 import (
     Compaction,
     ContentPart,
-    InputText,
     Item,
     ItemReference,
     Message,
     Opaque,
-    OutputText,
     Reasoning,
 )
 
@@ -47,7 +45,7 @@ def parse_input(value: object, ignored: list[str]) -> list[Item]:
     Raises errors.RequestError: invalid_input_type, missing_call_id.
     """
     if isinstance(value, str):
-        return [Item(message=Message(role=Message.ROLE_USER, content=[_text_part(value, "user")]))]
+        return [_said(value, "user")]
     if not isinstance(value, list):
         raise shape.wrong("input", "must be a text or a list of items")
     return _parse_items(value, "input", ignored)
@@ -135,15 +133,24 @@ def _message(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
     said = value.get("content")
     if said is None:
         raise shape.wrong(f"{path}.content", "is required: a text or a list of content parts")
-    parts = [_text_part(said, role)] if isinstance(said, str) else content.parse_parts(said, f"{path}.content", ignored)
-    phase = shape.optional_text(value, "phase", path)
-    return Item(message=Message(role=ROLES[role], content=parts, phase=phase))
+    if isinstance(said, str):
+        item = _said(said, role)
+    else:
+        parts = content.parse_parts(said, f"{path}.content", ignored)
+        item = Item(message=Message(role=ROLES[role], content=parts))
+    if (phase := shape.optional_text(value, "phase", path)) is not None:
+        item.message.phase = phase
+    return item
 
 
-def _text_part(said: str, role: str) -> ContentPart:
-    if role == "assistant":
-        return ContentPart(output_text=OutputText(text=said))
-    return ContentPart(input_text=InputText(text=said))
+def _said(text: str, role: str) -> Item:
+    # Put together in its place: given to constructors, all of it would be copied at each level.
+    item = Item()
+    message = item.message
+    message.role = ROLES[role]
+    part = message.content.add()
+    (part.output_text if role == "assistant" else part.input_text).text = text
+    return item
 
 
 def _reference(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:

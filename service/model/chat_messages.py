@@ -73,12 +73,11 @@ def output_text(output: FunctionCallOutput) -> str:
 
 
 def _text(part: ContentPart) -> str | None:
-    kind = part.WhichOneof("kind")
-    if kind == "input_text":
+    if part.HasField("input_text"):
         return part.input_text.text
-    if kind == "output_text":
+    if part.HasField("output_text"):
         return part.output_text.text
-    return part.refusal.refusal if kind == "refusal" else None
+    return part.refusal.refusal if part.HasField("refusal") else None
 
 
 def _message(message: ItemMessage) -> list[Message]:

@@ -20,6 +20,8 @@ _CALLS: Final = ("function_call", "custom_tool_call")
 
 def is_the_platforms(item: Item) -> bool:
     """Whether an item may be told to models by what stands here, and as it is only where a model server wrote it."""
+    if not item.HasField("opaque"):
+        return item.HasField("run")
     return item.HasField("run") or item.opaque.type in _UNTOLD or item.opaque.type == CALL
 
 
@@ -102,4 +104,5 @@ def _before_open_calls(shown: Sequence[tuple[Item, int]]) -> int:
 def without_runs(items: Iterable[Item]) -> None:
     """Takes from items that somebody sent in what only the platform may say of them."""
     for item in items:
-        item.ClearField("run")
+        if item.HasField("run"):
+            item.ClearField("run")

@@ -52,7 +52,7 @@ def answers(item: Item) -> str:
 def call_ids(items: Sequence[Item]) -> list[str]:
     """The ids of the calls among the items."""
     known, new = (items.said.call_ids, items[items.said.length :]) if isinstance(items, Continued) else ([], items)
-    return known + [call.call_id for item in new if (call := call_of(item))]
+    return known + [call.call_id for item in new if not item.HasField("message") and (call := call_of(item))]
 
 
 def begun_call(name: str, call_id: str, offer: Offer | None) -> Item:

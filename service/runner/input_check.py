@@ -58,13 +58,14 @@ def only_words(items: Sequence[Item]) -> bool:
     """Whether there are items, and all are whole messages of nothing but text: no check can find anything in them."""
     ids: set[str] = set()
     for item in items:
-        if item.WhichOneof("kind") != "message" or item.HasField("run"):
+        if not item.HasField("message") or item.HasField("run"):
             return False
         message = item.message
-        if not message.content or message.role not in _ROLES:
+        parts = message.content[:]
+        if not parts or message.role not in _ROLES:
             return False
-        for part in message.content:
-            if part.WhichOneof("kind") not in _WORDS:
+        for part in parts:
+            if not part.HasField("input_text") and part.WhichOneof("kind") not in _WORDS:
                 return False
         if item_id := item.id:
             if item_id in ids:

@@ -106,7 +106,7 @@ def asks_to_compact(items: Sequence[Item]) -> bool:
 
 def is_trigger(item: Item) -> bool:
     """Whether an item asks for a compaction."""
-    return item.opaque.type == TRIGGER
+    return item.HasField("opaque") and item.opaque.type == TRIGGER
 
 
 def _last_compaction(items: Sequence[Item]) -> int:
