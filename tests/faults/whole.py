@@ -91,8 +91,9 @@ async def bridge_process(core: str, *, env: Mapping[str, str] | None = None) -> 
 
 @asynccontextmanager
 async def whole(data: Path, *arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Whole]:
-    """A core, with `arguments`, and a bridge, with the settings in `env`."""
-    async with answering_core(data, *arguments) as core, bridge_process(core.address, env=env) as bridge:
+    """A core, with `arguments`, and a bridge, with the settings in `env`, joined as `nodexa serve` joins them."""
+    inner = f"unix:{data}/core.sock"
+    async with answering_core(data, *arguments, "--grpc", inner) as core, bridge_process(inner, env=env) as bridge:
         yield Whole(core, bridge, read_quickstart(data / QUICKSTART)["NODEXA_API_KEY"])
 
 
