@@ -17,6 +17,8 @@ from service.store.administration import Administration, KeyOwner
 MOST_AT_HAND: Final = 100_000
 MAX_USER_ID: Final = 256
 
+_CREDENTIALS: Final = ("x-api-key", "authorization")
+
 Metadata = Sequence[tuple[str, str | bytes]]
 """The metadata of a call, in the order in which it came; a name may stand in it twice."""
 
@@ -67,8 +69,14 @@ class Authenticator:
 
 
 def _secret(metadata: Metadata) -> str:
-    secrets = {str(value).strip() for name, value in metadata if name == "x-api-key"}
-    secrets |= {_bearer(str(value)) for name, value in metadata if name == "authorization"}
+    found = [
+        str(value).strip() if name == "x-api-key" else _bearer(str(value))
+        for name, value in metadata
+        if name in _CREDENTIALS
+    ]
+    if len(found) == 1:  # As nearly always.
+        return found[0]
+    secrets = set(found)
     if not secrets:
         raise NodexaError("missing_api_key", "Send an API key: Authorization: Bearer nxk_…, or x-api-key: nxk_…")
     if len(secrets) > 1:

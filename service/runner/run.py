@@ -179,8 +179,11 @@ class Run:
         self._go()
 
     def _go(self) -> None:
-        self._task = asyncio.create_task(self._drive(), name=self.row.id)
+        self._start()
         self._mind_readers(at_least=FIRST_READER_SECONDS)
+
+    def _start(self) -> None:
+        self._task = asyncio.create_task(self._drive(), name=self.row.id)
 
     def attend(self) -> Attendance:
         """Counts a reader: when the last one leaves, the run goes on for its patience and is then cancelled."""

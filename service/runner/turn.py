@@ -22,6 +22,9 @@ _CALL: Final = "Call one of these functions with a JSON object: {names}."
 _ANSWER: Final = "Answer without calling a function."
 
 
+_NOTED: Final = frozenset({ToolCallDelta, TokenUsage, Finish})
+
+
 @dataclass(slots=True)
 class _Call:
     name: str
@@ -143,7 +146,10 @@ class Turn:
 
     def _sift(self, batch: Sequence[Chunk]) -> Sequence[Chunk]:
         """The chunks of `batch` that may be shown; notes the rest."""
-        if not any(isinstance(chunk, (ToolCallDelta, TokenUsage, Finish)) for chunk in batch):
+        for chunk in batch:
+            if type(chunk) in _NOTED:
+                break
+        else:
             return batch
         before = set(self.calls)
         shown = [chunk for chunk in batch if self._note(chunk)]

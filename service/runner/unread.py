@@ -15,7 +15,7 @@ from nodexa.v1.response_pb2 import Response
 from service.errors import NodexaError
 from service.model.model import Chunk, FinishReason
 from service.runner.lifecycle import advance
-from service.runner.run import Run
+from service.runner.run import FIRST_READER_SECONDS, Run
 from service.runner.whole import BEGINNING, tell_beginning, tell_end, text_alone
 from service.store.requests import Named
 from service.store.responses import ResponseStore, Segment
@@ -51,11 +51,16 @@ class UnreadRun(Run):
         advance(self.response, Response.STATUS_IN_PROGRESS)
         self._teller.told = BEGINNING
         self._input, self._beginning = input_items, tell_beginning(self.response)
-        self._go()
-        if self._store is not None:
-            self._due = asyncio.get_running_loop().call_later(BEGINNING_WAITS, self._begin_late)
+        if self._store is None:
+            self._go()
+            return
+        # Its caller, who waits for the answer, is its first reader: looked for when the beginning is due.
+        self._start()
+        self._due = asyncio.get_running_loop().call_later(BEGINNING_WAITS, self._begin_late)
 
     def _begin_late(self) -> None:
+        if self._timer is None:
+            self._mind_readers(at_least=FIRST_READER_SECONDS)
         if not self._ending and self._store is not None and self._beginning is not None:
             self._late = asyncio.create_task(self._write_beginning(self._store, self._beginning))
 

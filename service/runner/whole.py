@@ -26,6 +26,8 @@ from service.store.responses import Segment
 
 # Numbers in names of ours: each look at a constant of a message's class costs as much as a call.
 _EVENTS: Final = EventBatch.EVENTS_FIELD_NUMBER
+_EVENTS_TAG: Final = _EVENTS << 3 | 2
+_SHORT: Final = 128 - 4
 _NUMBER_TAG: Final = ResponseEvent.SEQUENCE_NUMBER_FIELD_NUMBER << 3
 _RESPONSE: Final = ResponseSnapshot.RESPONSE_FIELD_NUMBER
 _ITEM: Final = OutputItemEvent.ITEM_FIELD_NUMBER
@@ -96,4 +98,7 @@ def tell_end(response: Response, text: str, usage: Usage | None, *, item_id: str
 
 
 def _event(number: int, kind: int, told: bytes) -> bytes:
+    size = len(told)
+    if size < _SHORT:  # As nearly all are: both lengths are one byte.
+        return bytes((_EVENTS_TAG, size + 4, _NUMBER_TAG, number, kind << 3 | 2, size)) + told
     return member(_EVENTS, bytes((_NUMBER_TAG, number)) + member(kind, told))
