@@ -26,19 +26,26 @@ STATUS_WORDS: Final[Mapping[Response.Status.ValueType, str]] = MappingProxyType(
 )
 
 _SHORT: Final = 2048
-"""Bytes of settings that are worth keeping."""
+"""Bytes of settings of which many are kept."""
+_LONG: Final = 64 * 1024
+"""Bytes of settings that are worth keeping at all: those with tools, which agents send again and again."""
 
 
 def render_settings(settings: ResponseSettings) -> Mapping[str, Any]:
     """The part of the object that says what the response ran with; the same in all its snapshots. Not to be changed."""
     data = settings.SerializeToString()
     # An assistant's requests mostly ask for the same: what is short is rendered once for all of them.
-    return _render_known(data) if len(data) <= _SHORT else _render_settings(settings)
+    if len(data) > _LONG:
+        return _render_settings(settings)
+    return _render_short(data) if len(data) <= _SHORT else _render_long(data)
 
 
-@functools.lru_cache(maxsize=256)
 def _render_known(data: bytes) -> Mapping[str, Any]:
     return _render_settings(ResponseSettings.FromString(data))
+
+
+_render_short = functools.lru_cache(maxsize=256)(_render_known)
+_render_long = functools.lru_cache(maxsize=8)(_render_known)
 
 
 def _render_settings(settings: ResponseSettings) -> Mapping[str, Any]:
@@ -87,16 +94,19 @@ def dump_response(
     """The whole object as JSON, of a response with its settings: what render_response says of it."""
     data = response.settings.SerializeToString()
     head = _render_head(response, hides_requires_action=hides_requires_action, dialect=dialect)
-    if len(data) <= _SHORT and not _of_our_own(response, {}, dialect):
-        return json.dump(head)[:-1] + _dump_known(data)
+    if len(data) <= _LONG and not _of_our_own(response, {}, dialect):
+        return json.dump(head)[:-1] + (_dump_short(data) if len(data) <= _SHORT else _dump_long(data))
     settings = render_settings(response.settings)
     return json.dump({**head, **settings, **_of_our_own(response, settings, dialect)})
 
 
-@functools.lru_cache(maxsize=256)
 def _dump_known(data: bytes) -> bytes:
     """What stands in the JSON behind all else: nothing of it is in the head, too."""
     return b"," + json.dump(dict(_render_known(data)))[1:]
+
+
+_dump_short = functools.lru_cache(maxsize=256)(_dump_known)
+_dump_long = functools.lru_cache(maxsize=8)(_dump_known)
 
 
 def _render_head(response: Response, *, hides_requires_action: bool, dialect: Dialect) -> dict[str, Any]:

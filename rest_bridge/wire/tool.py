@@ -50,14 +50,17 @@ def _parse_function(value: Mapping[str, Any], path: str, ignored: list[str]) -> 
         raise _wrong(f"{path}.strict", "must be true or false")
     if parameters is not None and not isinstance(parameters, dict):
         raise _wrong(f"{path}.parameters", "must be a JSON Schema: an object")
-    return Tool(
-        function=FunctionTool(
-            name=name,
-            description=_description(value, path),
-            parameters_json="" if parameters is None else json.dump(parameters).decode(),
-            strict=strict,
-        )
-    )
+    # Put together in its place: given to constructors, all of it would be copied at each level.
+    tool = Tool()
+    function = tool.function
+    function.name = name
+    if parameters is not None:
+        function.parameters_json = json.dump(parameters).decode()
+    if (description := _description(value, path)) is not None:
+        function.description = description
+    if strict is not None:
+        function.strict = strict
+    return tool
 
 
 def _parse_custom(value: Mapping[str, Any], path: str, ignored: list[str]) -> Tool:

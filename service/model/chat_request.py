@@ -28,7 +28,8 @@ OPENAI_ONLY = ("user", "safety_identifier", "prompt_cache_key", "service_tier")
 OPENAI_HOSTS = ("api.openai.com", "openai.azure.com", "services.ai.azure.com")
 
 MOST_KEPT = 256
-MOST_TAIL = 16 * 1024
+MOST_TAIL = 64 * 1024
+KEPT_BYTES = 1024 * 1024
 
 STREAM: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 
@@ -65,6 +66,7 @@ class ChatBodies:
         self._openai = openai
         # With the settings themselves, so that no others get their identity meanwhile.
         self._kept: dict[tuple[int, bool], tuple[ResponseSettings, bytes, bytes]] = {}
+        self._size = 0
 
     def body(self, prompt: Prompt) -> bytes:
         """Returns what `chat_body` does. Settings that were in a prompt are never changed."""
@@ -72,12 +74,18 @@ class ChatBodies:
         kept = self._kept.get((id(settings), streaming))
         if kept is None:
             head, tail = chat_frame(settings, model=self._model, streaming=streaming, openai=self._openai)
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
             kept = settings, head, tail
             if len(tail) <= MOST_TAIL:
-                self._kept[id(settings), streaming] = kept
+                self._keep(kept, streaming=streaming)
         return kept[1] + chat_history(prompt.instructions, prompt.items) + kept[2]
+
+    def _keep(self, made: tuple[ResponseSettings, bytes, bytes], *, streaming: bool) -> None:
+        size = len(made[1]) + len(made[2])
+        if len(self._kept) >= MOST_KEPT or self._size + size > KEPT_BYTES:
+            self._kept.clear()
+            self._size = 0
+        self._kept[id(made[0]), streaming] = made
+        self._size += size
 
 
 def is_openai(base_url: str) -> bool:

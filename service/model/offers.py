@@ -30,7 +30,8 @@ _ONE_TEXT: Final = json.dumps(
 )
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes it: each request makes one of each of its tools.
+@dataclass(slots=True)
 class Offer:
     """A tool as a model is shown it; `name` and `namespace` are what its caller knows it by."""
 

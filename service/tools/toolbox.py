@@ -42,6 +42,8 @@ class Toolbox:
         What is left to the model's server, as `hosted` says, that server judges.
         """
         for index, tool in enumerate(tools):
+            if not tool.HasField("opaque"):
+                continue
             if tool.opaque.type in OWN_ONLY and not own:
                 raise NodexaError(
                     "invalid_request",
@@ -58,7 +60,7 @@ class Toolbox:
         return [
             Wanted(place, described, self._kinds[tool.opaque.type].source(described))
             for place, tool in enumerate(tools)
-            if self.runs(tool, hosted=hosted)
+            if tool.HasField("opaque") and self.runs(tool, hosted=hosted)
             for described in (_described(tool),)
         ]
 
