@@ -35,11 +35,12 @@ class Position:
 
     def advance(self, batch: EventBatch) -> None:
         """Counts a batch, which is not empty, as passed on."""
-        last = batch.events[-1]
+        events = batch.events
+        last = events[-1]
         self.number = last_number(last)
         self.final = last.WhichOneof("kind") in TERMINAL
         if not self.response_id:
-            self.response_id = batch.events[0].created.response.id
+            self.response_id = events[0].created.response.id
 
 
 class Follower:

@@ -21,6 +21,8 @@ HEADERS: Final = (
 )
 HEARTBEAT: Final = b": heartbeat\n\n"
 DONE: Final = b"data: [DONE]\n\n"
+TURN_BYTES: Final = 4 * 1024
+"""So much is sent of what is there already before others have their turn."""
 
 log = logging.getLogger(__name__)
 
@@ -72,13 +74,17 @@ class EventStream:
         await self._send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _pass_on(self, frames: AsyncGenerator[bytes, None]) -> None:
+        unwaited = 0
         try:
             async for frame in frames:
                 if frame:
                     await self._write(frame)
                 # uvicorn's send returns at once when the client is gone, and a replay need not wait for anything else:
-                # without this, such a loop would never let anybody notice.
-                await asyncio.sleep(0)
+                # without this, such a loop would never let anybody notice. Tokens that come alone are waited for.
+                unwaited += len(frame) or TURN_BYTES
+                if unwaited >= TURN_BYTES:
+                    unwaited = 0
+                    await asyncio.sleep(0)
         except RequestError:
             raise
         except Exception:
@@ -91,7 +97,8 @@ class EventStream:
             await self._send({"type": "http.response.start", "status": 200, "headers": list(self.headers)})
 
     async def _write(self, body: bytes) -> None:
-        await self._start()
+        if not self._started:
+            await self._start()
         self._last_sent = self._loop.time()
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
 

@@ -100,7 +100,8 @@ class StreamRenderer:
         plain = () if self._logprobs else _DELTA_ENDS
         templates, dumps = self._templates, orjson.dumps
         frames: list[bytes] = []
-        for event in batch.events:
+        events = batch.events
+        for event in events:
             kind = event.WhichOneof("kind") or ""
             if kind == "output_text_deltas":
                 frames += self._run(event)
@@ -111,8 +112,8 @@ class StreamRenderer:
                 frames.append(template % (event.sequence_number, dumps(delta.delta)))
             elif self._known(kind, event):
                 frames.append(self._frame(kind, event.sequence_number, getattr(event, kind)))
-        if batch.events:
-            self._number = last_number(batch.events[-1])
+        if events:
+            self._number = last_number(events[-1])
         return frames
 
     def _run(self, event: ResponseEvent) -> Iterable[bytes]:

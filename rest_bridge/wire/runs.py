@@ -9,6 +9,9 @@ from nodexa.v1.event_pb2 import ResponseEvent, TextDelta
 
 def last_number(event: ResponseEvent) -> int:
     """The sequence number of the last event that this one stands for, which nearly always is its own."""
+    # Asked of every message: to look into a run that isn't there costs more than all else.
+    if not event.HasField("output_text_deltas"):
+        return event.sequence_number
     return event.sequence_number + max(len(event.output_text_deltas.deltas) - 1, 0)
 
 

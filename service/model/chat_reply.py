@@ -56,6 +56,9 @@ class StreamReader:
         return self._answer.finish is not None
 
     def feed(self, data: bytes) -> list[Chunk]:
+        # A token that comes alone is nearly always a read of its own.
+        if self._parser.idle and (text := self._template.alone(data)):
+            return [TextDelta(text)]
         chunks: list[Chunk] = []
         try:
             events = self._parser.feed(data)

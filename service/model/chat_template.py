@@ -24,10 +24,13 @@ class TextTemplate:
         self._key = key
         self._head = b""
         self._tail = b""
+        # What stands around the text in a read that is one event.
+        self._before = b""
+        self._behind = b""
 
     def learn(self, event: bytes, text: str) -> None:
         """Takes an event that says `text` and nothing else. What can't be learned from is forgotten."""
-        self._head = b""
+        self._head = self._before = b""
         # A second key of that name may be another one; inside a string it can't stand, its quotes would be escaped.
         before, key, rest = event.partition(self._key)
         literal = orjson.dumps(text)
@@ -35,6 +38,19 @@ class TextTemplate:
         if key and self._key not in rest and value.startswith(literal) and b"\n" not in event:
             spaces = rest[: len(rest) - len(value)]
             self._head, self._tail = before + key + spaces, value[len(literal) :]
+            self._before, self._behind = b'data: %b"' % self._head, b'"%b\n\n' % self._tail
+
+    def alone(self, data: bytes) -> str:
+        """Returns the text of a read that is one event like the one learned and nothing else; empty for all others."""
+        before, behind = self._before, self._behind
+        if not before or not data.startswith(before) or not data.endswith(behind):
+            return ""
+        try:
+            # A string ends at its first quote: what goes on behind it, a second event even, is no JSON.
+            text: str = orjson.loads(b'"%b"' % data[len(before) : -len(behind)])
+        except ValueError:
+            return ""
+        return text
 
     def read(self, event: bytes) -> str:
         """Returns the text of an event that is like the one learned; empty where it is not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -198,6 +199,29 @@ def text_of(chunks: Iterable[Chunk]) -> str:
         elif isinstance(chunk, TextDelta):
             pieces.append(chunk.text)
     return "".join(pieces)
+
+
+def merged(chunks: Sequence[Chunk]) -> Sequence[Chunk]:
+    """The chunks with neighboring texts in runs, which cost a fraction of as many texts; empty ones are left out."""
+    if len(chunks) < 2:
+        return chunks
+    told: list[Chunk] = []
+    for plain, neighbors in itertools.groupby(chunks, key=_is_plain_text):
+        if not plain:
+            told += neighbors
+        elif texts := [text for chunk in neighbors for text in _texts(chunk) if text]:
+            told.append(TextRun(texts) if len(texts) > 1 else TextDelta(texts[0]))
+    return told
+
+
+def _is_plain_text(chunk: Chunk) -> bool:
+    return isinstance(chunk, TextRun) or (isinstance(chunk, TextDelta) and not chunk.logprobs)
+
+
+def _texts(chunk: Chunk) -> Sequence[str]:
+    if isinstance(chunk, TextRun):
+        return chunk.texts
+    return (chunk.text,) if isinstance(chunk, TextDelta) else ()
 
 
 def portions(chunks: Iterable[Chunk], most: int) -> Iterator[list[Chunk]]:

@@ -23,6 +23,11 @@ class SseParser:
         self._line: list[bytes] = []
         self._line_size = 0
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is begun: what comes next is the beginning of an event."""
+        return not self._line and not self._data
+
     def feed(self, data: bytes) -> list[bytes]:
         """Returns the data of the events that `data` completes, in order."""
         if b"\n" not in data:

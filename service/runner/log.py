@@ -96,7 +96,7 @@ class EventLog:
         self.segments: list[Segment] = []
         self.closed = False
         self.complete = False
-        self._changed: asyncio.Event | None = None
+        self._readers: list[asyncio.Future[None]] = []
         self._at_end: list[Callable[[], None]] = []
 
     async def append(self, segment: Segment, written: Written[None] | None, *, last: bool = False) -> None:
@@ -124,6 +124,7 @@ class EventLog:
 
     async def read(self, after: int) -> AsyncGenerator[bytes, None]:
         """Serialized batches of the events after number `after`, to the last one; whatever is ready goes together."""
+        loop = asyncio.get_running_loop()
         position = bisect_right(self.segments, after, key=lambda segment: segment.last)
         while True:
             ready = self.segments[position:]
@@ -133,9 +134,9 @@ class EventLog:
             if not ready:
                 if self.closed:
                     return
-                # Made for whoever waits: most of what is told finds nobody waiting.
-                self._changed = self._changed or asyncio.Event()
-                await self._changed.wait()
+                reader = loop.create_future()
+                self._readers.append(reader)
+                await reader
 
     def when_closed(self, call: Callable[[], None]) -> None:
         """Calls once the last segment is in, at once where it is."""
@@ -163,9 +164,11 @@ class EventLog:
         self._wake()
 
     def _wake(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+        for reader in self._readers:
+            # One that was cancelled doesn't wait any more.
+            if not reader.done():
+                reader.set_result(None)
+        self._readers.clear()
         if self.closed:
             for call in self._at_end:
                 call()

@@ -13,7 +13,7 @@ from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
-from service.model.model import Chunk, FinishReason, portions
+from service.model.model import Chunk, FinishReason, merged, portions
 from service.runner.compaction import Shortening
 from service.runner.conversations import Joined
 from service.runner.emit import Emitter
@@ -120,7 +120,7 @@ class Run:
         self._ending = False
         self._hurried = False
         self._revived = False
-        self._unwritten = EventBatch()
+        self._unwritten: EventBatch | None = None
 
     @property
     def stored(self) -> bool:
@@ -247,7 +247,7 @@ class Run:
     async def _show(self, written: AsyncGenerator[Sequence[Chunk], None]) -> None:
         async with aclosing(written) as batches:
             async for chunks in batches:
-                for portion in portions(chunks, MOST_AT_ONCE):
+                for portion in portions(merged(chunks), MOST_AT_ONCE):
                     await self._append(self._emitter.feed(portion))
 
     async def _append(self, batch: EventBatch) -> None:
@@ -271,9 +271,10 @@ class Run:
 
     def _with_unwritten(self, batch: EventBatch) -> EventBatch:
         """The batch behind what was held back or could not be written."""
-        before, self._unwritten = self._unwritten, EventBatch()
-        if not before.events:
+        before = self._unwritten
+        if before is None:
             return batch
+        self._unwritten = None
         before.MergeFrom(batch)
         return before
 

@@ -22,6 +22,8 @@ def fits(texts: Sequence[str]) -> bool:
 
 def last_number(event: ResponseEvent) -> int:
     """The sequence number of the last event that this one stands for, which nearly always is its own."""
+    if not event.HasField("output_text_deltas"):
+        return event.sequence_number
     return event.sequence_number + max(len(event.output_text_deltas.deltas) - 1, 0)
 
 

@@ -110,3 +110,38 @@ def test_an_event_of_several_lines_teaches_nothing() -> None:
 
 def test_nothing_is_a_run_before_an_event_was_learned() -> None:
     assert TextTemplate().run([event("a")], 0) == []
+
+
+def framed(*events: bytes) -> bytes:
+    return b"".join(b"data: %b\n\n" % each for each in events)
+
+
+@pytest.mark.parametrize("text", ["x", " wörld", 'a "quoted" \\ word', "\n", "\u0000", "{}", '","content":"'])
+def test_a_read_that_is_one_event_is_read_at_once(text: str) -> None:
+    template = TextTemplate()
+    assert template.alone(framed(event("Hello"))) == ""
+    template.learn(event("Hello"), "Hello")
+    assert template.alone(framed(event(text))) == text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        framed(event("x"), event("y")),
+        framed(event("x"))[:-1],
+        framed(event("x"))[1:],
+        framed(event("x"), b"[DONE]"),
+        b": a comment\n\n" + framed(event("x")),
+        framed(event("x", finish="stop")),
+        framed(event("")),
+        framed(event(None)),
+        framed(event("x").replace(b'"x"', b'"x","content":"y"')),
+        framed(event("x").replace(b"x", b"\xff")),
+        framed(event("x").replace(b"x", b"\n")),
+    ],
+)
+def test_a_read_that_is_anything_else_is_not(data: bytes) -> None:
+    template = TextTemplate()
+    template.learn(event("Hello"), "Hello")
+    assert template.alone(data) == ""
