@@ -6,7 +6,7 @@ stands behind the usage. What is nonsense raises NodexaError("upstream_protocol_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from service.model.chat_template import TextTemplate
 from service.model.model import Chunk, TextDelta, TextRun
 from service.model.sse import SseParser
 
+MANY_BYTES = 2 * 1024
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
@@ -56,16 +57,10 @@ class StreamReader:
         return self._answer.finish is not None
 
     def feed(self, data: bytes) -> list[Chunk]:
-        # A token that comes alone is nearly always a read of its own.
-        if self._parser.idle and (text := self._template.alone(data)):
-            return [TextDelta(text)]
         chunks: list[Chunk] = []
         try:
-            events = self._parser.feed(data)
-        except ValueError:
-            raise garbled(self._model, "an event of more than 10 MB") from None
-        try:
-            self._take(events, chunks)
+            for part in self._parts(data, chunks):
+                self._take(self._events(part), chunks)
         except NodexaError as failure:
             if not chunks:
                 raise
@@ -80,6 +75,29 @@ class StreamReader:
         if not self.done:
             self._take(self._parser.end(), chunks)
         return chunks + self._answer.end()
+
+    def _parts(self, data: bytes, chunks: list[Chunk]) -> Iterator[bytes]:
+        """What has to be taken apart; texts that are told like one before are in `chunks` then, in their order."""
+        if b"\n" in data and not self._parser.begun:
+            data = self._cut(self._parser.with_kept(data), chunks)
+            # Of many events that came at once, the first two are enough to learn from.
+            if len(data) > MANY_BYTES and (end := data.find(b"\n\n", data.find(b"\n\n") + 2) + 2) > 2:
+                yield data[:end]
+                data = self._cut(data[end:], chunks) if not self.done else b""
+        if data:
+            yield data
+
+    def _cut(self, data: bytes, chunks: list[Chunk]) -> bytes:
+        texts, rest = self._template.cut(data)
+        if texts:
+            chunks.append(TextRun(texts) if len(texts) > 1 else TextDelta(texts[0]))
+        return rest
+
+    def _events(self, data: bytes) -> list[bytes]:
+        try:
+            return self._parser.feed(data)
+        except ValueError:
+            raise garbled(self._model, "an event of more than 10 MB") from None
 
     def _take(self, events: Sequence[bytes], chunks: list[Chunk]) -> None:
         position = 0

@@ -13,6 +13,8 @@ from itertools import takewhile
 import orjson
 
 KEY = b'"content":'
+MARK = 12
+"""Bytes before a text by which the next one is found."""
 FEW = 8
 """So many events are compared at first, and twice as many whenever all were alike: little is done for nothing."""
 
@@ -24,7 +26,7 @@ class TextTemplate:
         self._key = key
         self._head = b""
         self._tail = b""
-        # What stands around the text in a read that is one event.
+        # What stands around the text where an event stands in a stream.
         self._before = b""
         self._behind = b""
 
@@ -40,17 +42,37 @@ class TextTemplate:
             self._head, self._tail = before + key + spaces, value[len(literal) :]
             self._before, self._behind = b'data: %b"' % self._head, b'"%b\n\n' % self._tail
 
-    def alone(self, data: bytes) -> str:
-        """Returns the text of a read that is one event like the one learned and nothing else; empty for all others."""
+    def cut(self, data: bytes) -> tuple[list[str], bytes]:
+        """Returns the texts of the events that `data` begins with, where they are like the one learned, and the rest.
+
+        Next to nothing is done for each of them. Where anything else is between them, there are no texts, and all is
+        the rest.
+        """
         before, behind = self._before, self._behind
-        if not before or not data.startswith(before) or not data.endswith(behind):
-            return ""
+        if not before or not data.startswith(before):
+            return [], data
+        end = data.rfind(behind)
+        if end < len(before):
+            return [], data
+        told = data[len(before) : end]
+        literals = [told]
+        # By a short mark, since the whole of what stands between two texts takes long to look for.
+        if (mark := before[-MARK:]) in told:
+            between = behind + before
+            left_over = len(between) - len(mark)
+            *others, last = told.split(mark)
+            literals = [*(piece[:-left_over] for piece in others), last]
+            if between.join(literals) != told:
+                return [], data
         try:
-            # A string ends at its first quote: what goes on behind it, a second event even, is no JSON.
-            text: str = orjson.loads(b'"%b"' % data[len(before) : -len(behind)])
+            # No string goes on behind a line's end: as many texts as literals are one of each.
+            texts: list[str] = orjson.loads(b'["%b"]' % b'",\n"'.join(literals))
         except ValueError:
-            return ""
-        return text
+            return [], data
+        # An empty text is no event of its own.
+        if len(texts) != len(literals) or not all(texts):
+            return [], data
+        return texts, data[end + len(behind) :]
 
     def read(self, event: bytes) -> str:
         """Returns the text of an event that is like the one learned; empty where it is not."""

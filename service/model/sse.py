@@ -24,18 +24,23 @@ class SseParser:
         self._line_size = 0
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing is begun: what comes next is the beginning of an event."""
-        return not self._line and not self._data
+    def begun(self) -> bool:
+        """Whether an event has some of its lines."""
+        return bool(self._data)
+
+    def with_kept(self, data: bytes) -> bytes:
+        """Returns `data` behind what was kept of a line that had no end, which isn't kept any more."""
+        if self._line:
+            data = b"".join((*self._line, data))
+            self._line, self._line_size = [], 0
+        return data
 
     def feed(self, data: bytes) -> list[bytes]:
         """Returns the data of the events that `data` completes, in order."""
         if b"\n" not in data:
             self._keep(data)
             return []
-        if self._line:
-            data = b"".join((*self._line, data))
-            self._line, self._line_size = [], 0
+        data = self.with_kept(data)
         if events := self._simple(data):
             return events
         *whole, rest = data.split(b"\n\n") if b"\r" not in data else [data]

@@ -116,32 +116,39 @@ def framed(*events: bytes) -> bytes:
     return b"".join(b"data: %b\n\n" % each for each in events)
 
 
-@pytest.mark.parametrize("text", ["x", " wörld", 'a "quoted" \\ word', "\n", "\u0000", "{}", '","content":"'])
-def test_a_read_that_is_one_event_is_read_at_once(text: str) -> None:
+TEXTS = ["x", " wörld", 'a "quoted" \\ word', "\n", "\u0000", "{}", '","content":"']
+
+
+@pytest.mark.parametrize("texts", [*([text] for text in TEXTS), TEXTS])
+@pytest.mark.parametrize("rest", [b"", b"data: [DONE]\n\n", framed(event("x", finish="stop")), framed(event("x"))[:-9]])
+def test_events_that_differ_in_their_texts_only_are_read_at_once(texts: list[str], rest: bytes) -> None:
     template = TextTemplate()
-    assert template.alone(framed(event("Hello"))) == ""
+    data = framed(*map(event, texts)) + rest
+    assert template.cut(data) == ([], data)
     template.learn(event("Hello"), "Hello")
-    assert template.alone(framed(event(text))) == text
+    assert template.cut(data) == (texts, rest)
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize(
-    "data",
+    "other",
     [
-        b"",
-        framed(event("x"), event("y")),
-        framed(event("x"))[:-1],
-        framed(event("x"))[1:],
-        framed(event("x"), b"[DONE]"),
-        b": a comment\n\n" + framed(event("x")),
-        framed(event("x", finish="stop")),
         framed(event("")),
         framed(event(None)),
         framed(event("x").replace(b'"x"', b'"x","content":"y"')),
+        framed(event("x").replace(b'"x"', b'"x","y"')),
         framed(event("x").replace(b"x", b"\xff")),
         framed(event("x").replace(b"x", b"\n")),
+        framed(event("x").replace(b'x"', b'x\\"')),
+        framed(event("x").replace(b'"a"', b'"b"')),
+        b": a comment\n\n",
+        b"event: other\n" + framed(event("x")),
+        framed(event("x")).replace(b"\n\n", b"\r\n\r\n"),
     ],
 )
-def test_a_read_that_is_anything_else_is_not(data: bytes) -> None:
+def test_nothing_is_taken_of_what_has_another_event_among_them(other: bytes, place: int) -> None:
     template = TextTemplate()
     template.learn(event("Hello"), "Hello")
-    assert template.alone(data) == ""
+    alike = [framed(event("x"))] * 3
+    data = b"".join([*alike[:place], other, *alike[place:]])
+    assert template.cut(data) == ([], data)
