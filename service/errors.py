@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 STATUS_OF: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -99,3 +99,12 @@ class NodexaError(Exception):
         self.param = param
         self.retry_after = retry_after
         self.response_id = response_id
+
+    def bare(self) -> Self:
+        """This error, without all that it came through: for who keeps it, or gives it to those who do.
+
+        It holds what was raised through, with whatever was read there; that often holds it, too, and then both stay
+        until Python looks for garbage, which is seldom, and a request may have megabytes.
+        """
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self

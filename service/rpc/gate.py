@@ -67,6 +67,8 @@ class Gate(grpc.aio.ServerInterceptor):
                 with await self._admitted(method, context, request_id):
                     return cast(Message, await handler.unary_unary(_decode(data, handler), context))
             except Exception as error:  # noqa: BLE001 - each becomes what may be told of it
+                # gRPC keeps what ends a call, this frame with it, until Python looks for garbage.
+                del data
                 await _refuse(error, method, context, request_id)
 
         return answer
@@ -82,6 +84,8 @@ class Gate(grpc.aio.ServerInterceptor):
                             yield message
                             call.written()
             except Exception as error:  # noqa: BLE001 - each becomes what may be told of it
+                # gRPC keeps what ends a call, this frame with it, until Python looks for garbage.
+                del data
                 await _refuse(error, method, context, request_id)
 
         return answer
@@ -114,7 +118,7 @@ async def _refuse(error: Exception, method: str, context: Context, request_id: s
         log.error("%s failed by a bug (request %s)", method, request_id, exc_info=error)
         message = f"The platform failed; tell the operator the request id {request_id}."
         error = NodexaError("internal_error", message)
-    await abort(context, error, request_id=request_id)
+    await abort(context, error.bare(), request_id=request_id)
 
 
 def _decode(data: bytes, handler: Any) -> Message:

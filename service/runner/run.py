@@ -295,7 +295,7 @@ class Run:
         return self._failed(NodexaError("server_error", "The response was interrupted: the server was stopped."))
 
     def _failed(self, error: NodexaError) -> Segment:
-        self.failure = error
+        self.failure = error.bare()
         return self._finish(Response.STATUS_FAILED, error=error)
 
     def _finish(

@@ -107,7 +107,7 @@ class UnreadRun(Run):
             await self.log.append(whole, self._write_whole(self._store, whole) if self._store else None, last=True)
         except NodexaError as error:
             log.error("%s can't be written: %s", self.row.id, error.message)
-            self.refusal = error
+            self.refusal = error.bare()
             self.log.abandon()
         except Exception:
             log.exception("%s can't be written by a bug", self.row.id)

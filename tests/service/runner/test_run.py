@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 
@@ -249,6 +250,21 @@ async def test_a_failure_before_any_output_is_the_error_of_a_unary_call(core: Co
     assert (answer.status, answer.reason) == ("UNAVAILABLE", "upstream_error")
     stored = await get(core, answer.response_id)
     assert (stored.status, stored.error.code) == (Response.STATUS_FAILED, "upstream_error")
+
+
+async def test_a_run_that_failed_is_gone_before_anyone_looks_for_garbage(core: CoreUnderTest) -> None:
+    core.model.add(*([*said, NodexaError("upstream_error", "It failed.")] for said in ([], [], [[TextDelta("Once")]])))
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await refusal(core.responses.CreateResponse(asking(core), metadata=core.metadata()))).response_id
+        for _ in range(2):
+            assert (await stream(core))[-1].failed.response.error.code == "upstream_error"
+        async with asyncio.timeout(5):
+            while any(issubclass(type(each), Run) for each in gc.get_objects()):  # noqa: ASYNC110 - a last callback
+                await asyncio.sleep(0)
+    finally:
+        gc.enable()
 
 
 async def test_a_reader_that_comes_late_gets_pieces_of_a_bounded_size(core: CoreUnderTest) -> None:
