@@ -14,7 +14,9 @@ from nodexa.v1.response_pb2 import ResponseSettings
 from service.model.attached import NOTHING, Attached, with_attached
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, like others below that are made for each request or piece, though nobody changes one: that takes as long
+# again.
+@dataclass(slots=True)
 class Prompt:
     """All that a model is told.
 
@@ -48,7 +50,7 @@ class FinishReason(enum.Enum):
     CONTENT_FILTER = "content_filter"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TextDelta:
     """More text of the answer."""
 
@@ -56,7 +58,7 @@ class TextDelta:
     logprobs: Sequence[TokenLogprob] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TextRun:
     """More of the answer in several pieces, each an event of its own: TextDeltas without log probabilities, in one."""
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from nodexa.v1.admin_pb2 import ApiKey, Limits
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes it: each call makes one.
+@dataclass(slots=True)
 class Caller:
     """An authenticated caller: the key's organization and rights, and the end user it speaks for (empty: none).
 
@@ -21,8 +22,8 @@ class Caller:
     user_id: str = ""
     request_id: str = ""
     dialect: int = ApiKey.DIALECT_UNSPECIFIED
-    key_limits: Limits | None = field(default=None, hash=False)
-    org_limits: Limits | None = field(default=None, hash=False)
+    key_limits: Limits | None = None
+    org_limits: Limits | None = None
 
     @property
     def limited(self) -> bool:

@@ -29,7 +29,8 @@ class LostRunError(RuntimeError):
     """The run is another core's now: whoever gets this writes no more of it."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes it: each batch makes one.
+@dataclass(slots=True)
 class Segment:
     """A piece of the log: `data` is the serialized EventBatch of the events `first` to `last`."""
 
