@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 LEAST: Final = 0.02
-OURS: Final = ("service/", "rest_bridge/", "hop/", "single_process/")
+OURS: Final = ("service/", "rest_bridge/", "bridge_link/", "single_process/")
 ENTRY: Final = ("<module>", "main")
 _PLACE: Final = re.compile(r"^(\S+) \((.*?)(?::\d+)?\)$")
 

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 
 import grpc
 
-from hop.link import SLACK, Link
-from hop.stream import METHOD, Stream
+from bridge_link.link import SLACK, Link
+from bridge_link.stream import METHOD, Stream
 from rest_bridge.hop_call import Calls, Metadata, Read
 
 PAUSES: Final = (0.02, 0.1, 0.5, 5.0, 30.0)

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import grpc
 
-from hop.parts import CANCEL, CREDIT, END, HEAD, MESSAGE, OPEN, Say, credit, opening, read_end, read_head
+from bridge_link.parts import CANCEL, CREDIT, END, HEAD, MESSAGE, OPEN, Say, credit, opening, read_end, read_head
 
 CREDITED: Final = 8 * 1024
 """So many bytes of messages are read before the core is told that it may send as many more."""

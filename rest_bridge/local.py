@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import grpc
 
-from hop.parts import Say
+from bridge_link.parts import Say
 from rest_bridge.hop_call import Calls, HopCall, Metadata, Read
 
 T = TypeVar("T")

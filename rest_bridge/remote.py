@@ -9,7 +9,7 @@ from typing import Final, cast
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from hop.link import socket_beside
+from bridge_link.link import socket_beside
 from rest_bridge.hop import Hop
 from rest_bridge.tls import CoreTls
 

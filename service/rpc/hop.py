@@ -12,9 +12,9 @@ from typing import Any
 
 import grpc
 
-from hop.link import SLACK, Link, socket_beside
-from hop.parts import Say
-from hop.stream import METHOD, Stream
+from bridge_link.link import SLACK, Link, socket_beside
+from bridge_link.parts import Say
+from bridge_link.stream import METHOD, Stream
 from service.rpc.hop_call import Calls, Handler
 from service.rpc.listening import private_socket
 

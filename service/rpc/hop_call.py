@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 
-from hop.parts import CREDIT, END, HEAD, MESSAGE, OPEN, Pairs, Say, credit_in, end, head, read_opening
+from bridge_link.parts import CREDIT, END, HEAD, MESSAGE, OPEN, Pairs, Say, credit_in, end, head, read_opening
 
 WINDOW: Final = 16 * 1024
 """Bytes of one call's messages that may be on their way to a reader that has not read them; two of a replay."""

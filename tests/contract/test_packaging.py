@@ -20,7 +20,7 @@ WEIGHTS_LOCK = ROOT / "service" / "model" / "weights.lock"
 CLIENT_LOCKS = sorted((ROOT / "tests" / "clients").glob("*.lock"))
 NODE_LOCKS = [ROOT / "tests" / folder / "node" / "package-lock.json" for folder in ("sdk", "clients")]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(.*(?:\n    .*)*)", re.MULTILINE)
-OWN = {"service", "rest_bridge", "hop", "single_process", "nodexa"}
+OWN = {"service", "rest_bridge", "bridge_link", "single_process", "nodexa"}
 NOT_IMPORTED = {"pip"}  # run as a command
 DIRECT = re.compile(r"^([A-Za-z0-9._-]+)==(?:(?!^[A-Za-z]).*\n)*?\s+#.*nodexa \(pyproject\.toml\)$", re.MULTILINE)
 FLOOR = re.compile(r"([A-Za-z0-9._-]+)(>=|==)([^;\s]+)")
@@ -132,7 +132,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     project = pyproject()["project"]
     extras = [needed for extra, needed in project["optional-dependencies"].items() if extra != "dev"]
     declared = set(floors(project["dependencies"])).union(*map(floors, extras))
-    imported = imported_distributions("service", "rest_bridge", "hop", "single_process")
+    imported = imported_distributions("service", "rest_bridge", "bridge_link", "single_process")
     assert [providers for providers in imported if not providers & declared] == []
     assert declared - set().union(*imported) == NOT_IMPORTED
 

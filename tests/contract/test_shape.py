@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("service", "rest_bridge", "hop", "proto", "bench")
+FOLDERS = ("service", "rest_bridge", "bridge_link", "proto", "bench")
 MOST_LINES_OF_A_FILE = 400
 MOST_LINES_OF_A_FUNCTION = 60
 

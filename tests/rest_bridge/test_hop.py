@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from nodexa.v1.event_pb2 import EventBatch
 
-from hop.link import LONGEST_PATH, socket_beside
-from hop.parts import FORM, FRAME, HELLO
+from bridge_link.link import LONGEST_PATH, socket_beside
+from bridge_link.parts import FORM, FRAME, HELLO
 from rest_bridge.settings import Settings
 from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge
 from tests.rest_bridge.fake_core import Context, event, events, serving_fake, tells, waits

@@ -17,8 +17,8 @@ from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response
 from nodexa.v1.response_service_pb2 import GetResponseRequest, WatchResponseRequest
 
-from hop.link import SUFFIX, Link
-from hop.parts import CANCEL, CREDIT, END, MESSAGE, OPEN, Pairs, Say, credit, opening, read_end
+from bridge_link.link import SUFFIX, Link
+from bridge_link.parts import CANCEL, CREDIT, END, MESSAGE, OPEN, Pairs, Say, credit, opening, read_end
 from service.model.model import TextDelta, TextRun
 from service.model.scripted import STOP, ScriptedModel, says
 from service.rpc.hop import Bridges

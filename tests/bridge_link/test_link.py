@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hop.link import Link, socket_beside
-from hop.parts import FORM, FRAME, HELLO, MESSAGE, PING, PONG, Say
+from bridge_link.link import Link, socket_beside
+from bridge_link.parts import FORM, FRAME, HELLO, MESSAGE, PING, PONG, Say
 
 MOST = 16 * 1024 * 1024
 SECONDS = 10

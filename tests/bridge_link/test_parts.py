@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hop.parts import credit, credit_in, end, head, opening, read_end, read_head, read_opening
+from bridge_link.parts import credit, credit_in, end, head, opening, read_end, read_head, read_opening
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 NAME = TEXT.filter(lambda name: not name.endswith("-bin"))

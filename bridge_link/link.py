@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar, cast
 
-from hop.parts import FORM, FRAME, HELLO, OPEN, PING, PONG, Say
+from bridge_link.parts import FORM, FRAME, HELLO, OPEN, PING, PONG, Say
 
 SUFFIX: Final = ".hop"
 """What the path of this socket has more than that of the core's gRPC socket."""
