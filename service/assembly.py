@@ -129,9 +129,8 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     meanings = _meanings(settings)
     knowledge = _knowledge(settings, outside, database, owner=core_id, meanings=meanings)
     toolbox, clients = _toolbox(settings, outside, knowledge)
-    steps, binder = StepStore(database, owner=core_id), Binder(store, ChapterStore(database))
-    # What another core deletes must not be continued from this one's memory.
-    history = History(store, binder=binder, cache_bytes=0 if settings.shared else CACHE_BYTES)
+    steps = StepStore(database, owner=core_id)
+    history, binder = _history(settings, store, database)
     runner = _runner(
         settings,
         outside,
@@ -179,6 +178,12 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         admin=admin,
         clients=[*clients, meanings] if meanings else clients,
     )
+
+
+def _history(settings: Settings, store: ResponseStore, database: Database) -> tuple[History, Binder]:
+    binder = Binder(store, ChapterStore(database))
+    # What another core deletes must not be continued from this one's memory.
+    return History(store, binder=binder, cache_bytes=0 if settings.shared else CACHE_BYTES), binder
 
 
 def _meanings(settings: Settings) -> Meanings | None:
