@@ -144,22 +144,11 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         attachments=Attachments(knowledge.uploads),
     )
     rights = UserRights(UserData(database), store, runner, conversations, claims, memories)
-    ownership = Ownership(database, core_id)
-    takeover = _takeover(settings, outside, ownership=ownership, store=store, steps=steps, runner=runner)
+    takeover = _takeover(
+        settings, outside, ownership=Ownership(database, core_id), store=store, steps=steps, runner=runner
+    )
     upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention, also=[knowledge.prune])
     authenticator, keys = Authenticator(keyring, administration), KeyMaker(administration, keyring, clock, new_id)
-    admin = AdminServicer(
-        store=administration,
-        catalog=catalog,
-        authenticator=authenticator,
-        keys=keys,
-        problem=outside.problem,
-        clock=clock,
-        new_id=new_id,
-        upkeep=upkeep,
-        audit=AuditLog(database),
-        tools=AssistantTools(toolbox, catalog, clock, new_id),
-    )
     return Parts(
         administration=administration,
         catalog=catalog,
@@ -175,8 +164,42 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
         authenticator=authenticator,
         calls=OpenCalls(working.among, most=settings.max_calls),
         keys=keys,
-        admin=admin,
+        admin=_admin(
+            outside,
+            database,
+            store=administration,
+            catalog=catalog,
+            authenticator=authenticator,
+            keys=keys,
+            upkeep=upkeep,
+            tools=AssistantTools(toolbox, catalog, clock, new_id),
+        ),
         clients=[*clients, meanings] if meanings else clients,
+    )
+
+
+def _admin(
+    outside: Outside,
+    database: Database,
+    *,
+    store: Administration,
+    catalog: Catalog,
+    authenticator: Authenticator,
+    keys: KeyMaker,
+    upkeep: Upkeep,
+    tools: AssistantTools,
+) -> AdminServicer:
+    return AdminServicer(
+        store=store,
+        catalog=catalog,
+        authenticator=authenticator,
+        keys=keys,
+        problem=outside.problem,
+        clock=outside.clock,
+        new_id=outside.new_id,
+        upkeep=upkeep,
+        audit=AuditLog(database),
+        tools=tools,
     )
 
 
