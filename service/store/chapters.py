@@ -67,7 +67,7 @@ class ChapterStore:
                 ids, last = json.dumps(chapter.ids), chapter.ids[-1]
                 (root,) = db.conn.execute(
                     """select min(root_id) from responses where org_id = ? and id in (select value from json_each(?))
-                       having count(*) = ? and min(root_id) = max(root_id)""",
+                       having count(root_id) = ? and min(root_id) = max(root_id)""",
                     (org_id, ids, len(chapter.ids)),
                 ).fetchone() or (None,)
                 if root is None:
