@@ -25,7 +25,10 @@ EVENT_TAG: Final = EventBatch.EVENTS_FIELD_NUMBER << 3 | 2
 
 def segment_of(batch: EventBatch) -> Segment:
     """The batch as it is stored and sent: serialized once."""
-    return Segment(batch.events[0].sequence_number, last_number(batch.events[-1]), batch.SerializeToString())
+    events = batch.events
+    first = events[0]
+    last = first if len(events) == 1 else events[-1]
+    return Segment(first.sequence_number, last_number(last), batch.SerializeToString())
 
 
 def member(number: int, message: bytes) -> bytes:
@@ -51,6 +54,10 @@ def events_of(segments: Iterable[Segment]) -> Iterator[ResponseEvent]:
 
 def messages(segments: Sequence[Segment], after: int) -> Iterator[bytes]:
     """The events after number `after` as serialized batches; concatenated batches are the batch of both."""
+    if len(segments) == 1 and segments[0].first > after and len(segments[0].data) <= MESSAGE_BYTES:
+        # A reader that keeps up, as nearly all do.
+        yield segments[0].data
+        return
     gathered: list[bytes] = []
     size = 0
     for segment in segments:
