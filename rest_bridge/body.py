@@ -45,6 +45,8 @@ async def read_json_body(
 
 
 def _wrong_type(headers: Mapping[str, str]) -> RequestError | None:
+    if headers.get("content-type") == "application/json" and "content-encoding" not in headers:  # As nearly always.
+        return None
     media_type, _, parameters = headers.get("content-type", "").lower().partition(";")
     charset = parameters.partition("charset=")[2].strip().strip('"')
     if media_type.strip() != "application/json" or charset not in ("", "utf-8"):

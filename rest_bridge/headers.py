@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -29,10 +29,10 @@ def named(headers: RawHeaders) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
-def request_id(headers: Mapping[str, str], *, fresh: str) -> str:
-    """The client's own request id where it is harmless, else `fresh`."""
-    given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else fresh
+def request_id(headers: Mapping[str, str], *, fresh: Callable[[], str]) -> str:
+    """The client's own request id where it is harmless, else a `fresh` one."""
+    given = headers.get("x-request-id")
+    return given if given and _REQUEST_ID.fullmatch(given) else fresh()
 
 
 def retry_count(headers: Mapping[str, str]) -> int:

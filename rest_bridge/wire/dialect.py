@@ -21,6 +21,8 @@ class Dialect(enum.Enum):
 
 def dialect_of(headers: Mapping[str, str], told: Iterable[tuple[str, str | bytes]]) -> Dialect:
     """What a stream speaks: what its request asks for, else what the core has `told` of its key."""
+    if not told and HEADER not in headers:  # As nearly always.
+        return Dialect.OPENAI
     return Dialect(headers.get(HEADER) or dict(told).get(HEADER, Dialect.OPENAI.value))
 
 

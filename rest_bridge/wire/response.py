@@ -94,7 +94,8 @@ def dump_response(
     """The whole object as JSON, of a response with its settings: what render_response says of it."""
     data = response.settings.SerializeToString()
     head = _render_head(response, hides_requires_action=hides_requires_action, dialect=dialect)
-    if len(data) <= _LONG and not _of_our_own(response, {}, dialect):
+    # What the dialect doesn't know isn't in the output, and told apart.
+    if len(data) <= _LONG and not response.truncated_items and len(head["output"]) == len(response.output):
         return json.dump(head)[:-1] + (_dump_short(data) if len(data) <= _SHORT else _dump_long(data))
     settings = render_settings(response.settings)
     return json.dump({**head, **settings, **_of_our_own(response, settings, dialect)})

@@ -67,12 +67,12 @@ def test_user_tokens_of_another_shape_are_refused_and_not_repeated(value: str) -
 
 @pytest.mark.parametrize("given", ["req_1", "0af7651916cd43dd-8448:eb", "x" * 128])
 def test_a_harmless_request_id_is_taken_over(given: str) -> None:
-    assert headers.request_id({"x-request-id": given}, fresh="req_new") == given
+    assert headers.request_id({"x-request-id": given}, fresh=lambda: "req_new") == given
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "a\nb", "ä", "<script>"])
 def test_another_request_id_is_replaced(given: str) -> None:
-    assert headers.request_id({"x-request-id": given}, fresh="req_new") == "req_new"
+    assert headers.request_id({"x-request-id": given}, fresh=lambda: "req_new") == "req_new"
 
 
 def test_headers_without_effect_are_named() -> None:
