@@ -11,6 +11,7 @@ from rest_bridge.errors import RequestError
 
 MAX_DEPTH: Final = 64
 MAX_INTEGER: Final = 2**63 - 1
+_SHORT: Final = 4096
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -35,10 +36,11 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise _too_deep() from None
     if not isinstance(value, dict):
         raise _refusal("The body must be a JSON object.")
-    # An honest shortcut: fewer brackets than levels can't be too deep.
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+    # An honest shortcut: fewer brackets than levels can't be too deep. To count those of a long text takes longer.
+    if len(body) > _SHORT or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         _check_depth(value)
-    if b"\\ud" in body or b"\\uD" in body:
+    # A single character is found at once.
+    if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
         _check_surrogates(value)
     return value
 

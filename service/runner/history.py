@@ -68,9 +68,11 @@ class History:
         """The tokens of a response, prompt and answer; None where nobody counted. Raises as `recall` does."""
         return (await self.recall(response_id, caller)).tokens if response_id else None
 
-    def keep(self, row: ResponseRow, asked: ItemList, result: Response) -> None:
-        """Takes a turn that just became final and is on disk: the next one need not read it."""
-        size = asked.ByteSize() + result.ByteSize()
+    def keep(self, row: ResponseRow, asked: ItemList, result: Response, size: int) -> None:
+        """Takes a turn that just became final and is on disk: the next one need not read it.
+
+        `size` is in bytes, of what was asked and of the result: to ask them for it is to serialize them once more.
+        """
         if size > self._limit or row.id in self._fresh or row.id in self._pasts:
             return
         whose = (row.org_id, row.user_id, row.created_at)

@@ -219,7 +219,7 @@ class Runner:
             self._live[row.id] = run
             run.revive(segments)
             permit.keep()
-            run.log.when_closed(lambda: self._reap(run, turns[0].input, permit))
+            run.log.when_closed(lambda: self._reap(run, turns[0].input, turns[0].size, permit))
 
     def cancel_own(self, response_ids: Sequence[str]) -> None:
         """Stops those of the runs that are still here."""
@@ -287,18 +287,19 @@ class Runner:
 
     async def _launch(self, run: Run, items: ItemList, name: Named | None, permit: Permit) -> None:
         self._live[run.row.id] = run
+        given = items.SerializeToString()
         try:
-            await run.begin(items.SerializeToString(), name)
+            await run.begin(given, name)
         finally:
             if run.begun:
                 permit.keep()
-                run.log.when_closed(lambda: self._reap(run, items, permit))
+                run.log.when_closed(lambda: self._reap(run, items, len(given), permit))
             else:
                 del self._live[run.row.id]
 
-    def _reap(self, run: Run, asked: ItemList, permit: Permit) -> None:
+    def _reap(self, run: Run, asked: ItemList, size: int, permit: Permit) -> None:
         if run.kept:
-            self._history.keep(run.row, asked, run.response)
+            self._history.keep(run.row, asked, run.response, size + len(run.result))
         if self._live.get(run.row.id) is run:
             del self._live[run.row.id]
         permit.leave(run.response.usage)
