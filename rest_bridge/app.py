@@ -16,7 +16,7 @@ from rest_bridge.body import BODY_KEY
 from rest_bridge.errors import RequestError, error_body, error_headers, internal
 from rest_bridge.presence import DEPARTURE_KEY, ClientLeft, Departure
 from rest_bridge.routes import PLAIN, starlette_routes
-from rest_bridge.routes.call import JSON, SCOPE_KEY, Answer, Bridge, Call, send_answer
+from rest_bridge.routes.call import JSON, REPLY_KEY, SCOPE_KEY, Answer, Bridge, Call, Reply, replied, send_answer
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ class Envelope:
         mark = (b"x-request-id", request_id.encode())
         status = 499
         upgrade = scope["type"] == "websocket"
+        # Taken out, for it knows the scope: together they would wait for the garbage collector.
+        reply: Reply | None = scope.pop(REPLY_KEY, None)
 
         async def send_marked(message: Message) -> None:
             nonlocal status
@@ -75,7 +77,8 @@ class Envelope:
             await send_answer(answer, send_marked)
         elif answer is not None:
             status = answer.status
-            await send_answer(answer, send, mark)
+            if not replied(answer, reply, mark):
+                await send_answer(answer, send, mark)
         self._note(scope, request_id, status, started, named)
 
     def _fresh_id(self) -> str:

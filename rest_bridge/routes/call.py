@@ -19,6 +19,10 @@ from rest_bridge.wire import json
 JSON: Final = ((b"content-type", b"application/json"),)
 SCOPE_KEY: Final = "nodexa.call"
 """Where the Call of a request stands in its ASGI scope."""
+REPLY_KEY: Final = "nodexa.reply"
+"""Where the server puts what writes a good answer in one piece."""
+Reply = Callable[[bytes, bytes], bool]
+"""Takes the fields of the head, as they are sent, and the body; says whether that could be done."""
 T = TypeVar("T")
 
 
@@ -110,6 +114,14 @@ async def send_answer(answer: Answer, send: Send, *marks: tuple[bytes, bytes]) -
     sent = [*answer.headers, *length, *marks]
     await send({"type": "http.response.start", "status": answer.status, "headers": sent})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+def replied(answer: Answer, reply: Reply | None, mark: tuple[bytes, bytes]) -> bool:
+    """Whether `reply` could send the answer, as the usual one that it must be."""
+    if reply is None or answer.status != 200 or answer.headers != JSON:
+        return False
+    fields = b"content-type: application/json\r\ncontent-length: %d\r\n%b: %b\r\n"
+    return reply(fields % (len(answer.body), *mark), answer.body)
 
 
 Endpoint = Callable[[Call], Awaitable[Answer | None]]
