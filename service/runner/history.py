@@ -20,6 +20,8 @@ from service.store.responses import ResponseRow, ResponseStore, Turn
 
 MAX_TURNS: Final = 10_000
 CACHE_BYTES: Final = 64 * 1024 * 1024
+OVERHEAD: Final = 3 * 1024
+"""What a turn takes besides its bytes, and a short one is nearly nothing else: messages are kept as objects."""
 _FIELD: Final = "previous_response_id"
 
 
@@ -73,6 +75,7 @@ class History:
 
         `size` is in bytes, of what was asked and of the result: to ask them for it is to serialize them once more.
         """
+        size += OVERHEAD
         if size > self._limit or row.id in self._fresh or row.id in self._pasts:
             return
         whose = (row.org_id, row.user_id, row.created_at)
