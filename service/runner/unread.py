@@ -21,7 +21,7 @@ from service.store.requests import Named
 from service.store.responses import ResponseStore, Segment
 from service.store.written import Written
 
-BEGINNING_WAITS: Final = 0.5
+BEGINNING_WAITS: Final = 0.1
 """Seconds for which the beginning waits to be written together with the end."""
 
 log = logging.getLogger(__name__)
