@@ -26,7 +26,8 @@ from service.runner.fold import fold
 from service.store.administration import Administration
 from service.store.database import Database
 from service.store.ownership import Ownership
-from service.store.responses import ResponseRow, ResponseStore, Segment
+from service.store.records import ResponseRow, Segment
+from service.store.responses import ResponseStore
 from tests.conftest import CoreUnderTest
 
 TOKENS: Final = 200

@@ -36,7 +36,8 @@ from service.runner.turn import Turn
 from service.runner.unread import UnreadRun
 from service.seal import Seal
 from service.settings import Clock
-from service.store.responses import ResponseRow, ResponseStore, Segment
+from service.store.records import ResponseRow, Segment
+from service.store.responses import ResponseStore
 
 
 @dataclass(frozen=True, slots=True)

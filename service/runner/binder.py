@@ -14,7 +14,8 @@ from service.model.chat_history import KIND, Told, piece
 from service.model.thread import Said, Thread
 from service.runner.past import Past
 from service.store.chapters import Chapter, ChapterStore
-from service.store.responses import ResponseStore, Turn
+from service.store.records import Turn
+from service.store.responses import ResponseStore
 
 TURNS: Final = 64
 """Of a chapter, or a few more."""

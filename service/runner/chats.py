@@ -15,7 +15,8 @@ from service.runner.caller import Caller
 from service.runner.claims import expect_user
 from service.store.chats import CONVERSATION, RESPONSE, ChatRow, ChatStore
 from service.store.conversations import ConversationStore, unknown_conversation
-from service.store.responses import ResponseStore, Turn
+from service.store.records import Turn
+from service.store.responses import ResponseStore
 
 PAGE_BYTES: Final = 4 * 1024 * 1024
 """Where a page of messages ends early."""

@@ -16,7 +16,8 @@ from service.runner.binder import Binder, past_of
 from service.runner.caller import Caller
 from service.runner.past import Past
 from service.store.chapters import Chapter
-from service.store.responses import ResponseRow, ResponseStore, Turn
+from service.store.records import ResponseRow, Turn
+from service.store.responses import ResponseStore
 
 MAX_TURNS: Final = 10_000
 CACHE_BYTES: Final = 64 * 1024 * 1024

@@ -11,7 +11,7 @@ from typing import Final
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 
 from service.runner.runs import behind, last_number, singly
-from service.store.responses import Segment
+from service.store.records import Segment
 from service.store.written import Written
 
 MESSAGE_BYTES: Final = 8 * 1024

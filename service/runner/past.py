@@ -15,7 +15,7 @@ from service.runner.caller import Caller
 from service.runner.calls import call_ids, call_of
 from service.runner.matching import answers_first, waiting_calls
 from service.runner.sealed import is_trigger
-from service.store.responses import Turn
+from service.store.records import Turn
 
 
 # Not frozen, though nobody changes it: a thousand of them are made when a long thread is read.

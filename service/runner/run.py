@@ -24,8 +24,9 @@ from service.runner.teller import Teller
 from service.runner.truncation import fitted
 from service.runner.turn import Turn
 from service.settings import Clock
+from service.store.records import LostRunError, ResponseRow, Segment
 from service.store.requests import Named
-from service.store.responses import LostRunError, ResponseRow, ResponseStore, Segment
+from service.store.responses import ResponseStore
 from service.store.written import Written
 
 FIRST_READER_SECONDS: Final = 1.0

@@ -29,8 +29,9 @@ from service.runner.once import expect_same, failure_again, named
 from service.runner.run import Run, Stop
 from service.runner.tail import tail
 from service.store.ownership import Orphan
+from service.store.records import Segment, StoredResponse
 from service.store.requests import Earlier, Named, RequestStore, TwiceError
-from service.store.responses import ResponseStore, Segment, StoredResponse
+from service.store.responses import ResponseStore
 
 FROM_THE_START: Final = -1
 

@@ -20,7 +20,8 @@ from service.runner.log import events_of, segment_of
 from service.runner.step_log import unknown
 from service.settings import Clock
 from service.store.ownership import Orphan, Ownership
-from service.store.responses import LostRunError, ResponseStore, Segment
+from service.store.records import LostRunError, Segment
+from service.store.responses import ResponseStore
 from service.store.steps import Step, StepStore
 
 INTERRUPTED: Final = "The response was interrupted: the server stopped while it was being made."

@@ -17,8 +17,9 @@ from service.model.model import Chunk, FinishReason
 from service.runner.lifecycle import advance
 from service.runner.run import FIRST_READER_SECONDS, Run
 from service.runner.whole import BEGINNING, tell_beginning, tell_end, text_alone
+from service.store.records import Segment
 from service.store.requests import Named
-from service.store.responses import ResponseStore, Segment
+from service.store.responses import ResponseStore
 from service.store.written import Written
 
 BEGINNING_WAITS: Final = 0.1

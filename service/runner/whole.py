@@ -22,7 +22,7 @@ from nodexa.v1.response_pb2 import Response, Usage
 from service.model.model import Chunk
 from service.model.model import TextDelta as Text
 from service.runner.log import member
-from service.store.responses import Segment
+from service.store.records import Segment
 
 # Numbers in names of ours: each look at a constant of a message's class costs as much as a call.
 _EVENTS: Final = EventBatch.EVENTS_FIELD_NUMBER

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
 
@@ -17,78 +16,13 @@ from service.store import wholes
 from service.store.commit import Shared
 from service.store.conversations import Said, Seen, claim, conclude
 from service.store.database import Database
+from service.store.records import LostRunError, ResponseRow, Segment, State, StoredResponse, Turn
 from service.store.requests import Named, remember
 from service.store.segments import Appended, append_all
 from service.store.written import Written
 
 _ROW: Final = """id, org_id, assistant_id, coalesce(user_id, ''), key_id, coalesce(previous_response_id, ''),
     status, background, created_at, expires_at"""
-
-
-class LostRunError(RuntimeError):
-    """The run is another core's now: whoever gets this writes no more of it."""
-
-
-# Not frozen, though nobody changes it: each batch makes one.
-@dataclass(slots=True)
-class Segment:
-    """A piece of the log: `data` is the serialized EventBatch of the events `first` to `last`."""
-
-    first: int
-    last: int
-    data: bytes
-
-
-# Not frozen, though nobody changes it: a long thread has a thousand of them.
-@dataclass(slots=True)
-class ResponseRow:
-    """What is known of a response without opening it. Times are milliseconds since 1970; empty text means none."""
-
-    id: str
-    org_id: str
-    assistant_id: str
-    user_id: str
-    key_id: str
-    previous_response_id: str
-    status: str
-    background: bool
-    created_at: int
-    expires_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Whether a response is final, and whether it outlived its log."""
-
-    final: bool
-    log_dropped: bool
-
-
-# Not frozen either, and without a row, for the same reason.
-@dataclass(slots=True)
-class Turn:
-    """One response as its successors see it: what was put in and what came out (`result` is None until final).
-
-    `size` is that of both in bytes; `created_at` is in milliseconds since 1970.
-    """
-
-    id: str
-    previous_response_id: str
-    org_id: str
-    user_id: str
-    created_at: int
-    input: ItemList
-    result: Response | None
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredResponse:
-    """A response read back: `result` is None while it is not final, and the log has to say how far it is."""
-
-    row: ResponseRow
-    settings: ResponseSettings
-    result: Response | None
 
 
 class ResponseStore:

@@ -9,7 +9,7 @@ from nodexa.v1.item_pb2 import ToolRun
 from sqlite_utils import Database as Tables
 
 from service.store.database import Database
-from service.store.responses import LostRunError
+from service.store.records import LostRunError
 from service.store.written import Written
 
 

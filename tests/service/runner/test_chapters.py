@@ -25,7 +25,8 @@ from service.runner.history import History
 from service.runner.past import Past
 from service.settings import Settings
 from service.store.chapters import ChapterStore
-from service.store.responses import ResponseStore, Turn
+from service.store.records import Turn
+from service.store.responses import ResponseStore
 from tests.conftest import CoreUnderTest, running_core
 from tests.service.refusals import refusal
 from tests.service.requests import asking, call, create, organization_id, output, user, words_of

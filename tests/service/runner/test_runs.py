@@ -13,7 +13,7 @@ from service.runner.emit import Emitter
 from service.runner.fold import fold
 from service.runner.log import MESSAGE_BYTES, events_of, messages, segment_of
 from service.runner.runs import MOST_LETTERS, last_number, singly, told_singly
-from service.store.responses import Segment
+from service.store.records import Segment
 from tests.service.runner.ladder import climb, kinds
 
 letters = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)

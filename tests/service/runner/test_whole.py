@@ -12,7 +12,7 @@ from service.model.model import Chunk, ReasoningDelta, TextDelta, TextRun
 from service.runner.emit import Emitter
 from service.runner.log import segment_of
 from service.runner.whole import BEGINNING, tell_beginning, tell_end, text_alone
-from service.store.responses import Segment
+from service.store.records import Segment
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200) | st.integers(1, 40_000).map(
     "x".__mul__

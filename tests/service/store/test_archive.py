@@ -13,7 +13,8 @@ from nodexa.v1.event_pb2 import EventBatch, ResponseEvent, ResponseSnapshot
 from service.store.administration import Administration
 from service.store.archive import ArchiveError, copy, problems
 from service.store.database import Database
-from service.store.responses import ResponseRow, ResponseStore, Segment
+from service.store.records import ResponseRow, Segment
+from service.store.responses import ResponseStore
 from service.store.sqlite import sqlite3
 
 CREATED = ResponseEvent(sequence_number=0, created=ResponseSnapshot())

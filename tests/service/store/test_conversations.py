@@ -12,7 +12,8 @@ from nodexa.v1.item_pb2 import Item, ItemReference
 from service.errors import NodexaError
 from service.store.conversations import ConversationRow, ConversationStore, Said, Seen
 from service.store.database import Database
-from service.store.responses import ResponseStore, Segment
+from service.store.records import Segment
+from service.store.responses import ResponseStore
 from tests.service.store.test_migrations import FIRST, ROW, SECOND
 
 CONVERSATION = ConversationRow(id="conv_1", user_id="", metadata={"a": "b"}, created_at=5)

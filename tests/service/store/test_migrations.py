@@ -12,7 +12,8 @@ from sqlite_utils import Database as Tables
 
 from service.store.database import BrokenDatabaseError, Database
 from service.store.migrations import migrations
-from service.store.responses import ResponseRow, ResponseStore, Segment
+from service.store.records import ResponseRow, Segment
+from service.store.responses import ResponseStore
 from service.store.sqlite import sqlite3
 
 ROW = ResponseRow(

@@ -13,7 +13,8 @@ from nodexa.v1.admin_pb2 import Organization
 from service.store.administration import Administration
 from service.store.database import Database
 from service.store.ownership import Orphan, Ownership
-from service.store.responses import LostRunError, ResponseRow, ResponseStore, Segment
+from service.store.records import LostRunError, ResponseRow, Segment
+from service.store.responses import ResponseStore
 from service.store.sqlite import sqlite3
 
 ORPHAN = Orphan("resp_1", "org_1", "core_1", 0, background=False)

@@ -12,7 +12,8 @@ from service.store import retention as module
 from service.store.administration import Administration
 from service.store.audit import AuditLog
 from service.store.database import Database
-from service.store.responses import ResponseRow, ResponseStore, Segment, State
+from service.store.records import ResponseRow, Segment, State
+from service.store.responses import ResponseStore
 from service.store.retention import Retention
 
 EXPIRY = 9_000

@@ -12,7 +12,8 @@ from nodexa.v1.admin_pb2 import Organization
 from service.store.administration import Administration
 from service.store.database import Database
 from service.store.ownership import Orphan, Ownership
-from service.store.responses import LostRunError, ResponseRow, ResponseStore, Segment
+from service.store.records import LostRunError, ResponseRow, Segment
+from service.store.responses import ResponseStore
 
 MANY = [f"resp_{number:03}" for number in range(100)]
 
