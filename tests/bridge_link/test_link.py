@@ -181,13 +181,16 @@ async def test_who_asks_is_answered() -> None:
 
 
 async def test_what_is_said_after_the_end_is_lost_without_an_error() -> None:
-    async with linked() as (link, _):
+    async with linked() as (link, other):
+        assert await other.read(len(GREETING)) == GREETING
         link.abort()
         link.joined.say(1, MESSAGE, b"Hello")
         await ended(link)
         link.joined.say(1, MESSAGE, b"Hello")
         link.close()
         link.abort()
+        assert link.joined.lost
+        assert await other.read(1) == b""
 
 
 def test_the_socket_lies_beside_that_of_grpc_where_there_is_one_and_it_fits() -> None:
