@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -15,11 +15,12 @@ from typing import Any
 from bench import docs
 from bench.facts import Fact, facts
 from bench.goals import goals_table
-from bench.loads import SPARE_FILES, Load, Row, few, idle, measure, standard
+from bench.loads import IDLE, SPARE_FILES, Load, Row, few, idle, standard
 from bench.machine import about, need_linux
-from bench.processes import NotStartedError, allow_files, stop_like_ctrl_c, upstream
+from bench.processes import allow_files, stop_like_ctrl_c, upstream
 from bench.programs import programs
-from bench.report import HERE, keep, kept, markdown, show, show_heads, slower, table
+from bench.report import HERE, keep, kept, markdown, slower, table
+from bench.rounds import ROUNDS, Way, in_rounds
 from bench.target import Target, serving, sharing
 from bench.threads import Turn, turns
 
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description="Measures Nodexa against a mock model server.")
     parser.add_argument("--quick", action="store_true", help="few loads, short ones, nothing is written")
     parser.add_argument("--seconds", type=float, help="how long each load lasts (default: 3, with --quick 1)")
+    parser.add_argument("--rounds", type=int, help="in how many a load may be measured (default: 4, with --quick 1)")
     parser.add_argument("--turns", type=int, help="how long the long thread is (default: 1000, with --quick 20)")
     parser.add_argument("--connections", type=int, default=10_000, help="no load with more of them (default: 10000)")
     parser.add_argument("--ramp", type=float, default=30, help="seconds in which the 10,000 streams come (default: 30)")
@@ -70,32 +72,33 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def measured(folder: Path, given: argparse.Namespace) -> Run:
-    """All loads at one Nodexa and at the mock alone, a long thread at another, the facts, other ways to run it."""
+    """All loads at Nodexa, in each of the ways to run it, and at the mock alone; a long thread; the facts."""
     print(f"{about()}\n{programs().words}", flush=True)
     run, seconds = Run(), given.seconds or (1.0 if given.quick else 3.0)
+    rounds = given.rounds or (1 if given.quick else 4)
     loads = _loads(given, seconds)
     with upstream(folder) as port:
-        print("\nNodexa", flush=True)
-        # Each kind of load has a Nodexa of its own: what an earlier one left in memory isn't its doing.
-        for kind, group in groupby(loads, lambda load: load.name):
-            with serving(folder / kind.replace("/", " "), port) as target:
-                run.rows += _all(target, list(group))
-        print("\nThe mock model server alone, asked by the same client", flush=True)
-        short = [replace(load, seconds=min(load.seconds, 1.0)) for load in loads if load.name != "SSE idle"]
-        run.rows += _all(Target("mock", port, "mock"), short)
+        ways = [_usual(port, loads), _mock(port, loads), *([] if given.quick else _other_ways(port, few(seconds)))]
+        run.rows += in_rounds(ways, folder, rounds, {})
         last, starts = (20, 1) if given.quick else (1000, 3)
         run.talk += turns(lambda: serving(folder / "thread", port), given.turns or last, starts=starts)
         print("\n" + turns_table(run.talk), flush=True)
         if not given.quick:
-            run.facts += facts(folder, port)
+            run.facts += facts(folder, port, rounds)
             print("\n" + facts_table(run.facts), flush=True)
-            run.rows += _other_ways(folder, port, few(seconds))
     return run
 
 
-def _all(target: Target, loads: Sequence[Load]) -> list[Row]:
-    show_heads()
-    return [show(measure(target, load)) for load in loads]
+def _usual(port: int, loads: Sequence[Load]) -> Way:
+    # Each kind of load has a Nodexa of its own: what an earlier one left in memory isn't its doing.
+    groups = [list(group) for _, group in groupby(loads, lambda load: load.name)]
+    return Way("nodexa", lambda data: serving(data, port), groups, once=[IDLE])
+
+
+def _mock(port: int, loads: Sequence[Load]) -> Way:
+    """The mock model server alone, asked by the same client."""
+    short = [replace(load, seconds=min(load.seconds, 1.0)) for load in loads if load.name != IDLE]
+    return Way("mock", lambda _: nullcontext(Target("mock", port, "mock")), [short])
 
 
 def _loads(given: argparse.Namespace, seconds: float) -> list[Load]:
@@ -107,22 +110,20 @@ def _loads(given: argparse.Namespace, seconds: float) -> list[Load]:
     return list(dict.fromkeys(replace(load, connections=min(load.connections, able)) for load in loads))
 
 
-def _other_ways(folder: Path, port: int, loads: Sequence[Load]) -> Iterator[Row]:
+def _other_ways(port: int, loads: Sequence[Load]) -> list[Way]:
     """Nodexa as it can be run besides."""
     two = ["--bridge-workers", "2"]
-    ways: list[AbstractContextManager[Target]] = [
-        serving(folder / "bridges", port, name="nodexa, two bridges", options=two),
-        serving(folder / "single", port, name="nodexa, a single process", options=[SINGLE]),
-        serving(folder / "singles", port, name="nodexa, two single processes", options=[SINGLE, *two]),
-        sharing(folder / "cores", port, name="nodexa, two cores and bridges"),
+
+    def way(name: str, *options: str) -> Way:
+        return Way(name, lambda data: serving(data, port, name=name, options=options), [loads])
+
+    cores = "nodexa, two cores and bridges"
+    return [
+        way("nodexa, two bridges", *two),
+        way("nodexa, a single process", SINGLE),
+        way("nodexa, two single processes", SINGLE, *two),
+        Way(cores, lambda data: sharing(data, port, name=cores), [loads]),
     ]
-    for way in ways:
-        try:
-            with way as target:
-                print(f"\n{target.name}", flush=True)
-                yield from _all(target, loads)
-        except NotStartedError as error:
-            print(f"\nnot measured: {error}", flush=True)
 
 
 def turns_table(talk: Sequence[Turn]) -> str:
@@ -143,9 +144,9 @@ def facts_table(found: Sequence[Fact]) -> str:
 
 def ways_table(rows: Sequence[Row]) -> str:
     """The loads of the other ways to run it, beside those of the usual one."""
-    others = [row for row in rows if row.server.startswith("nodexa,")]
+    others = [row for row in rows if row.server.startswith("nodexa,") and row.told]
     loads = {(row.load, row.connections) for row in others}
-    usual = [row for row in rows if row.server == "nodexa" and (row.load, row.connections) in loads]
+    usual = [row for row in rows if row.server == "nodexa" and row.told and (row.load, row.connections) in loads]
     return table([*usual, *others], server=True)
 
 
@@ -160,9 +161,10 @@ def write(folder: Path, run: Run) -> None:
         "## Targets",
         goals_table(records),
         "## Nodexa",
-        table(row for row in run.rows if row.server == "nodexa"),
+        ROUNDS,
+        table(row for row in run.rows if row.server == "nodexa" and row.told),
         "## The mock model server alone, asked by the same client",
-        table(row for row in run.rows if row.server == "mock"),
+        table(row for row in run.rows if row.server == "mock" and row.told),
         "## A long thread",
         turns_table(run.talk),
     ]

@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from bench import docs
-from bench.loads import Load, Row, measure, standard
+from bench.loads import Load, Row, standard
 from bench.machine import about, need_linux
 from bench.peers import PEERS, Peer, install, started, version
 from bench.processes import NotStartedError, allow_files, stop_like_ctrl_c, upstream
 from bench.programs import programs
 from bench.ratios import ratios_table, targets_table
-from bench.report import HERE, keep, kept, show, show_heads, slower, table
-from bench.target import Target, serving
+from bench.report import HERE, keep, kept, slower, table
+from bench.rounds import ROUNDS, Way, in_rounds
+from bench.target import serving
 
 RAW: Final = HERE / "peers.jsonl"
 USUAL: Final = {("JSON", 1), ("JSON", 64), ("SSE", 1), ("SSE", 64), ("SSE 50/s", 32), ("SSE 5/s", 500)}
@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     before = kept(RAW)
     loads = _loads(given.seconds or (1.0 if given.quick else 3.0), quick=given.quick, full=given.full)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        rows, missing = _all(peers, loads, Path(scratch), given.python)
-    text = _report(rows, missing, peers)
+        rows, missing = _all(peers, loads, Path(scratch), given)
+    text = _report([row for row in rows if row.told], missing, peers)
     print(f"\n{text}")
     for words in slower([row.raw() for row in rows if row.server == "nodexa"], before):
         print(f"SLOWER: {words}")
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="few loads, short ones, nothing is written")
     parser.add_argument("--full", action="store_true", help="all loads of `make bench` but the 10,000 streams")
     parser.add_argument("--seconds", type=float, help="how long each load lasts (default: 3, with --quick 1)")
+    parser.add_argument("--rounds", type=int, help="in how many a load may be measured (default: 3, with --quick 1)")
     names = [peer.name for peer in PEERS]
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="these peers alone")
     parser.add_argument("--python", nargs="+", default=[], help="paths of a python3.12 or so that is not on the PATH")
@@ -80,27 +81,17 @@ def _loads(seconds: float, *, quick: bool, full: bool) -> list[Load]:
 
 
 def _all(
-    peers: Sequence[Peer], loads: Sequence[Load], folder: Path, pythons: Sequence[str]
+    peers: Sequence[Peer], loads: Sequence[Load], folder: Path, given: argparse.Namespace
 ) -> tuple[list[Row], dict[str, str]]:
-    rows: list[Row] = []
     missing: dict[str, str] = {}
     with upstream(folder) as port:
-        rows += _one("Nodexa", serving(folder / "nodexa", port), loads)
-        for peer in peers:
-            running = started(peer, folder / peer.name, f"http://127.0.0.1:{port}", pythons=pythons)
-            try:
-                rows += _one(peer.name, running, loads)
-            except NotStartedError as error:
-                missing[peer.name] = str(error)
-                print(f"\n{peer.name} is not measured: {error}", flush=True)
-    return rows, missing
 
+        def way(peer: Peer) -> Way:
+            url = f"http://127.0.0.1:{port}"
+            return Way(peer.name, lambda own: started(peer, own, url, pythons=given.python), [loads])
 
-def _one(name: str, running: AbstractContextManager[Target], loads: Sequence[Load]) -> list[Row]:
-    with running as target:
-        print(f"\n{name}", flush=True)
-        show_heads()
-        return [show(measure(target, load)) for load in loads]
+        ways = [Way("nodexa", lambda own: serving(own, port), [loads]), *map(way, peers)]
+        return in_rounds(ways, folder, given.rounds or (1 if given.quick else 3), missing), missing
 
 
 def _report(rows: Sequence[Row], missing: dict[str, str], peers: Sequence[Peer]) -> str:
@@ -108,6 +99,7 @@ def _report(rows: Sequence[Row], missing: dict[str, str], peers: Sequence[Peer])
     parts = [
         "# Results of `make bench-peers`",
         f"Measured on {when}, one after the other. {about()}. {programs().words}",
+        ROUNDS,
     ]
     parts += ["## Targets", targets_table(rows), "## Ratios"]
     parts += ["How many times better Nodexa was in this run; below 1 it was worse.", ratios_table(rows)]

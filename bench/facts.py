@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 from bench.loads import Load, measure
+from bench.pace import pace_ms
 from bench.processes import memory_mb, resident_mb, runs
 from bench.shape import Shape
 from bench.target import Target, serving
@@ -22,6 +24,7 @@ from bench.threads import Talk
 PATIENCE: Final = 60.0
 DIGITS: Final = {"s": 2, "MB": 0, "bytes": 0}
 _DATABASE: Final = "nodexa.db"
+_PACE: Final = itemgetter(0)
 _AT_ONCE: Final = ("--keep-log-days", "0.000001")
 
 
@@ -42,12 +45,18 @@ class Fact:
         return {"server": "nodexa", "load": "fact", "name": self.name, "value": self.value, "unit": self.unit}
 
 
-def facts(folder: Path, model_port: int) -> Iterator[Fact]:
-    """All of them, each as soon as it is known."""
-    yield from _starts(folder / "starts", model_port)
+def facts(folder: Path, model_port: int, rounds: int) -> Iterator[Fact]:
+    """All of them; starts in rounds, of which the one counts in which the machine ran fastest."""
+    yield from min((_paced_starts(folder / f"starts {number}", model_port) for number in range(rounds)), key=_PACE)[1]
     for words, pause, seconds in (("as fast as they come", 0, 2.0), ("50 a second", 20, 0.0)):
         load = Load("", 64, stream=True, shape=Shape(200, pause), seconds=seconds, warm_up=0.0)
         yield from _disk(folder / f"disk-{pause}", model_port, load, words)
+
+
+def _paced_starts(data: Path, model_port: int) -> tuple[float, list[Fact]]:
+    before = pace_ms()
+    found = list(_starts(data, model_port))
+    return before + pace_ms(), found
 
 
 def _starts(data: Path, model_port: int) -> Iterator[Fact]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -98,15 +98,29 @@ GOALS: Final[Sequence[Goal]] = (
 
 
 def goals_table(records: Iterable[Mapping[str, Any]]) -> str:
-    """Each goal with what was measured and which of its two limits that reaches."""
-    found = {_key(record): record for record in records}
+    """Each goal with what was measured, which of its limits that reaches, and from where to where all rounds went."""
+    kept = list(records)
+    found: Found = {_key(record): record for record in kept if record.get("told", True)}
+    rounds = [{**found, **again} for again in _rounds(kept)]
     lines = []
     for goal in GOALS:
         measured = goal.figure(found)
         sign = "≥" if goal.more else "≤"
         limits = [f"{sign} {_short(goal.must)}", f"{sign} {_short(goal.aim)}"]
-        lines.append([goal.name, *limits, "–" if measured is None else _short(measured), goal.verdict(measured)])
-    return markdown(["target", "must", "aim", "measured", "reached"], lines)
+        told = "–" if measured is None else _short(measured)
+        lines.append([goal.name, *limits, told, goal.verdict(measured), _range(map(goal.figure, rounds))])
+    return markdown(["target", "must", "aim", "measured", "reached", "all rounds"], lines)
+
+
+def _rounds(records: Sequence[Mapping[str, Any]]) -> Iterator[Found]:
+    """What was measured in each round."""
+    for number in range(1, max((record.get("round", 1) for record in records), default=1) + 1):
+        yield {_key(record): record for record in records if record.get("round") == number}
+
+
+def _range(figures: Iterable[float | None]) -> str:
+    known = {_short(figure): figure for figure in figures if figure is not None}
+    return " – ".join(sorted(known, key=lambda text: known[text])[:: max(1, len(known) - 1)])
 
 
 def _key(record: Mapping[str, Any]) -> tuple[Any, ...]:

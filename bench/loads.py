@@ -6,8 +6,10 @@ import json
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from statistics import mean
 from typing import Any, Final
 
+from bench.pace import pace_ms
 from bench.processes import cpu_seconds, memory_mb
 from bench.programs import programs
 from bench.shape import Shape
@@ -19,6 +21,7 @@ PATIENCE: Final = 30.0
 _WATCHED: Final = 0.5
 _FEW: Final = {("JSON", 1), ("JSON", 64), ("SSE", 64), ("SSE 50/s", 200)}
 SPARE_FILES: Final = 500
+IDLE: Final = "SSE idle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,11 @@ def _paced(name: str, count: int, shape: Shape, seconds: float, *, ramp: float) 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one load measured at one server: times in ms, CPU in µs over all of the server's processes, memory in MB."""
+    """What one load measured at one server: times in ms, CPU in µs over all of the server's processes, memory in MB.
+
+    `pace` is that of the machine meanwhile, in ms (`bench.pace`). A load may be measured in several rounds; `told`
+    marks the one that counts.
+    """
 
     server: str
     load: str
@@ -83,6 +90,9 @@ class Row:
     cpu_event: float | None
     memory_before: float
     memory_peak: float
+    pace: float = 0.0
+    round: int = 1
+    told: bool = True
 
     @property
     def requests_a_second(self) -> float:
@@ -103,16 +113,23 @@ def measure(target: Target, load: Load) -> Row:
     """Warms the server up, then measures one load."""
     if load.warm_up:
         warm = replace(load, connections=min(load.connections, 64), shape=Shape(load.shape.tokens))
-        _run(target, replace(warm, seconds=load.warm_up, ramp=0.0), [])
+        _run(target, replace(warm, seconds=load.warm_up, ramp=0.0), [], [])
     pids = target.pids()
-    before, cpu, peaks = memory_mb(pids), cpu_seconds(pids), [memory_mb(pids)]
-    seen = _run(target, load, peaks)
+    paces, before = [pace_ms()], memory_mb(pids)
+    peaks, cpu = [before], cpu_seconds(pids)
+    seen = _run(target, load, peaks, paces)
     cpu = cpu_seconds(pids) - cpu
-    return _row(target.name, load, seen, cpu=cpu if pids else None, memory=(before, max(peaks)))
+    row = _row(target.name, load, seen, cpu=cpu if pids else None, memory=(before, max(peaks)))
+    return replace(row, pace=mean(paces))
 
 
-def _run(target: Target, load: Load, memory: list[float]) -> Mapping[str, Any]:
-    """What the load generator says; `memory` gets what the server holds, again and again."""
+def _run(target: Target, load: Load, memory: list[float], paces: list[float]) -> Mapping[str, Any]:
+    """What the load generator says; `memory` gets what the server holds, again and again, and `paces` the machine's."""
+
+    def watch() -> None:
+        memory.append(memory_mb(target.pids()))
+        paces.append(pace_ms())
+
     shape = load.shape
     kind = ("stamped" if shape.stamped else "stream") if load.stream else "json"
     patience = PATIENCE + shape.pause_ms / 1000 * (shape.tokens + 1)
@@ -121,7 +138,7 @@ def _run(target: Target, load: Load, memory: list[float]) -> Mapping[str, Any]:
     command = [*programs().load, *map(str, words)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
         try:
-            return dict(json.loads(_told(running, request, lambda: memory.append(memory_mb(target.pids())))))
+            return dict(json.loads(_told(running, request, watch)))
         finally:
             running.kill()
 

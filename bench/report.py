@@ -50,6 +50,7 @@ COLUMNS: Final[Sequence[_Column]] = (
     ("CPU µs an event", lambda row: row.cpu_event, 1),
     ("memory MB before", lambda row: row.memory_before or None, 0),
     ("peak", lambda row: row.memory_peak or None, 0),
+    ("pace ms", lambda row: row.pace or None, 2),
     ("errors", lambda row: row.errors, 0),
 )
 
@@ -112,9 +113,11 @@ def kept(path: Path) -> list[dict[str, Any]]:
 
 def slower(records: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, Any]]) -> list[str]:
     """What costs a fifth more than it did in the raw rows `before`, in words."""
-    earlier = {_name(old): old for old in before}
+    earlier = {_name(old): old for old in before if old.get("told", True)}
     found = []
     for record in records:
+        if not record.get("told", True):
+            continue
         old = earlier.get(_name(record), {})
         for field, unit in COSTS:
             was, now = old.get(field), record.get(field)

@@ -1,0 +1,88 @@
+"""Loads in rounds: what was measured while the machine ran slowly is measured again later; the fastest round counts.
+
+Which round that is, is said by the machine's pace, never by what was measured; all rounds are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from bench.loads import Load, Row, measure
+from bench.processes import NotStartedError
+from bench.report import show, show_heads
+from bench.target import Target
+
+ROUNDS: Final = (
+    "*Pace* is how many ms of CPU a fixed piece of work took on all CPUs at once while a load was measured: less is "
+    "faster. What was measured at a slow pace was measured again in a later round; here is the round of the best pace."
+)
+EVEN: Final = 1.1
+"""A row that was measured at so many times the pace of the fastest one isn't measured again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A server and its loads, each group of them at a server started for it in a folder; `once` has no second round."""
+
+    name: str
+    start: Callable[[Path], AbstractContextManager[Target]]
+    groups: Sequence[Sequence[Load]]
+    once: Sequence[str] = ()
+
+
+def in_rounds(ways: Sequence[Way], folder: Path, rounds: int, missing: dict[str, str]) -> list[Row]:
+    """All ways, one after the other, in each round; `missing` gets those that don't start, and why."""
+    rows: list[Row] = []
+    for number in range(1, rounds + 1):
+        for way in ways:
+            for part, group in enumerate(way.groups):
+                loads = list(wanting(way, group, rows))
+                if not loads or way.name in missing:
+                    continue
+                try:
+                    rows += _measured(way, loads, folder / f"{way.name} {part}", number)
+                except NotStartedError as error:
+                    missing[way.name] = str(error)
+                    print(f"\n{way.name} is not measured: {error}", flush=True)
+    return told(rows)
+
+
+def told(rows: Sequence[Row]) -> list[Row]:
+    """The rows, each marked with whether it's the one that counts: the fastest of its load, or one with an error."""
+    best: dict[tuple[str, str, int], Row] = {}
+    for row in rows:
+        known = best.get(_load_of(row))
+        if known is None or _rank(row) < _rank(known):
+            best[_load_of(row)] = row
+    return [replace(row, told=best[_load_of(row)] is row) for row in rows]
+
+
+def _measured(way: Way, loads: Sequence[Load], folder: Path, number: int) -> Iterator[Row]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with way.start(folder / str(number)) as target:
+        print(f"\n{way.name}{f', round {number}' if number > 1 else ''}", flush=True)
+        show_heads()
+        for load in loads:
+            yield show(replace(measure(target, load), round=number))
+
+
+def wanting(way: Way, group: Iterable[Load], rows: Sequence[Row]) -> Iterator[Load]:
+    """The loads of a group that were not measured yet while the machine ran at about its best."""
+    fastest = min((row.pace for row in rows), default=0.0)
+    for load in group:
+        seen = [row for row in rows if _load_of(row) == (way.name, load.name, load.connections)]
+        slow = all(row.pace > fastest * EVEN for row in seen)
+        if not seen or (slow and load.name not in way.once and not any(row.errors for row in seen)):
+            yield load
+
+
+def _load_of(row: Row) -> tuple[str, str, int]:
+    return row.server, row.load, row.connections
+
+
+def _rank(row: Row) -> tuple[bool, float]:
+    return not row.errors, row.pace

@@ -1,0 +1,60 @@
+"""Of several rounds the one counts in which the machine ran fastest, and an error is not measured away."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from bench.goals import goals_table
+from bench.loads import Load, Row
+from bench.pace import pace_ms
+from bench.processes import NotStartedError
+from bench.rounds import Way, in_rounds, told, wanting
+from bench.shape import Shape
+from bench.target import Target
+
+LOAD = Load("JSON", 64, stream=False, shape=Shape(8))
+
+
+def row(*, pace: float, server: str = "nodexa", requests: int = 3_000, **fields: Any) -> Row:
+    known: dict[str, Any] = dict.fromkeys(Row.__dataclass_fields__) | {"told": True, "round": 1, "errors": 0}
+    known |= {"server": server, "load": LOAD.name, "connections": LOAD.connections, "requests": requests}
+    return Row(**(known | {"pace": pace, "seconds": 1.0} | fields))
+
+
+def test_the_round_of_the_best_pace_counts_whatever_was_measured_in_it() -> None:
+    rows = told([row(pace=1.0, requests=9_000), row(pace=0.5, round=2), row(pace=0.7, server="mock")])
+    assert [each.told for each in rows] == [False, True, True]
+
+
+def test_a_round_with_an_error_counts_before_a_faster_one() -> None:
+    assert [each.told for each in told([row(pace=1.0, errors=1), row(pace=0.5, round=2)])] == [True, False]
+
+
+def test_what_was_measured_at_a_slow_pace_is_measured_again() -> None:
+    way, other = Way("nodexa", _nowhere, [[LOAD]]), row(pace=0.5, server="mock")
+    assert list(wanting(way, [LOAD], [])) == [LOAD]
+    assert list(wanting(way, [LOAD], [row(pace=0.6), other])) == [LOAD]
+    assert list(wanting(way, [LOAD], [row(pace=0.54), row(pace=0.6), other])) == []
+    assert list(wanting(way, [LOAD], [row(pace=0.6, errors=1), other])) == []
+
+
+def test_a_server_that_does_not_start_is_missing_with_its_words(tmp_path: Path) -> None:
+    missing: dict[str, str] = {}
+    assert in_rounds([Way("nodexa", _nowhere, [[LOAD]])], tmp_path, 2, missing) == []
+    assert missing == {"nodexa": "no room"}
+
+
+def test_the_targets_say_from_where_to_where_the_rounds_went() -> None:
+    rows = told([row(pace=1.0, requests=1_000), row(pace=0.5, round=2)])
+    line = goals_table([each.raw() for each in rows]).splitlines()[2]
+    assert [cell.strip() for cell in line.split("|")[4:7]] == ["3,000", "must", "1,000 – 3,000"]
+
+
+def test_the_pace_of_the_machine_is_some_time() -> None:
+    assert pace_ms() > 0
+
+
+def _nowhere(folder: Path) -> AbstractContextManager[Target]:
+    raise NotStartedError("no room")
