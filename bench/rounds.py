@@ -52,13 +52,15 @@ def in_rounds(ways: Sequence[Way], folder: Path, rounds: int, missing: dict[str,
 
 
 def told(rows: Sequence[Row]) -> list[Row]:
-    """The rows, each marked with whether it's the one that counts: the fastest of its load, or one with an error."""
+    """The rows, load by load, each marked with whether it's the one that counts: the fastest, or one with an error."""
     best: dict[tuple[str, str, int], Row] = {}
     for row in rows:
         known = best.get(_load_of(row))
         if known is None or _rank(row) < _rank(known):
             best[_load_of(row)] = row
-    return [replace(row, told=best[_load_of(row)] is row) for row in rows]
+    order = list(best)
+    marked = [replace(row, told=best[_load_of(row)] is row) for row in rows]
+    return sorted(marked, key=lambda row: order.index(_load_of(row)))
 
 
 def _measured(way: Way, loads: Sequence[Load], folder: Path, number: int) -> Iterator[Row]:
