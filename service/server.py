@@ -23,7 +23,8 @@ from nodexa.v1 import (
 )
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
-from service.assembly import MASTER_KEY, Outside, Parts, assemble
+from service.assembly.outside import Outside
+from service.assembly.parts import MASTER_KEY, Parts, assemble
 from service.ids import NewId
 from service.knowledge.meaning import Meanings
 from service.rpc.conversations import ConversationServicer
