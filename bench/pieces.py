@@ -36,6 +36,7 @@ PIECES: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
         ("service/runner/passing", "events: making and numbering them"),
         ("service/runner/step_log", "log: batches to the store, waking readers"),
         ("service/runner/log", "log: batches to the store, waking readers"),
+        ("service/runner/flow", "log: batches to the store, waking readers"),
         ("service/runner/tail", "log: batches to the store, waking readers"),
         ("service/runner/run", "run: start, driving, end"),
         ("service/runner/turn", "run: start, driving, end"),

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from typing import Any, Final, NoReturn, Protocol, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -18,6 +18,7 @@ from service.rpc.caller import CALLER, Authenticator
 from service.rpc.failures import abort
 from service.rpc.head import send_head
 from service.rpc.open_calls import OpenCall, OpenCalls
+from service.runner.flow import Flow
 from service.runner.runs import told_singly
 
 _OURS: Final = "/nodexa."
@@ -28,6 +29,13 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 log = logging.getLogger(__name__)
+
+
+class Passing(Protocol):
+    """The context of a bridge's call."""
+
+    async def pass_on(self, flow: Flow) -> None:
+        """Sends what a log says, to its end."""
 
 
 class Gate(grpc.aio.ServerInterceptor):
@@ -48,16 +56,16 @@ class Gate(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith(_OURS) or handler.stream_stream is not None:
             return handler
-        guarded = self.before(handler, method)
-        if guarded.unary_stream is not None:
-            return grpc.unary_stream_rpc_method_handler(guarded.unary_stream, None, _encode_singly)
-        return guarded
+        if handler.unary_stream is None:
+            return self.before(handler, method)
+        guarded = self._streaming(handler, method, flowing=False)
+        return grpc.unary_stream_rpc_method_handler(guarded, None, _encode_singly)
 
     def before(self, handler: Handler, method: str) -> Handler:
-        """The handler of `method` with the gate before it."""
+        """The handler of `method` with the gate before it, for bridges."""
         # Without a deserializer the bytes come as they are: they are read when it is known who sent them.
         if handler.unary_stream is not None:
-            return grpc.unary_stream_rpc_method_handler(self._streaming(handler, method), None, _encode)
+            return grpc.unary_stream_rpc_method_handler(self._streaming(handler, method, flowing=True), None, _encode)
         return grpc.unary_unary_rpc_method_handler(self._unary(handler, method), None, _encode)
 
     def _unary(self, handler: Any, method: str) -> Any:
@@ -73,13 +81,18 @@ class Gate(grpc.aio.ServerInterceptor):
 
         return answer
 
-    def _streaming(self, handler: Any, method: str) -> Any:
+    def _streaming(self, handler: Any, method: str, *, flowing: bool) -> Any:
+        stream = handler.unary_stream if flowing else _without_flows(handler.unary_stream)
+
         async def answer(data: bytes, context: Context) -> AsyncGenerator[bytes, None]:
             request_id = self._request_id(context)
             try:
                 with await self._admitted(method, context, request_id) as call:
-                    async with aclosing(handler.unary_stream(_decode(data, handler), context)) as messages:
+                    async with aclosing(stream(_decode(data, handler), context)) as messages:
                         async for message in messages:
+                            if isinstance(message, Flow):
+                                await cast(Passing, context).pass_on(message)
+                                continue
                             call.writing = True
                             yield message
                             call.written()
@@ -108,6 +121,22 @@ class Gate(grpc.aio.ServerInterceptor):
         if not (caller.limited and method in COUNTED):
             await send_head(context, caller)
         return OpenCall(self._calls, caller.key_id)
+
+
+def _without_flows(stream: Any) -> Any:
+    """The same for those who take one message after the other."""
+
+    async def answer(request: Message, context: Context) -> AsyncGenerator[Any, None]:
+        async with aclosing(stream(request, context)) as messages:
+            async for message in messages:
+                if not isinstance(message, Flow):
+                    yield message
+                    continue
+                async with aclosing(message.pulled()) as pulled:
+                    async for piece in pulled:
+                        yield piece
+
+    return answer
 
 
 async def _refuse(error: Exception, method: str, context: Context, request_id: str) -> NoReturn:

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 import grpc
 
 from bridge_link.parts import CREDIT, END, HEAD, MESSAGE, OPEN, Pairs, Say, credit_in, end, head, read_opening
+from service.runner.flow import Flow
 
 WINDOW: Final = 16 * 1024
 """Bytes of one call's messages that may be on their way to a reader that has not read them; two of a replay."""
@@ -116,6 +117,7 @@ class _Call:
         self._trailing: Pairs = ()
         self._unread = 0
         self._room = asyncio.Event()
+        self._flow: Flow | None = None
         self._stopped = False
 
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
@@ -137,11 +139,34 @@ class _Call:
             self._trailing = trailing_metadata
         raise grpc.aio.AbortError("The call was aborted.")
 
+    async def pass_on(self, flow: Flow) -> None:
+        """Sends what a log says, to its end: as soon as it is shown, and as far as there is room."""
+        over = asyncio.get_running_loop().create_future()
+        self._flow = flow
+
+        def take(message: bytes) -> bool:
+            if len(message) <= self._largest:
+                return self._send(message)
+            if not over.done():
+                over.set_exception(self._too_large())
+            return False
+
+        flow.begin(take, lambda: None if over.done() else over.set_result(None))
+        try:
+            await over
+        finally:
+            self._flow = None
+            flow.leave()
+
     def credit(self, size: int) -> None:
         """Counts bytes as read."""
         self._unread = max(0, self._unread - size)
-        if self._unread < WINDOW:
+        if self._unread >= WINDOW:
+            return
+        if self._flow is None:
             self._room.set()
+        else:
+            self._flow.go_on()
 
     def stop(self) -> None:
         """Ends the call as its caller does who hangs up."""
@@ -176,18 +201,27 @@ class _Call:
     async def _stream(self, messages: AsyncGenerator[Any, None], serialize: Any) -> None:
         async with aclosing(messages):
             async for message in messages:
-                data = self._fitting(message if isinstance(message, bytes) else serialize(message))
-                self._say(self._number, MESSAGE, data)
-                self._unread += len(data)
-                while self._unread >= WINDOW:
+                room = self._send(self._fitting(message if isinstance(message, bytes) else serialize(message)))
+                while not room:
                     self._room.clear()
                     await self._room.wait()
+                    room = self._unread < WINDOW
+
+    def _send(self, message: bytes) -> bool:
+        """Whether there is room for another one now."""
+        # First: who reads at once says so at once.
+        self._unread += len(message)
+        self._say(self._number, MESSAGE, message)
+        return self._unread < WINDOW
 
     def _fitting(self, data: bytes) -> bytes:
         if len(data) <= self._largest:
             return data
+        raise self._too_large()
+
+    def _too_large(self) -> grpc.aio.AbortError:
         self._status = _too_large("answer", self._largest)
-        raise grpc.aio.AbortError("The answer is too large.")
+        return grpc.aio.AbortError("The answer is too large.")
 
 
 def _too_large(what: str, most: int) -> _Status:

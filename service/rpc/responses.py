@@ -20,7 +20,7 @@ from service.rpc.head import send_head
 from service.rpc.pages import cut_page, page_size, rest_after
 from service.runner.caller import Caller
 from service.runner.limits import Limiter
-from service.runner.runner import FROM_THE_START, Runner
+from service.runner.runner import FROM_THE_START, Runner, Told
 from service.store.requests import Earlier
 
 M = TypeVar("M")
@@ -106,6 +106,6 @@ class ResponseServicer(ResponseServiceServicer):
             await send_head(context, caller, self._limiter.standing(caller))
 
 
-def _as_message(data: bytes, kind: type[M]) -> M:
-    """The bytes that went to disk, in the place of the message that they are: the gate passes them on as they are."""
-    return cast(M, data)
+def _as_message(told: Told, kind: type[M]) -> M:
+    """What went to disk, or will, in the place of the message that it is: the gate passes it on as it is."""
+    return cast(M, told)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 
@@ -52,27 +51,12 @@ def events_of(segments: Iterable[Segment]) -> Iterator[ResponseEvent]:
         yield from singly(EventBatch.FromString(segment.data).events)
 
 
-def messages(segments: Sequence[Segment], after: int) -> Iterator[bytes]:
+def messages(segments: Sequence[Segment], after: int) -> Iterable[bytes]:
     """The events after number `after` as serialized batches; concatenated batches are the batch of both."""
     if len(segments) == 1 and segments[0].first > after and len(segments[0].data) <= MESSAGE_BYTES:
         # A reader that keeps up, as nearly all do.
-        yield segments[0].data
-        return
-    gathered: list[bytes] = []
-    size = 0
-    for segment in segments:
-        if segment.last <= after:
-            continue
-        data = segment.data if segment.first > after else _cut(segment.data, after)
-        size += EVENT_BYTES * (segment.last - segment.first)
-        for piece in pieces(data):
-            gathered.append(piece)
-            size += len(piece)
-            if size >= MESSAGE_BYTES:
-                yield b"".join(gathered)
-                gathered, size = [], 0
-    if gathered:
-        yield b"".join(gathered)
+        return (segments[0].data,)
+    return _gathered(segments, after)
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
@@ -94,6 +78,13 @@ def pieces(data: bytes) -> Iterator[bytes]:
         yield data[start:]
 
 
+class Reader(Protocol):
+    """Who reads a log, from a place of its own."""
+
+    def hear(self) -> None:
+        """Hears that there is more, or that the log is closed, at once."""
+
+
 class EventLog:
     """The log of one running response. One writer; any number of readers. `closed`: nothing comes any more; `complete`:
     that is because all has come.
@@ -103,7 +94,7 @@ class EventLog:
         self.segments: list[Segment] = []
         self.closed = False
         self.complete = False
-        self._readers: list[asyncio.Future[None]] = []
+        self._readers: list[Reader] = []
         self._at_end: list[Callable[[], None]] = []
 
     async def append(self, segment: Segment, written: Written[None] | None, *, last: bool = False) -> None:
@@ -129,21 +120,14 @@ class EventLog:
                 # It knows this frame, and must not be known by it: all of the run would wait for the garbage collector.
                 cancelled = None
 
-    async def read(self, after: int) -> AsyncGenerator[bytes, None]:
-        """Serialized batches of the events after number `after`, to the last one; whatever is ready goes together."""
-        loop = asyncio.get_running_loop()
-        position = bisect_right(self.segments, after, key=lambda segment: segment.last)
-        while True:
-            ready = self.segments[position:]
-            position += len(ready)
-            for message in messages(ready, after):
-                yield message
-            if not ready:
-                if self.closed:
-                    return
-                reader = loop.create_future()
-                self._readers.append(reader)
-                await reader
+    def join(self, reader: Reader) -> None:
+        """Tells the reader from now on of what comes."""
+        self._readers.append(reader)
+
+    def leave(self, reader: Reader) -> None:
+        """Tells it nothing more."""
+        if reader in self._readers:
+            self._readers.remove(reader)
 
     def when_closed(self, call: Callable[[], None]) -> None:
         """Calls once the last segment is in, at once where it is."""
@@ -171,15 +155,32 @@ class EventLog:
         self._wake()
 
     def _wake(self) -> None:
-        for reader in self._readers:
-            # One that was cancelled doesn't wait any more.
-            if not reader.done():
-                reader.set_result(None)
-        self._readers.clear()
+        # Who hears of it may leave.
+        for reader in tuple(self._readers):
+            reader.hear()
         if self.closed:
+            self._readers.clear()
             for call in self._at_end:
                 call()
             self._at_end.clear()
+
+
+def _gathered(segments: Sequence[Segment], after: int) -> Iterator[bytes]:
+    gathered: list[bytes] = []
+    size = 0
+    for segment in segments:
+        if segment.last <= after:
+            continue
+        data = segment.data if segment.first > after else _cut(segment.data, after)
+        size += EVENT_BYTES * (segment.last - segment.first)
+        for piece in pieces(data):
+            gathered.append(piece)
+            size += len(piece)
+            if size >= MESSAGE_BYTES:
+                yield b"".join(gathered)
+                gathered, size = [], 0
+    if gathered:
+        yield b"".join(gathered)
 
 
 def _cut(data: bytes, after: int) -> bytes:

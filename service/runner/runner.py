@@ -21,6 +21,7 @@ from nodexa.v1.response_service_pb2 import (
 from service.errors import NodexaError
 from service.runner.admission import Admission, Left
 from service.runner.caller import Caller
+from service.runner.flow import Flow
 from service.runner.fold import fold
 from service.runner.history import History
 from service.runner.limits import Limiter, Permit
@@ -34,6 +35,9 @@ from service.store.requests import Earlier, Named, RequestStore, TwiceError
 from service.store.responses import ResponseStore
 
 FROM_THE_START: Final = -1
+
+Told = Flow | bytes
+"""Some of a response's events: what is yet to come of a run that is here, or a serialized batch."""
 
 
 class Runner:
@@ -102,10 +106,11 @@ class Runner:
 
     async def watch(
         self, response_id: str, caller: Caller, *, after: int = FROM_THE_START
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[Told, None]:
         """Serialized EventBatches of the events after number `after`, to the terminal one; the first has the settings.
 
-        Raises NodexaError `response_not_found`, `events_expired`.
+        In place of those of a run that is here comes the flow of them. Raises NodexaError `response_not_found`,
+        `events_expired`.
         """
         run = self._running(response_id, caller)
         if run is not None and caller.may_resume(run.row.key_id):
@@ -122,15 +127,14 @@ class Runner:
                 yield prefix + message
                 prefix = b""
 
-    async def follow(self, run: Run, *, after: int = FROM_THE_START) -> AsyncGenerator[bytes, None]:
+    async def follow(self, run: Run, *, after: int = FROM_THE_START) -> AsyncGenerator[Told, None]:
         """`watch` for a run that the caller has in hand."""
+        prefix = member(EventBatch.SETTINGS_FIELD_NUMBER, run.settings)
+        flow = Flow(run.log, after, prefix)
         with run.attend():
-            prefix = member(EventBatch.SETTINGS_FIELD_NUMBER, run.settings)
-            async with aclosing(run.log.read(after)) as batches:
-                async for message in batches:
-                    yield prefix + message
-                    prefix = b""
+            yield flow
         if run.lost:
+            prefix = b"" if flow.told else prefix
             seen = max([after, *(segment.last for segment in run.log.segments)])
             async with aclosing(tail(self._store, run.row.org_id, run.row.id, seen)) as batches:
                 async for message in batches:

@@ -27,6 +27,7 @@ from service.rpc.listening import AddressError
 from service.runner.runs import singly
 from service.settings import Settings
 from tests.conftest import CoreUnderTest, running_core
+from tests.service.keys import revoke, with_another_key
 from tests.service.requests import asking
 
 SERVICE = "/nodexa.v1.ResponseService/"
@@ -176,6 +177,16 @@ async def test_a_reader_that_lags_is_waited_for_and_holds_back_nobody(bridge: Br
     assert await bridge.bytes_of(1, came + WINDOW) > came
 
 
+async def test_a_reader_that_lags_is_told_that_its_key_stopped_working(bridge: Bridge, core: CoreUnderTest) -> None:
+    theirs, key_id = await with_another_key(core)
+    core.model.add([[TextDelta("word " * 5000)], [TextDelta("word " * 5000)], asyncio.Event()])
+    bridge.open(core, 1, "StreamResponse", asking(core), key=theirs.key)
+    await bridge.bytes_of(1, WINDOW)
+    await revoke(core, key_id)
+
+    assert "invalid_api_key" in (await bridge.end_of(1)).reason
+
+
 async def test_a_cancelled_call_ends_and_the_others_go_on(bridge: Bridge, core: CoreUnderTest) -> None:
     core.model.add([[TextDelta("Once")], asyncio.Event(), [STOP]], says("Hello"))
     bridge.open(core, 1, "StreamResponse", asking(core))
@@ -217,6 +228,17 @@ async def test_a_request_above_the_limit_is_refused_and_the_others_go_on(setting
         bridge.open(core, 1, "CreateResponse", asking(core, "x" * 100_000))
         bridge.open(core, 2, "CreateResponse", asking(core))
         assert (await bridge.end_of(1)).status == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+        assert (await bridge.end_of(2)).status == 0
+
+
+async def test_an_event_above_the_limit_ends_its_stream_and_the_others_go_on(settings: Settings) -> None:
+    model = ScriptedModel()
+    async with running_core(replace(settings, max_message_bytes=128 * 1024), model) as core:
+        bridge = (await connected(core)).joined
+        model.add([[TextDelta("x" * 100_000)], asyncio.Event()], says("Hello"))
+        bridge.open(core, 1, "StreamResponse", asking(core))
+        assert (await bridge.end_of(1)).status == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+        bridge.open(core, 2, "CreateResponse", asking(core))
         assert (await bridge.end_of(2)).status == 0
 
 
