@@ -9,36 +9,14 @@ from __future__ import annotations
 import json
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final
 
-import re2
-
-Where: TypeAlias = "tuple[Where, str | int] | None"
-"""The way to a place in the value, the last step first; None is the value itself."""
-
-MAX_PATTERN_MEMORY: Final = 1024 * 1024
-
-
-class TooMuchError(Exception):
-    """Knowing takes more steps than were allowed."""
-
-
-class Evaluation(Protocol):
-    """What a rule needs of the evaluation that it is part of."""
-
-    def spend(self, steps: int) -> None:
-        """Pays for work. Raises TooMuchError."""
-
-    def problem(self, schema: Any, value: Any, where: Where) -> str:
-        """What is wrong with a value by another schema."""
-
-    def target(self, reference: str) -> Any:
-        """The schema that a reference names."""
+from service.runner import schema_inside as inside
+from service.runner.schema_evaluation import Evaluation, Where, canonical, first_problem, kind_of, matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,39 +25,6 @@ class Rule:
 
     kind: str
     problem: Callable[[Evaluation, Any, Any, Mapping[str, Any], Where], str]
-
-
-def kind_of(value: Any) -> str:
-    """The kind of a JSON value: `object`, `array`, `string`, `number`, `boolean` or `null`."""
-    return _KINDS[type(value)]
-
-
-_KINDS: Final[Mapping[type, str]] = MappingProxyType(
-    {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
-)
-
-
-@lru_cache(maxsize=1024)
-def compiled(pattern: str) -> Any:
-    """A pattern that takes time in proportion to the text, whoever wrote it. Raises re2.error."""
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = MAX_PATTERN_MEMORY
-    return re2.compile(pattern, options)
-
-
-def _matches(run: Evaluation, pattern: str, text: str) -> bool:
-    expression = compiled(pattern)
-    run.spend(len(text) * expression.programsize // 512)
-    # A lone surrogate is JSON, but no text.
-    return expression.search(text.encode(errors="replace").decode()) is not None
-
-
-def _form(run: Evaluation, value: Any) -> str:
-    """A text that is the same for values that JSON Schema takes for equal, and for no others."""
-    form = json.dumps(value, sort_keys=True)
-    run.spend(len(form) // 64)
-    return form
 
 
 def _type(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
@@ -92,16 +37,20 @@ def _type(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any],
 
 def _enum(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
     run.spend(len(argument) // 16)
-    same = value in argument if isinstance(value, str) else _form(run, value) in {_form(run, each) for each in argument}
+    same = (
+        value in argument
+        if isinstance(value, str)
+        else canonical(run, value) in {canonical(run, each) for each in argument}
+    )
     return "" if same else f"must be one of {json.dumps(argument)[:200]}"
 
 
 def _const(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    return "" if _form(run, value) == _form(run, argument) else f"must be {json.dumps(argument)[:200]}"
+    return "" if canonical(run, value) == canonical(run, argument) else f"must be {json.dumps(argument)[:200]}"
 
 
 def _all_of(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    return _first(run.problem(each, value, where) for each in argument)
+    return first_problem(run.problem(each, value, where) for each in argument)
 
 
 def _any_of(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
@@ -132,82 +81,8 @@ def _reference(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, 
     return run.problem(run.target(argument), value, where)
 
 
-def _properties(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    run.spend(len(argument) // 16)
-    return _first(run.problem(each, value[name], (where, name)) for name, each in argument.items() if name in value)
-
-
-def _required(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    run.spend(len(argument) // 16)
-    # In drafts before 4 it was a word of the property itself.
-    missing = [name for name in argument if name not in value] if isinstance(argument, list) else []
-    return f"lacks {missing[0][:64]!r}" if missing else ""
-
-
-def _pattern_properties(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    return _first(
-        run.problem(each, value[name], (where, name))
-        for pattern, each in argument.items()
-        for name in value
-        if _matches(run, pattern, name)
-    )
-
-
-def _additional_properties(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    known, patterns = schema.get("properties", {}), schema.get("patternProperties", ())
-    return _first(
-        run.problem(argument, value[name], (where, name))
-        for name in value
-        if name not in known and not any(_matches(run, pattern, name) for pattern in patterns)
-    )
-
-
-def _property_names(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    return _first(run.problem(argument, name, (where, name)) for name in value)
-
-
-def _dependencies(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    run.spend(len(argument) // 16)
-    return _first(
-        _required(run, each, value, schema, where) if isinstance(each, list) else run.problem(each, value, where)
-        for name, each in argument.items()
-        if name in value
-    )
-
-
-def _items(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    if isinstance(argument, list):
-        return _prefix_items(run, argument, value, schema, where)
-    return _rest(run, argument, value, len(schema.get("prefixItems", ())), where)
-
-
-def _prefix_items(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    pairs = enumerate(zip(argument, value, strict=False))
-    return _first(run.problem(each, item, (where, place)) for place, (each, item) in pairs)
-
-
-def _additional_items(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    items = schema.get("items")
-    return _rest(run, argument, value, len(items), where) if isinstance(items, list) else ""
-
-
-def _rest(run: Evaluation, schema: Any, value: list[Any], start: int, where: Where) -> str:
-    return _first(run.problem(schema, value[place], (where, place)) for place in range(start, len(value)))
-
-
-def _contains(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    count = sum(not run.problem(argument, item, (where, place)) for place, item in enumerate(value))
-    least, most = schema.get("minContains", 1), schema.get("maxContains", count)
-    return "" if least <= count <= most else f"has {count} items of a kind of which it must have {least} or more"
-
-
-def _unique_items(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    unique = not argument or len({_form(run, item) for item in value}) == len(value)
-    return "" if unique else "has an item twice"
-
-
 def _pattern(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    return "" if _matches(run, argument, value) else f"must match {argument[:200]!r}"
+    return "" if matches(run, argument, value) else f"must match {argument[:200]!r}"
 
 
 def _multiple_of(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
@@ -217,9 +92,8 @@ def _multiple_of(run: Evaluation, argument: Any, value: Any, schema: Mapping[str
 
 
 def _exclusive_minimum(run: Evaluation, argument: Any, value: Any, schema: Mapping[str, Any], where: Where) -> str:
-    limit = (
-        schema.get("minimum", -math.inf) if argument is True else argument
-    )  # In draft 4 it says how minimum is meant.
+    # In draft 4 it says how minimum is meant.
+    limit = schema.get("minimum", -math.inf) if argument is True else argument
     return "" if argument is False or value > limit else f"must be more than {limit}"
 
 
@@ -241,10 +115,6 @@ def _itself(value: Any) -> Any:
     return value
 
 
-def _first(problems: Iterable[str]) -> str:
-    return next(filter(None, problems), "")
-
-
 RULES: Final[Mapping[str, Rule]] = MappingProxyType(
     {
         "type": Rule("", _type),
@@ -257,21 +127,21 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "if": Rule("", _if),
         "$ref": Rule("", _reference),
         "$dynamicRef": Rule("", _reference),
-        "properties": Rule("object", _properties),
-        "required": Rule("object", _required),
-        "patternProperties": Rule("object", _pattern_properties),
-        "additionalProperties": Rule("object", _additional_properties),
-        "propertyNames": Rule("object", _property_names),
-        "dependencies": Rule("object", _dependencies),
-        "dependentRequired": Rule("object", _dependencies),
-        "dependentSchemas": Rule("object", _dependencies),
+        "properties": Rule("object", inside.properties),
+        "required": Rule("object", inside.required),
+        "patternProperties": Rule("object", inside.pattern_properties),
+        "additionalProperties": Rule("object", inside.additional_properties),
+        "propertyNames": Rule("object", inside.property_names),
+        "dependencies": Rule("object", inside.dependencies),
+        "dependentRequired": Rule("object", inside.dependencies),
+        "dependentSchemas": Rule("object", inside.dependencies),
         "minProperties": Rule("object", _measured("must have {} members or more", operator.ge)),
         "maxProperties": Rule("object", _measured("must have {} members at most", operator.le)),
-        "items": Rule("array", _items),
-        "prefixItems": Rule("array", _prefix_items),
-        "additionalItems": Rule("array", _additional_items),
-        "contains": Rule("array", _contains),
-        "uniqueItems": Rule("array", _unique_items),
+        "items": Rule("array", inside.items),
+        "prefixItems": Rule("array", inside.prefix_items),
+        "additionalItems": Rule("array", inside.additional_items),
+        "contains": Rule("array", inside.contains),
+        "uniqueItems": Rule("array", inside.unique_items),
         "minItems": Rule("array", _measured("must have {} items or more", operator.ge)),
         "maxItems": Rule("array", _measured("must have {} items at most", operator.le)),
         "pattern": Rule("string", _pattern),

@@ -16,7 +16,8 @@ from urllib.parse import unquote
 import re2
 
 from service.runner.schema import pointed_at
-from service.runner.schema_rules import RULES, UNCHECKED, Rule, TooMuchError, Where, compiled, kind_of
+from service.runner.schema_evaluation import TooMuchError, Where, compiled, kind_of
+from service.runner.schema_rules import RULES, UNCHECKED, Rule
 from service.runner.schema_words import ANCHORS, children
 
 _CACHED_CHARACTERS: Final = 8 * 1024

@@ -17,7 +17,7 @@ from nodexa.v1.response_pb2 import JsonSchema
 
 from service.errors import NodexaError
 from service.model.model import Chunk, FinishReason, Prompt, RefusalDelta, text_of
-from service.runner.schema_rules import TooMuchError
+from service.runner.schema_evaluation import TooMuchError
 from service.runner.schema_value import form_of
 from service.runner.turn import Turn
 

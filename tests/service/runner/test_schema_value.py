@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.runner.schema import schema_problem
-from service.runner.schema_rules import RULES, UNCHECKED, TooMuchError
+from service.runner.schema_evaluation import TooMuchError
+from service.runner.schema_rules import RULES, UNCHECKED
 from service.runner.schema_value import Form, form_of, unchecked
 from service.runner.schema_words import CHECKS
 
