@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from service.errors import NodexaError
+from service.tools.mcp_endpoint import Endpoint, Program
 from service.tools.mcp_listing import Listings
 from service.tools.mcp_operator import OperatorServer
-from service.tools.mcp_server import Endpoint, McpServer, Program, read_server
+from service.tools.mcp_server import McpServer, read_server
 from service.tools.mcp_source import McpSource
 from service.tools.tool import Errand, Source, ToolError
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from service.tools.masking import masked, secrets_in
+from service.tools.mcp_endpoint import Endpoint, Program
 from service.tools.mcp_listing import Listing, Listings
-from service.tools.mcp_server import Endpoint, Program
 from service.tools.tool import ToolError
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from service.errors import NodexaError
 from service.settings import SettingsError
-from service.tools.mcp_server import LABEL, Endpoint, Program, header_problem, read_server
+from service.tools.mcp_endpoint import Endpoint, Program
+from service.tools.mcp_server import LABEL, header_problem, read_server
 from service.tools.tool import CALL_SECONDS, ToolError
 
 log = logging.getLogger(__name__)

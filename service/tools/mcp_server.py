@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from service.errors import NodexaError
-from service.tools.tool import CALL_SECONDS
 
 LABEL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,63}")
 MAX_URL: Final = 2048
@@ -75,26 +74,6 @@ class McpServer:
     allowed: Filter = field(default_factory=Filter)
     approval: Approval = field(default_factory=Approval)
     provider: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A server behind a URL, with the headers that it and nobody else is sent."""
-
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
-    seconds: float = CALL_SECONDS
-    """How long a call may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A server that is a program of this machine. Of our environment it sees `environment` and a few common names."""
-
-    command: Sequence[str]
-    environment: Mapping[str, str] = field(repr=False)
-    seconds: float = CALL_SECONDS
-    """How long a call may take."""
 
 
 def read_server(tool: Mapping[str, Any], path: str) -> McpServer:

@@ -18,9 +18,9 @@ from mcp.client.client import Client
 from mcp.client.session import IncomingMessage
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from service.tools.mcp_endpoint import Endpoint, Program
 from service.tools.mcp_failure import Seen, failure_of
 from service.tools.mcp_listing import KEPT_MS, Listed, Listing, listed
-from service.tools.mcp_server import Endpoint, Program
 from service.tools.mcp_transport import OpenClient, Roads
 from service.tools.tool import ToolError
 

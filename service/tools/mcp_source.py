@@ -9,10 +9,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from service.tools.mcp_endpoint import Endpoint, Program
 from service.tools.mcp_line import Line
 from service.tools.mcp_listing import MOST_TOOLS, Listed, Listings
 from service.tools.mcp_oauth import token_wanted
-from service.tools.mcp_server import Endpoint, McpServer, Program
+from service.tools.mcp_server import McpServer
 from service.tools.mcp_tool import McpTool
 from service.tools.mcp_trouble import UnauthorizedError
 from service.tools.tool import Errand, Opened, ToolError

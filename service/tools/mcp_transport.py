@@ -14,8 +14,8 @@ from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from service.tools.mcp_endpoint import Endpoint, Program
 from service.tools.mcp_failure import Seen
-from service.tools.mcp_server import Endpoint, Program
 
 OPEN_SECONDS: Final = 10.0
 """How long a server may take until it is ready for calls."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from service.settings import SettingsError, read_mcp
+from service.tools.mcp_endpoint import Endpoint, Program
 from service.tools.mcp_operator import OperatorServer, operator_servers
-from service.tools.mcp_server import Endpoint, Program
 from service.tools.tool import ToolError
 from tests.fakes.mcp_server import McpServer
 from tests.service.tools.mcp_calls import desk, kind, tool_of
