@@ -14,6 +14,7 @@ from nodexa.v1.admin_service_pb2_grpc import AdminServiceServicer
 from service.errors import NodexaError
 from service.ids import NewId
 from service.rpc import admin_check as check
+from service.rpc.admin_finding import Finding, unknown
 from service.rpc.audit import event_of
 from service.rpc.caller import CALLER, Authenticator
 from service.rpc.gate import Context
@@ -52,6 +53,7 @@ class AdminServicer(AdminServiceServicer):
         new_id: NewId,
     ) -> None:
         self._store = store
+        self._find = Finding(store)
         self._catalog = catalog
         self._authenticator = authenticator
         self._keys = keys
@@ -71,11 +73,11 @@ class AdminServicer(AdminServiceServicer):
         await self._store.noting(event).add_organization(organization, now=self._clock())
         key, secret = self._keys.mint(organization.id, "first", [ApiKey.SCOPE_FULL_ACCESS])
         await self._keys.noting(self._event("api_key.create", key.id, after=key)).keep(organization.id, key, secret)
-        made = await self._organization(organization.id)
+        made = await self._find.organization(organization.id)
         return pb.CreateOrganizationResponse(organization=made, api_key=key, secret=secret)
 
     async def GetOrganization(self, request: pb.GetOrganizationRequest, context: Context) -> Organization:
-        return await self._visible(request.id or CALLER.get().org_id)
+        return await self._find.visible_organization(request.id or CALLER.get().org_id)
 
     async def ListOrganizations(
         self, request: pb.ListOrganizationsRequest, context: Context
@@ -86,7 +88,7 @@ class AdminServicer(AdminServiceServicer):
 
     async def UpdateOrganization(self, request: pb.UpdateOrganizationRequest, context: Context) -> Organization:
         check.check_mask(request.update_mask, ORGANIZATION_FIELDS)
-        before = await self._organization(request.organization.id)
+        before = await self._find.organization(request.organization.id)
         organization = check.masked(request.update_mask, request.organization, before)
         check.check_name(organization.name, "organization.name")
         check.check_limits(organization.limits, "organization.limits")
@@ -108,10 +110,10 @@ class AdminServicer(AdminServiceServicer):
         assistant.id = self._new_id("asst")
         event = self._event("assistant.create", assistant.id, after=assistant)
         await self._store.noting(event).add_assistant(assistant, org_id=org_id, now=self._clock())
-        return await self._assistant(assistant.id)
+        return await self._find.assistant(assistant.id)
 
     async def GetAssistant(self, request: pb.GetAssistantRequest, context: Context) -> Assistant:
-        return await self._assistant(request.id)
+        return await self._find.assistant(request.id)
 
     async def ListAssistants(self, request: pb.ListAssistantsRequest, context: Context) -> pb.ListAssistantsResponse:
         size = page_size(request.page_size)
@@ -121,16 +123,16 @@ class AdminServicer(AdminServiceServicer):
 
     async def UpdateAssistant(self, request: pb.UpdateAssistantRequest, context: Context) -> Assistant:
         check.check_mask(request.update_mask, ASSISTANT_FIELDS)
-        before = await self._assistant(request.assistant.id)
+        before = await self._find.assistant(request.assistant.id)
         assistant = check.masked(request.update_mask, request.assistant, before)
         await self._check_assistant(assistant)
         event = self._event("assistant.update", assistant.id, before=before, after=assistant)
         await self._store.noting(event).update_assistant(assistant, now=self._clock())
         self._catalog.forget()
-        return await self._assistant(assistant.id)
+        return await self._find.assistant(assistant.id)
 
     async def DeleteAssistant(self, request: pb.DeleteAssistantRequest, context: Context) -> Empty:
-        assistant = await self._assistant(request.id)
+        assistant = await self._find.assistant(request.id)
         event = self._event("assistant.delete", assistant.id)
         await self._store.noting(event).delete_assistant(assistant.id, now=self._clock())
         self._catalog.forget()
@@ -139,11 +141,11 @@ class AdminServicer(AdminServiceServicer):
     async def ListAssistantTools(
         self, request: pb.ListAssistantToolsRequest, context: Context
     ) -> pb.ListAssistantToolsResponse:
-        assistant = await self._assistant(request.assistant_id, param="assistant_id")
+        assistant = await self._find.assistant(request.assistant_id, param="assistant_id")
         return await self._tools.all(assistant, CALLER.get(), request.user_tokens)
 
     async def TryTool(self, request: pb.TryToolRequest, context: Context) -> pb.TryToolResponse:
-        assistant = await self._assistant(request.assistant_id, param="assistant_id")
+        assistant = await self._find.assistant(request.assistant_id, param="assistant_id")
         event = self._event("tool.test", assistant.id, after=pb.TryToolRequest(tool=request.tool))
         return await self._tools.call(assistant, CALLER.get(), request, self._store.noting(event).note)
 
@@ -164,21 +166,21 @@ class AdminServicer(AdminServiceServicer):
 
     async def UpdateApiKey(self, request: pb.UpdateApiKeyRequest, context: Context) -> ApiKey:
         check.check_mask(request.update_mask, KEY_FIELDS)
-        before = await self._key(request.api_key.id)
+        before = await self._find.key(request.api_key.id)
         key = check.masked(request.update_mask, request.api_key, before)
         check.check_name(key.name, "api_key.name")
         check.check_dialect(key.dialect, "api_key.dialect")
         check.check_limits(key.limits, "api_key.limits")
         await self._store.noting(self._event("api_key.update", key.id, before=before, after=key)).update_key(key)
         self._authenticator.forget()
-        return await self._key(key.id)
+        return await self._find.key(key.id)
 
     async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Context) -> ApiKey:
-        key = await self._key(request.id)
+        key = await self._find.key(request.id)
         if not key.HasField("revoke_time"):
             await self._store.noting(self._event("api_key.revoke", key.id)).revoke_key(key.id, now=self._clock())
             self._authenticator.forget()
-        return await self._key(request.id)
+        return await self._find.key(request.id)
 
     async def CreateModel(self, request: pb.CreateModelRequest, context: Context) -> Model:
         check.check_model(request.model)
@@ -195,7 +197,7 @@ class AdminServicer(AdminServiceServicer):
     async def DeleteModel(self, request: pb.DeleteModelRequest, context: Context) -> Empty:
         found = {model.name: model for model in await self._catalog.configs()}.get(request.name)
         if found is None:
-            raise _unknown("model", request.name, param="name")
+            raise unknown("model", request.name, param="name")
         if found.from_file:
             raise NodexaError("model_in_use", "This model comes from the operator's file.", param="name")
         if await self._store.uses_model(request.name):
@@ -217,7 +219,7 @@ class AdminServicer(AdminServiceServicer):
         caller = CALLER.get()
         org_id = "" if caller.operator else caller.org_id
         if request.organization_id:
-            org_id = (await self._visible(request.organization_id)).id
+            org_id = (await self._find.visible_organization(request.organization_id)).id
         page, token = cut_page(await self._audit.page(org_id, before=request.page_token, limit=size + 1), size)
         return pb.ListAuditEventsResponse(audit_events=page, next_page_token=token)
 
@@ -226,30 +228,6 @@ class AdminServicer(AdminServiceServicer):
     ) -> AuditEvent:
         caller, now = CALLER.get(), self._clock()
         return event_of(act, target_id, caller, before=before, after=after, id=self._new_id("audit"), now=now)
-
-    async def _visible(self, org_id: str) -> Organization:
-        caller = CALLER.get()
-        if org_id != caller.org_id and not caller.operator:
-            raise _unknown("organization", org_id)
-        return await self._organization(org_id)
-
-    async def _organization(self, org_id: str) -> Organization:
-        organization = await self._store.organization(org_id)
-        if organization is None:
-            raise _unknown("organization", org_id)
-        return organization
-
-    async def _assistant(self, assistant_id: str, *, param: str = "id") -> Assistant:
-        assistant = await self._store.assistant(CALLER.get().org_id, assistant_id)
-        if assistant is None:
-            raise _unknown("assistant", assistant_id, param=param)
-        return assistant
-
-    async def _key(self, key_id: str) -> ApiKey:
-        key = await self._store.key(CALLER.get().org_id, key_id)
-        if key is None:
-            raise NodexaError("api_key_not_found", f"No API key {key_id!r}.", param="id")
-        return key
 
     async def _check_assistant(self, assistant: Assistant) -> None:
         # In a thread: it may hold schemas of megabytes, and nobody else waits for them.
@@ -264,7 +242,3 @@ class AdminServicer(AdminServiceServicer):
         shown.CopyFrom(model)
         shown.problem = self._problem(model)
         return shown
-
-
-def _unknown(kind: str, name: str, *, param: str = "id") -> NodexaError:
-    return NodexaError(f"{kind}_not_found", f"No {kind} {name!r}.", param=param)
