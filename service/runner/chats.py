@@ -14,7 +14,8 @@ from service.errors import NodexaError
 from service.runner.caller import Caller
 from service.runner.claims import expect_user
 from service.store.chats import CONVERSATION, RESPONSE, ChatRow, ChatStore
-from service.store.conversations import ConversationStore, unknown_conversation
+from service.store.conversation_rows import unknown_conversation
+from service.store.conversations import ConversationStore
 from service.store.records import Turn
 from service.store.responses import ResponseStore
 

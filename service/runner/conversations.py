@@ -19,7 +19,8 @@ from service.runner.past import Past, said_in, spent_on, spoken
 from service.runner.references import References
 from service.runner.settings_check import check_metadata
 from service.settings import Clock
-from service.store.conversations import ConversationRow, ConversationStore, Said, Seen, unknown_conversation
+from service.store.conversation_rows import ConversationRow, Said, Seen, unknown_conversation
+from service.store.conversations import ConversationStore
 
 MAX_ITEMS: Final = 20
 """How many items one request may put in."""

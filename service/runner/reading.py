@@ -32,7 +32,7 @@ from service.runner.sealed import Sealed, sealed_elsewhere
 from service.runner.settings_merge import system_prompt
 from service.runner.settling import Settling
 from service.seal import Seal
-from service.store.conversations import Seen
+from service.store.conversation_rows import Seen
 from service.tools.toolbox import Toolbox, Wanted
 
 

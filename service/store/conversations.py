@@ -1,52 +1,24 @@
-"""Conversations on disk: a row, and a row for each item. Whether one is locked is read from the responses that run."""
+"""Conversations on disk: made, read, changed and deleted by their callers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from nodexa.v1.item_pb2 import Item
 from sqlite_utils import Database as Tables
 
-from service.errors import NodexaError
+from service.store.conversation_rows import (
+    ConversationRow,
+    append_items,
+    conversation_row,
+    expect_free,
+    serialized_items,
+)
 from service.store.database import Database
 
-_ROW: Final = "id, coalesce(user_id, ''), metadata, created_at, revision, tokens"
 _OF_ORG: Final = "exists (select 1 from conversations where id = conversation_id and org_id = :org)"
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationRow:
-    """A conversation without its items. `created_at` is in milliseconds; `revision` counts the changes of its items;
-    `tokens` is what the turn spent that was the last change, None where nobody counted or it was none.
-    """
-
-    id: str
-    user_id: str
-    metadata: Mapping[str, str]
-    created_at: int
-    revision: int = 0
-    tokens: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A conversation as a response read it: it may only start while nobody has changed it since."""
-
-    id: str
-    revision: int
-    tokens: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a response leaves in a conversation. `tokens` is what it spent, None where that says nothing of the next."""
-
-    conversation_id: str
-    items: Sequence[Item]
-    tokens: int | None = None
 
 
 class ConversationStore:
@@ -57,7 +29,7 @@ class ConversationStore:
 
     async def create(self, org_id: str, row: ConversationRow, items: Sequence[Item]) -> None:
         """Writes a new conversation."""
-        rows = _serialized(items)
+        rows = serialized_items(items)
 
         def job(db: Tables) -> None:
             db.conn.execute(
@@ -65,13 +37,13 @@ class ConversationStore:
                    values(?, ?, nullif(?, ''), ?, ?)""",
                 (row.id, org_id, row.user_id, json.dumps(dict(row.metadata)), row.created_at),
             )
-            _append(db, row.id, rows)
+            append_items(db, row.id, rows)
 
         await self._database.write(job, new_work=True)
 
     async def get(self, org_id: str, conversation_id: str) -> ConversationRow | None:
         """The conversation, or None."""
-        return await self._database.read(lambda db: _get(db, org_id, conversation_id))
+        return await self._database.read(lambda db: conversation_row(db, org_id, conversation_id))
 
     async def read(self, org_id: str, conversation_id: str) -> tuple[ConversationRow, Sequence[Item]] | None:
         """The conversation with all its items, the oldest first; None where there is none."""
@@ -80,7 +52,7 @@ class ConversationStore:
             # One transaction: the items must be those of the revision.
             db.conn.execute("begin")
             try:
-                row = _get(db, org_id, conversation_id)
+                row = conversation_row(db, org_id, conversation_id)
                 found = db.conn.execute(
                     "select item from conversation_items where conversation_id = ? order by position",
                     (conversation_id,),
@@ -115,17 +87,17 @@ class ConversationStore:
 
         Raises NodexaError `conversation_not_found` or `conversation_locked`.
         """
-        rows = _serialized(items)
+        rows = serialized_items(items)
 
         def job(db: Tables) -> str:
-            _expect_free(db, org_id, conversation_id)
+            expect_free(db, org_id, conversation_id)
             twice = db.conn.execute(
                 """select item_id from conversation_items
                    where conversation_id = ? and item_id in (select value from json_each(?)) limit 1""",
                 (conversation_id, json.dumps([item_id for item_id, _ in rows])),
             ).fetchone()
             if twice is None:
-                _append(db, conversation_id, rows)
+                append_items(db, conversation_id, rows)
             return twice[0] if twice else ""
 
         return await self._database.write(job, new_work=True)
@@ -134,7 +106,7 @@ class ConversationStore:
         """Takes an item out; whether it was there. Raises as `add` does."""
 
         def job(db: Tables) -> bool:
-            _expect_free(db, org_id, conversation_id)
+            expect_free(db, org_id, conversation_id)
             gone = db.conn.execute(
                 "delete from conversation_items where conversation_id = ? and item_id = ?", (conversation_id, item_id)
             )
@@ -192,65 +164,3 @@ class ConversationStore:
             return [(user_id, Item.FromString(item)) for user_id, item in found]
 
         return await self._database.read(job)
-
-
-def claim(db: Tables, org_id: str, seen: Seen) -> None:
-    """Lets a response begin in a conversation that is as it was seen. Raises as ConversationStore.add does."""
-    if _expect_free(db, org_id, seen.id).revision != seen.revision:
-        raise _locked("It was changed while this request was read; send the request again.")
-
-
-def conclude(db: Tables, said: Said) -> None:
-    """Adds what a response's turn was, unless the conversation was deleted meanwhile."""
-    if db.conn.execute("select 1 from conversations where id = ?", (said.conversation_id,)).fetchone():
-        _append(db, said.conversation_id, _serialized(said.items), tokens=said.tokens)
-
-
-def unknown_conversation(conversation_id: str, param: str) -> NodexaError:
-    """What is said of an id that a caller may not know, or that never was."""
-    return NodexaError("conversation_not_found", f"No conversation {conversation_id!r}.", param=param)
-
-
-def _get(db: Tables, org_id: str, conversation_id: str) -> ConversationRow | None:
-    found = db.conn.execute(
-        f"select {_ROW} from conversations where org_id = ? and id = ?", (org_id, conversation_id)
-    ).fetchone()
-    if found is None:
-        return None
-    name, user_id, metadata, created_at, revision, tokens = found
-    return ConversationRow(name, user_id, json.loads(metadata), created_at, revision, tokens)
-
-
-def _expect_free(db: Tables, org_id: str, conversation_id: str) -> ConversationRow:
-    row = _get(db, org_id, conversation_id)
-    if row is None:
-        raise unknown_conversation(conversation_id, "conversation")
-    running = db.conn.execute(
-        "select id from responses where conversation_id = ? and status in ('queued', 'in_progress')",
-        (conversation_id,),
-    ).fetchone()
-    if running:
-        raise _locked(f"The response {running[0]!r} is running in it; wait for its end, or cancel it.")
-    return row
-
-
-def _append(db: Tables, conversation_id: str, rows: Iterable[tuple[str, bytes]], *, tokens: int | None = None) -> None:
-    (first,) = db.conn.execute(
-        "select coalesce(max(position) + 1, 0) from conversation_items where conversation_id = ?", (conversation_id,)
-    ).fetchone()
-    db.conn.executemany(
-        "insert into conversation_items values(?, ?, ?, ?)",
-        [(conversation_id, place, item_id, data) for place, (item_id, data) in enumerate(rows, first)],
-    )
-    db.conn.execute(
-        "update conversations set revision = revision + 1, tokens = ? where id = ?", (tokens, conversation_id)
-    )
-
-
-def _serialized(items: Iterable[Item]) -> list[tuple[str, bytes]]:
-    return [(item.id, item.SerializeToString()) for item in items]
-
-
-def _locked(why: str) -> NodexaError:
-    message = f"One request at a time may change a conversation. {why}"
-    return NodexaError("conversation_locked", message, param="conversation")

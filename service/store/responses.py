@@ -14,7 +14,7 @@ from sqlite_utils import Database as Tables
 
 from service.store import wholes
 from service.store.commit import Shared
-from service.store.conversations import Said, Seen, claim, conclude
+from service.store.conversation_rows import Said, Seen, claim, conclude
 from service.store.database import Database
 from service.store.records import LostRunError, ResponseRow, Segment, State, StoredResponse, Turn
 from service.store.requests import Named, remember

@@ -10,7 +10,8 @@ import pytest
 from nodexa.v1.item_pb2 import Item, ItemReference
 
 from service.errors import NodexaError
-from service.store.conversations import ConversationRow, ConversationStore, Said, Seen
+from service.store.conversation_rows import ConversationRow, Said, Seen
+from service.store.conversations import ConversationStore
 from service.store.database import Database
 from service.store.records import Segment
 from service.store.responses import ResponseStore
