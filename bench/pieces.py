@@ -40,6 +40,7 @@ PIECES: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
         ("service/runner/tail", "log: batches to the store, waking readers"),
         ("service/runner/run", "run: start, driving, end"),
         ("service/runner/turn", "run: start, driving, end"),
+        ("service/runner/early", "run: start, driving, end"),
         ("service/runner/unread", "run: start, driving, end"),
         ("service/runner/truncation", "run: start, driving, end"),
         ("service/runner/", "admission: assistant, settings, history, checks"),

@@ -21,6 +21,7 @@ from service.model.past_calls import without_runs
 from service.runner.caller import Caller
 from service.runner.compaction import Shortening, shortening_of, shortening_of_all
 from service.runner.conversations import Joined
+from service.runner.early import EarlyRun
 from service.runner.history import History
 from service.runner.input_check import check_user_tokens, with_ids
 from service.runner.lifecycle import word
@@ -232,7 +233,7 @@ class Admission:
         rounds: Rounds | None,
     ) -> Run:
         settings = turn.prompt.settings
-        kind = UnreadRun if _is_answered_at_once(turn) and not (joined or shortening or rounds) else Run
+        kind = Run if joined or shortening or rounds else _kind_of(turn, stored=store is not None)
         return kind(
             row=row,
             # A threshold that comes to nothing is only noted now.
@@ -261,6 +262,13 @@ class Admission:
             created_at=now,
             expires_at=now + int(self._retention * 1000),
         )
+
+
+def _kind_of(turn: Turn, *, stored: bool) -> type[Run]:
+    """What runs a turn that is all of its response."""
+    if _is_answered_at_once(turn):
+        return UnreadRun
+    return EarlyRun if stored and not turn.prompt.settings.background else Run
 
 
 def _is_answered_at_once(turn: Turn) -> bool:

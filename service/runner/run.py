@@ -41,6 +41,10 @@ HELD_BYTES: Final = 32 * 1024
 log = logging.getLogger(__name__)
 
 
+class RefusedError(RuntimeError):
+    """The store took nothing of a run, which stops without an end: its `refusal` says why."""
+
+
 class Ended(TypedDict):
     """What is written of the end besides the log."""
 
@@ -230,6 +234,8 @@ class Run:
         except LostRunError:
             self._lose()
             return
+        except RefusedError:
+            return
         except Exception:
             log.exception("%s failed by a bug", self.row.id)
             last = self._failed(NodexaError("internal_error", "The platform failed; the operator's log says how."))
@@ -259,12 +265,14 @@ class Run:
         if (unread or self._is_over()) and batch.ByteSize() <= HELD_BYTES:
             self._unwritten = batch
             return
-        segment = segment_of(batch)
         try:
-            await self.log.append(segment, self._store.append(self.row.id, segment) if self._store else None)
+            await self._write(segment_of(batch))
         except NodexaError:
             self._unwritten = batch
             raise
+
+    async def _write(self, segment: Segment) -> None:
+        await self.log.append(segment, self._store.append(self.row.id, segment) if self._store else None)
 
     def _is_over(self) -> bool:
         """Whether the model has said its last, so that the end follows at once, and can be written together with it."""

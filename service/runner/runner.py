@@ -133,6 +133,8 @@ class Runner:
         flow = Flow(run.log, after, prefix)
         with run.attend():
             yield flow
+        if run.refusal is not None:
+            raise run.refusal
         if run.lost:
             prefix = b"" if flow.told else prefix
             seen = max([after, *(segment.last for segment in run.log.segments)])

@@ -105,7 +105,7 @@ async def test_a_caller_that_leaves_while_the_start_is_written_leaves_no_orphan(
     runner = runner_beside(core, ids=told)
     disk = threading.Event()
     slow = asyncio.create_task(core.core.database.write(lambda db: disk.wait(30)))
-    leaving = asyncio.create_task(runner.start(asking(core), caller, streaming=True))
+    leaving = asyncio.create_task(runner.start(asking(core, request_id="one"), caller, streaming=True))
     response_id = await named
 
     leaving.cancel()

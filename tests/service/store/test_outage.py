@@ -11,7 +11,7 @@ from service.model.scripted import STOP, says
 from service.store.commit import Job
 from tests.conftest import CoreUnderTest
 from tests.service.refusals import refusal
-from tests.service.requests import asking, create, get, said, stream, watch
+from tests.service.requests import create, get, said, stream, watch
 from tests.service.runner.ladder import climb
 
 LARGE = "x" * 200_000
@@ -27,14 +27,17 @@ async def fill(core: CoreUnderTest, pages: int) -> None:
 
 
 async def test_new_work_is_refused_and_reading_goes_on(core: CoreUnderTest) -> None:
-    core.model.add(says("Hi"), says("Ho"))
+    core.model.add(says("Hi"), says("lost"), says("Ho"))
     before = await create(core)
     await fill(core, 2)
 
-    answer = await refusal(core.responses.CreateResponse(asking(core, LARGE), metadata=core.metadata()))
+    answers = [await refusal(create(core, LARGE)) for _ in range(3)]
 
-    assert (answer.status, answer.reason, answer.retry_after) == ("UNAVAILABLE", "storage_unavailable", 1)
-    assert len(core.model.prompts) == 1
+    assert {(answer.status, answer.reason, answer.retry_after) for answer in answers} == {
+        ("UNAVAILABLE", "storage_unavailable", 1)
+    }
+    # What is asked for when the disk has just become full is found out by its answer.
+    assert len(core.model.prompts) == 2
     assert await get(core, before.id) == before
     await fill(core, 1000)
     assert said(await create(core, LARGE)) == "Ho"

@@ -1,0 +1,139 @@
+"""A run whose model is asked before its beginning is on disk: that is written with what comes next, where that is soon.
+
+Until then it has shown nothing, and nobody was told its id. What is still silent after a moment is on disk then, so
+that a crash is told of truthfully.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from nodexa.v1.event_pb2 import EventBatch
+from nodexa.v1.response_pb2 import Response
+
+from service.errors import NodexaError
+from service.runner.lifecycle import advance
+from service.runner.run import FIRST_READER_SECONDS, RefusedError, Run
+from service.runner.whole import BEGINNING, tell_beginning
+from service.store.records import Segment
+from service.store.requests import Named
+from service.store.responses import ResponseStore
+from service.store.written import Written
+
+BEGINNING_WAITS: Final = 0.1
+"""Seconds for which the beginning waits to be written, and shown, together with what comes next."""
+
+log = logging.getLogger(__name__)
+
+
+class EarlyRun(Run):
+    """As Run, where nothing comes before the model's words or behind them."""
+
+    _input = b""
+    _beginning: Segment | None = None
+    _late: asyncio.Task[None] | None = None
+    _due: asyncio.TimerHandle | None = None
+
+    @property
+    def hidden(self) -> bool:
+        """Whether nothing of it is on disk yet."""
+        return self._beginning is not None and not self.log.segments
+
+    async def begin(self, input_items: bytes, named: Named | None = None) -> None:
+        """Lets the model start. Raises NodexaError `storage_unavailable` where it's known that nothing can be written.
+
+        One that can be found by the name of its request is written first, as other runs are.
+        """
+        if named is not None or (self._store is not None and self._store.troubled):
+            await super().begin(input_items, named)
+            return
+        advance(self.response, Response.STATUS_IN_PROGRESS)
+        self._teller.told = BEGINNING
+        self._input, self._beginning = input_items, tell_beginning(self.response)
+        if self._store is None:
+            self._go()
+            return
+        # Its caller, who waits for the answer, is its first reader: looked for when the beginning is due.
+        self._start()
+        self._due = asyncio.get_running_loop().call_later(BEGINNING_WAITS, self._begin_late)
+
+    def _begin_late(self) -> None:
+        self._due = None
+        self._expect_reader()
+        if not self._ending and self._store is not None and self._beginning is not None:
+            self._late = asyncio.create_task(self._write_beginning(self._store, self._beginning))
+
+    async def _write_beginning(self, store: ResponseStore, beginning: Segment) -> None:
+        try:
+            await self.log.append(beginning, self._create(store, beginning))
+        except NodexaError as error:
+            # Where the end is there already, it's written with it, or refused.
+            if self._task is not None and not self._ending:
+                self._refuse(error)
+                self._task.cancel()
+        except Exception:
+            log.exception("%s can't be begun by a bug", self.row.id)
+
+    async def _append(self, batch: EventBatch) -> None:
+        late = self._late
+        if late is not None and not late.done() and batch.events:
+            # Kept where this is stopped meanwhile: it has its numbers already.
+            self._unwritten = self._with_unwritten(batch)
+            await asyncio.wait((late,))
+            batch, self._unwritten = self._unwritten, None
+        await super()._append(batch)
+
+    async def _write(self, segment: Segment) -> None:
+        if self.log.segments or self._store is None or self._beginning is None:
+            await super()._write(segment)
+            return
+        self._put_off()
+        begun = Segment(self._beginning.first, segment.last, self._beginning.data + segment.data)
+        try:
+            await self.log.append(begun, self._create(self._store, begun))
+        except NodexaError as error:
+            self._refuse(error)
+            raise RefusedError from None
+
+    async def _end(self, segment: Segment) -> None:
+        self._put_off()
+        if self._late is not None:
+            await self._late
+        if self.refusal is not None:
+            return
+        if self._beginning is None or self.log.segments:
+            await super()._end(segment)
+            return
+        whole = Segment(self._beginning.first, segment.last, self._beginning.data + segment.data)
+        try:
+            await self.log.append(whole, self._write_whole(self._store, whole) if self._store else None, last=True)
+        except NodexaError as error:
+            self._refuse(error)
+        except Exception:
+            log.exception("%s can't be written by a bug", self.row.id)
+            self._refuse(NodexaError("internal_error", "The platform failed; the operator's log says how."))
+        self._mind_readers()
+
+    def _put_off(self) -> None:
+        """Leaves the beginning to who writes what comes next."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+            self._expect_reader()
+
+    def _expect_reader(self) -> None:
+        if self._timer is None:
+            self._mind_readers(at_least=FIRST_READER_SECONDS)
+
+    def _refuse(self, error: NodexaError) -> None:
+        log.error("%s can't be written: %s", self.row.id, error.message)
+        self.refusal = error.bare()
+        self.log.abandon()
+
+    def _create(self, store: ResponseStore, segment: Segment) -> Written[None]:
+        return store.create(self.row, self.settings, self._input, segment)
+
+    def _write_whole(self, store: ResponseStore, whole: Segment) -> Written[None]:
+        return store.add(self.row, self.settings, self._input, whole, **self._ended())
