@@ -49,3 +49,7 @@ def _written(objects: list[bytes]) -> bytes:
     size = len(objects) + 1
     end = b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (size, len(data))
     return data + b"xref\n0 %d\n0000000000 65535 f \n" % size + table + end
+
+
+HANDBOOK = pdf("Employees have thirty days of vacation.", "Parrots are welcome in the office.")
+"""Two pages of Latin text."""
