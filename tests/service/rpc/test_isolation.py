@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from google.protobuf.message import Message
-from nodexa.v1.admin_pb2 import ApiKey, Assistant
+from nodexa.v1.admin_pb2 import ApiKey
 from nodexa.v1.admin_service_pb2 import (
     CreateApiKeyRequest,
-    CreateAssistantRequest,
-    CreateOrganizationRequest,
     DeleteAssistantRequest,
     GetAssistantRequest,
     GetOrganizationRequest,
@@ -32,174 +30,35 @@ from nodexa.v1.response_service_pb2 import (
     ListResponsesRequest,
     WatchResponseRequest,
 )
-from nodexa.v1.user_pb2 import Claim
-from nodexa.v1.user_service_pb2 import (
-    DeleteClaimsRequest,
-    DeleteMemoriesRequest,
-    ListChatConversationsRequest,
-    ListClaimsRequest,
-    ListMemoriesRequest,
-    SetClaimsRequest,
-)
 
-from service.ids import new_id
 from service.model.model import TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
 from tests.service.conversations import converse, items_in
 from tests.service.files import files, search, store, upload
 from tests.service.keys import revoke, with_another_key
-from tests.service.memories import remembered
 from tests.service.refusals import Refusal, refusal
-from tests.service.requests import create, get, said, user, watch, words_of
+from tests.service.requests import create, said, user, watch, words_of
+from tests.service.rpc.naming import (
+    CONVERSATIONS,
+    FILES,
+    OF_A_CONVERSATION,
+    OF_A_FILE,
+    OF_A_KEY,
+    OF_A_RESPONSE,
+    OF_A_STORE,
+    OF_A_USER,
+    OF_AN_ASSISTANT,
+    OF_AN_ORGANIZATION,
+    RESPONSES,
+    STORES,
+    WITHOUT,
+    Request,
+    by,
+    expect_unknown,
+    name_of,
+)
 from tests.service.rpc.rpcs import METHODS, request_of, rpc
-
-Request = Callable[[str, str], Message]
-"""The request about an id, by a caller with that assistant."""
-
-RESPONSES, ADMIN = "/nodexa.v1.ResponseService/", "/nodexa.v1.AdminService/"
-CONVERSATIONS = "/nodexa.v1.ConversationService/"
-FILES, STORES = "/nodexa.v1.FileService/", "/nodexa.v1.VectorStoreService/"
-USERS, USER_DATA = "/nodexa.v1.UserService/", "/nodexa.v1.UserDataService/"
-
-
-def by(method: str, field: str = "id", **more: Any) -> tuple[str, Request]:
-    return method, lambda name, own: request_of(method, **{field: name}, **more)
-
-
-def inside(method: str, member: str, **more: Any) -> tuple[str, Request]:
-    return method, lambda name, own: request_of(
-        method, **{member: {"id": name, **more}}, update_mask={"paths": ["name"]}
-    )
-
-
-def answering(method: str) -> tuple[str, Request]:
-    return method, lambda name, own: request_of(method, assistant_id=name, input=[user("Hi")])
-
-
-def continuing(method: str) -> tuple[str, Request]:
-    return method, lambda name, own: request_of(method, assistant_id=own, input=[user("Hi")], previous_response_id=name)
-
-
-def conversing(method: str) -> tuple[str, Request]:
-    return method, lambda name, own: request_of(method, assistant_id=own, input=[user("Hi")], conversation_id=name)
-
-
-OF_A_RESPONSE: list[tuple[str, Request]] = [
-    by(RESPONSES + "GetResponse"),
-    by(RESPONSES + "WatchResponse"),
-    by(RESPONSES + "CancelResponse"),
-    by(RESPONSES + "DeleteResponse"),
-    by(RESPONSES + "ListInputItems", "response_id"),
-    continuing(RESPONSES + "CreateResponse"),
-    continuing(RESPONSES + "StreamResponse"),
-    continuing(RESPONSES + "CountInputTokens"),
-    continuing(RESPONSES + "CompactResponse"),
-]
-OF_A_CONVERSATION: list[tuple[str, Request]] = [
-    by(CONVERSATIONS + "GetConversation"),
-    by(CONVERSATIONS + "UpdateConversation", metadata={"mine": "now"}),
-    by(CONVERSATIONS + "DeleteConversation"),
-    by(CONVERSATIONS + "CreateConversationItems", "conversation_id", items=[user("Hi")]),
-    by(CONVERSATIONS + "ListConversationItems", "conversation_id"),
-    by(CONVERSATIONS + "GetConversationItem", "conversation_id", id="msg_first"),
-    by(CONVERSATIONS + "DeleteConversationItem", "conversation_id", id="msg_first"),
-    conversing(RESPONSES + "CreateResponse"),
-    conversing(RESPONSES + "StreamResponse"),
-    conversing(RESPONSES + "CountInputTokens"),
-]
-OF_AN_ASSISTANT: list[tuple[str, Request]] = [
-    by(ADMIN + "GetAssistant"),
-    by(ADMIN + "DeleteAssistant"),
-    inside(ADMIN + "UpdateAssistant", "assistant", name="Mine now"),
-    by(ADMIN + "ListAssistantTools", "assistant_id"),
-    by(ADMIN + "TryTool", "assistant_id", tool="look"),
-    answering(RESPONSES + "CreateResponse"),
-    answering(RESPONSES + "StreamResponse"),
-    answering(RESPONSES + "CountInputTokens"),
-    answering(RESPONSES + "CompactResponse"),
-]
-OF_A_USER: list[tuple[str, Request]] = [
-    by(USERS + "DeleteClaim", "key"),
-    by(USERS + "DeleteMemory"),
-    by(USERS + "ListChatMessages", "conversation_id"),
-]
-OF_A_KEY: list[tuple[str, Request]] = [
-    by(ADMIN + "RevokeApiKey"),
-    inside(ADMIN + "UpdateApiKey", "api_key", name="Mine now"),
-]
-OF_AN_ORGANIZATION: list[tuple[str, Request]] = [
-    by(ADMIN + "GetOrganization"),
-    by(ADMIN + "ListAuditEvents", "organization_id"),
-    by(USER_DATA + "ExportUser", "organization_id", user_id="alice"),
-    by(USER_DATA + "EraseUser", "organization_id", user_id="alice"),
-]
-OF_A_FILE: list[tuple[str, Request]] = [
-    by(FILES + "GetFile"),
-    by(FILES + "DeleteFile"),
-    by(FILES + "ReadFile"),
-    by(FILES + "WriteFileData", "upload_id", data=b"More"),
-    by(FILES + "CreateFile", "upload_id", filename="mine", purpose="PURPOSE_ASSISTANTS"),
-    (STORES + "CreateVectorStore", lambda name, own: request_of(STORES + "CreateVectorStore", file_ids=[name])),
-]
-OF_A_STORE: list[tuple[str, Request]] = [
-    by(STORES + "GetVectorStore"),
-    by(STORES + "UpdateVectorStore", name="Mine now"),
-    by(STORES + "DeleteVectorStore"),
-    by(STORES + "SearchVectorStore", queries=["mine"]),
-    by(STORES + "CreateVectorStoreFile", "vector_store_id", file={"file_id": "file_x"}),
-    by(STORES + "GetVectorStoreFile", "vector_store_id", file_id="file_x"),
-    by(STORES + "ListVectorStoreFiles", "vector_store_id"),
-    by(STORES + "UpdateVectorStoreFile", "vector_store_id", file_id="file_x"),
-    by(STORES + "DeleteVectorStoreFile", "vector_store_id", file_id="file_x"),
-    by(STORES + "ReadVectorStoreFile", "vector_store_id", file_id="file_x"),
-    by(STORES + "CreateVectorStoreFileBatch", "vector_store_id", files=[{"file_id": "file_x"}]),
-    by(STORES + "GetVectorStoreFileBatch", "vector_store_id", id="vsfb_x"),
-    by(STORES + "CancelVectorStoreFileBatch", "vector_store_id", id="vsfb_x"),
-]
-# They take no id, or one of a thing that belongs to the whole installation.
-WITHOUT = {
-    RESPONSES + "ListResponses",
-    CONVERSATIONS + "CreateConversation",
-    FILES + "ListFiles",
-    STORES + "ListVectorStores",
-    # They are about the user in the metadata; what each sees has tests of its own.
-    *(USERS + name for name in ("SetClaims", "ListClaims", "DeleteClaims")),
-    *(USERS + name for name in ("ListMemories", "DeleteMemories", "ListChatConversations")),
-    *(ADMIN + name for name in ("CreateOrganization", "ListOrganizations", "UpdateOrganization")),
-    *(ADMIN + name for name in ("CreateAssistant", "ListAssistants", "CreateApiKey", "ListApiKeys")),
-    *(ADMIN + name for name in ("CreateModel", "ListModels", "DeleteModel", "Prune")),
-}
-
-
-def name_of(value: object) -> str:
-    return value.rpartition("/")[2] if isinstance(value, str) else ""
-
-
-@pytest.fixture
-async def other(core: CoreUnderTest) -> CoreUnderTest:
-    """The same core as a second organization sees it: with its own key and assistant."""
-    made = await core.admin.CreateOrganization(CreateOrganizationRequest(name="Other"), metadata=core.metadata())
-    seen = replace(core, quickstart={"NODEXA_API_KEY": made.secret})
-    assistant = Assistant(name="Theirs", model="smollm2-135m")
-    theirs = await core.admin.CreateAssistant(CreateAssistantRequest(assistant=assistant), metadata=seen.metadata())
-    return replace(core, quickstart={**seen.quickstart, "NODEXA_ASSISTANT_ID": theirs.id})
-
-
-async def expect_unknown(core: CoreUnderTest, method: str, request: Request, hidden: str, *, user_id: str = "") -> None:
-    """The answer about `hidden` equals the one about an id that never was, apart from the id itself."""
-    never = new_id(hidden.partition("_")[0])
-    metadata = core.metadata(x_request_id="same", **({"x_user_id": user_id} if user_id else {}))
-
-    async def ask(name: str) -> Refusal:
-        answer = await refusal(rpc(core.channel, method, request(name, core.assistant_id), metadata))
-        return replace(answer, message=answer.message.replace(name, "ID"))
-
-    answer = await ask(hidden)
-
-    assert answer == await ask(never)
-    assert answer.status == "NOT_FOUND"
-    assert answer.reason.endswith("_not_found")
 
 
 def test_every_rpc_that_takes_an_id_is_in_the_tables() -> None:
@@ -354,59 +213,6 @@ async def test_a_deleted_assistant_is_unknown(core: CoreUnderTest, method: str, 
     await expect_unknown(core, method, request_, core.assistant_id)
 
 
-async def kept_of(core: CoreUnderTest, user_id: str) -> dict[str, str]:
-    """Something of each kind that is kept of a user: its id, by the RPC that takes one."""
-    metadata = core.metadata(x_user_id=user_id)
-    await core.users.SetClaims(SetClaimsRequest(claims=[Claim(key="claim_1", value_json="1")]), metadata=metadata)
-    memory_id = await remembered(core, user_id)
-    core.model.add(says("Hi"))
-    chat = await create(core, user_id=user_id)
-    return {
-        USERS + "DeleteClaim": "claim_1",
-        USERS + "DeleteMemory": memory_id,
-        USERS + "ListChatMessages": chat.id.removeprefix("resp_"),
-    }
-
-
-@pytest.mark.parametrize(("method", "request_"), OF_A_USER, ids=name_of)
-async def test_what_is_kept_of_a_user_is_unknown_to_all_others(
-    core: CoreUnderTest, other: CoreUnderTest, method: str, request_: Request
-) -> None:
-    kept = (await kept_of(core, "alice"))[method]
-
-    await expect_unknown(core, method, request_, kept, user_id="bob")
-    await expect_unknown(other, method, request_, kept, user_id="alice")
-
-    known = rpc(core.channel, method, request_(kept, ""), core.metadata(x_user_id="alice"))
-    await cast(Awaitable[Message], known)
-    if "Delete" in method:
-        await expect_unknown(core, method, request_, kept, user_id="alice")
-
-
-async def test_lists_of_a_user_hold_nothing_of_others(core: CoreUnderTest, other: CoreUnderTest) -> None:
-    await kept_of(core, "alice")
-
-    for seen, user_id in ((core, "bob"), (other, "alice")):
-        metadata = seen.metadata(x_user_id=user_id)
-        assert not (await seen.users.ListClaims(ListClaimsRequest(), metadata=metadata)).claims
-        assert not (await seen.users.DeleteClaims(DeleteClaimsRequest(), metadata=metadata)).count
-        assert not (await seen.users.ListMemories(ListMemoriesRequest(), metadata=metadata)).memories
-        assert not (await seen.users.DeleteMemories(DeleteMemoriesRequest(), metadata=metadata)).count
-        chats = await seen.users.ListChatConversations(ListChatConversationsRequest(), metadata=metadata)
-        assert not chats.conversations
-
-    own = await core.users.ListClaims(ListClaimsRequest(), metadata=core.metadata(x_user_id="alice"))
-    assert [claim.key for claim in own.claims] == ["claim_1"]
-
-
-@pytest.mark.parametrize("method", [method for method in METHODS if method.startswith(USERS)], ids=name_of)
-async def test_what_is_kept_of_a_user_needs_a_user(core: CoreUnderTest, method: str) -> None:
-    answer = await refusal(rpc(core.channel, method, request_of(method), core.metadata()))
-
-    assert (answer.reason, answer.param) == ("invalid_user_id", "x-user-id")
-    assert "x-user-id" in answer.message
-
-
 @pytest.mark.parametrize(("method", "request_"), OF_A_KEY, ids=name_of)
 async def test_another_organization_s_key_is_unknown(
     core: CoreUnderTest, other: CoreUnderTest, method: str, request_: Request
@@ -453,26 +259,6 @@ async def test_lists_hold_nothing_of_others(core: CoreUnderTest, other: CoreUnde
     assert [event.target_id for event in acts.audit_events] == [other.assistant_id]
     assert [assistant.id for assistant in assistants.assistants] == [other.assistant_id]
     assert [key.name for key in keys.api_keys] == ["first"]
-
-
-async def test_a_user_s_list_holds_her_own_and_nobody_s(core: CoreUnderTest) -> None:
-    core.model.add(*[says("Hi")] * 3)
-    hers, nobodys = await create(core, user_id="alice"), await create(core)
-    his = await create(core, user_id="bob")
-
-    async def listed(**metadata: str) -> set[str]:
-        answer = await core.responses.ListResponses(ListResponsesRequest(), metadata=core.metadata(**metadata))
-        return {response.id for response in answer.responses}
-
-    assert await listed(x_user_id="alice") == {hers.id, nobodys.id}
-    assert await listed() == {hers.id, nobodys.id, his.id}
-
-
-async def test_whoever_speaks_for_nobody_sees_every_user_s_response(core: CoreUnderTest) -> None:
-    core.model.add(says("Hi"))
-    hers = await create(core, user_id="alice")
-
-    assert await get(core, hers.id) == hers
 
 
 async def test_an_assistant_key_comes_back_to_its_own_streams_only(core: CoreUnderTest) -> None:
