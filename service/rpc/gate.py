@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn, Protocol, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
+from nodexa.v1.admin_pb2 import ApiKey
 
 from service.errors import NodexaError
 from service.ids import NewId
@@ -118,7 +119,7 @@ class Gate(grpc.aio.ServerInterceptor):
         caller = await self._authenticator.caller(tuple(context.invocation_metadata() or ()), request_id=request_id)
         check_access(method, caller)
         CALLER.set(caller)
-        if not (caller.limited and method in COUNTED):
+        if caller.dialect == ApiKey.DIALECT_NODEXA and not (caller.limited and method in COUNTED):
             await send_head(context, caller)
         return OpenCall(self._calls, caller.key_id)
 

@@ -39,8 +39,9 @@ class Calls:
         self._largest = largest
         self._most = most
         self._open: dict[int, _Call] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         self._retiring = False
+        self._loop = asyncio.get_running_loop()
 
     def take(self, call: int, kind: int, data: bytes) -> None:
         """Takes what the bridge says. Raises ValueError where that can't be understood."""
@@ -53,7 +54,7 @@ class Calls:
         else:
             # Forgotten at once: a task that never began can't say that it ended, and would keep its call for ever.
             self._forget(call)
-            opened.stop()
+            self._stop(opened)
 
     def retire(self) -> None:
         """Takes no more calls."""
@@ -64,14 +65,14 @@ class Calls:
     def lose(self) -> None:
         """The bridge is gone: takes no more calls, and ends those that are open."""
         for call in self._open.values():
-            call.stop()
+            self._stop(call)
         self._open.clear()
         self.retire()
 
     async def close(self) -> None:
         """Takes no more calls, and ends those that are open."""
         self.lose()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     def _begin(self, number: int, method: str, metadata: Metadata, request: bytes) -> None:
         handler = self._rpcs.get(method)
@@ -81,9 +82,13 @@ class Calls:
             return
         call = _Call(number, metadata, largest=self._largest, say=self._say, forget=self._forget)
         self._open[number] = call
-        call.task = asyncio.create_task(call.run(handler, request))
-        self._tasks.add(call.task)
-        call.task.add_done_callback(self._tasks.discard)
+        call.task = self._loop.create_task(call.run(handler, request))
+
+    def _stop(self, call: _Call) -> None:
+        # A task of which only its call knows may be thrown away: this one has to be waited for, too.
+        self._ending.add(call.task)
+        call.task.add_done_callback(self._ending.discard)
+        call.stop()
 
     def _refusal(self, number: int, *, known: bool, size: int) -> _Status | None:
         if self._retiring:
@@ -103,6 +108,10 @@ class Calls:
 class _Call:
     """One call, and what its servicer sees of gRPC."""
 
+    __slots__ = (
+        *("_flow", "_forget", "_largest", "_metadata", "_number", "_room", "_say", "_status", "_stopped", "_trailing"),
+        *("_unread", "task"),
+    )
     task: asyncio.Task[None]
 
     def __init__(
@@ -116,7 +125,7 @@ class _Call:
         self._status: _Status = _GOOD
         self._trailing: Pairs = ()
         self._unread = 0
-        self._room = asyncio.Event()
+        self._room: asyncio.Future[None] | None = None
         self._flow: Flow | None = None
         self._stopped = False
 
@@ -163,10 +172,10 @@ class _Call:
         self._unread = max(0, self._unread - size)
         if self._unread >= WINDOW:
             return
-        if self._flow is None:
-            self._room.set()
-        else:
+        if self._flow is not None:
             self._flow.go_on()
+        elif self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     def stop(self) -> None:
         """Ends the call as its caller does who hangs up."""
@@ -202,10 +211,9 @@ class _Call:
         async with aclosing(messages):
             async for message in messages:
                 room = self._send(self._fitting(message if isinstance(message, bytes) else serialize(message)))
-                while not room:
-                    self._room.clear()
-                    await self._room.wait()
-                    room = self._unread < WINDOW
+                if not room:
+                    self._room = asyncio.get_running_loop().create_future()
+                    await self._room
 
     def _send(self, message: bytes) -> bool:
         """Whether there is room for another one now."""

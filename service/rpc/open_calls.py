@@ -89,13 +89,18 @@ class OpenCalls:
     def add(self, key_id: str, call: OpenCall) -> None:
         """Counts a call that begins."""
         self._count += 1
-        self._of_key.setdefault(key_id, set()).add(call)
+        calls = self._of_key.get(key_id)
+        if calls is None:
+            self._of_key[key_id] = {call}
+        else:
+            calls.add(call)
 
     def discard(self, key_id: str, call: OpenCall) -> None:
         """Counts it no more."""
         self._count -= 1
-        self._of_key[key_id].discard(call)
-        if not self._of_key[key_id]:
+        calls = self._of_key[key_id]
+        calls.discard(call)
+        if not calls:
             del self._of_key[key_id]
 
     async def run(self) -> None:

@@ -36,7 +36,8 @@ class ResponseServicer(ResponseServiceServicer):
     async def CreateResponse(self, request: pb.CreateResponseRequest, context: Context) -> Response:
         caller = CALLER.get()
         run = await self._runner.start(request, caller, streaming=False)
-        await self._tell_limits(context, caller)
+        if _is_told_first(caller):
+            await self._tell_limits(context, caller)
         if isinstance(run, Earlier):
             return await self._runner.again(run.response_id, caller)
         if run.row.background:
@@ -48,7 +49,8 @@ class ResponseServicer(ResponseServiceServicer):
     ) -> AsyncGenerator[EventBatch, None]:
         caller = CALLER.get()
         run = await self._runner.start(request, caller, streaming=True)
-        await self._tell_limits(context, caller)
+        if _is_told_first(caller):
+            await self._tell_limits(context, caller)
         events = self._runner.watch(run.response_id, caller) if isinstance(run, Earlier) else self._runner.follow(run)
         async with aclosing(events) as batches:
             async for batch in batches:
@@ -98,12 +100,17 @@ class ResponseServicer(ResponseServiceServicer):
     async def CompactResponse(self, request: pb.CompactResponseRequest, context: Context) -> pb.CompactedConversation:
         caller = CALLER.get()
         compacted = await self._runner.compact(request, caller)
-        await self._tell_limits(context, caller)
+        if _is_told_first(caller):
+            await self._tell_limits(context, caller)
         return compacted
 
     async def _tell_limits(self, context: Context, caller: Caller) -> None:
-        if caller.limited or caller.dialect == ApiKey.DIALECT_NODEXA:
-            await send_head(context, caller, self._limiter.standing(caller))
+        await send_head(context, caller, self._limiter.standing(caller))
+
+
+def _is_told_first(caller: Caller) -> bool:
+    """Whether there is something to tell before the answer, which for most there isn't."""
+    return caller.limited or caller.dialect == ApiKey.DIALECT_NODEXA
 
 
 def _as_message(told: Told, kind: type[M]) -> M:

@@ -136,13 +136,17 @@ class EventLog:
         else:
             self._at_end.append(call)
 
+    def ended(self) -> asyncio.Future[None]:
+        """Done when the last segment is in. For one who waits."""
+        ended = asyncio.get_running_loop().create_future()
+        # Who waits may leave before that.
+        self.when_closed(lambda: None if ended.done() else ended.set_result(None))
+        return ended
+
     async def wait_closed(self) -> None:
         """Returns when the last segment is in."""
         if not self.closed:
-            closed = asyncio.get_running_loop().create_future()
-            # Who waits may leave before that.
-            self.when_closed(lambda: None if closed.done() else closed.set_result(None))
-            await closed
+            await self.ended()
 
     def abandon(self) -> None:
         """Lets the readers go without an end: the log goes on elsewhere."""
@@ -155,9 +159,10 @@ class EventLog:
         self._wake()
 
     def _wake(self) -> None:
-        # Who hears of it may leave.
-        for reader in tuple(self._readers):
-            reader.hear()
+        if self._readers:
+            # Who hears of it may leave.
+            for reader in tuple(self._readers):
+                reader.hear()
         if self.closed:
             self._readers.clear()
             for call in self._at_end:

@@ -149,7 +149,7 @@ class Runner:
         Raises the failure when it came before any output and a caller can act on it.
         """
         with run.attend():
-            await run.wait()
+            await run.log.ended()
         if run.lost:
             return (await self._concluded(run.row.org_id, run.row.id)).SerializeToString()
         if run.refusal is not None:
