@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from nodexa.v1.item_pb2 import TokenLogprob
 
@@ -61,7 +61,7 @@ class Answer:
             self._calls.check()
         except ValueError:
             raise garbled(self._model, "a function call without a name") from None
-        return [*([self._usage] if self._usage else ()), Finish(self.finish)]
+        return [self._usage, Finish(self.finish)] if self._usage else [Finish(self.finish)]
 
     def _add_choice(self, choice: Mapping[str, Any], delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
         if reasoning := delta.get("reasoning_content") or delta.get("reasoning"):
@@ -75,10 +75,10 @@ class Answer:
                 self._add_parts(content, chunks)
         if refusal := delta.get("refusal"):
             chunks.append(RefusalDelta(_text(refusal)))
-        entries = list(delta.get("tool_calls") or ())
+        if entries := delta.get("tool_calls"):
+            self._add_calls(entries, chunks)
         if function := delta.get("function_call"):  # The form before there were several calls.
-            entries.append({"index": 0, "function": function})
-        chunks.extend(call for entry in entries if (call := self._calls.add(entry)))
+            self._add_calls([{"index": 0, "function": function}], chunks)
         if reason := choice.get("finish_reason"):
             self.finish = self._finish_reason(reason)
 
@@ -93,6 +93,9 @@ class Answer:
                 self._add_text(_text(part["text"]), chunks)
             elif part["type"] == "thinking":
                 chunks.append(ReasoningDelta("".join(_text(piece["text"]) for piece in part["thinking"])))
+
+    def _add_calls(self, entries: Iterable[Mapping[str, Any]], chunks: list[Chunk]) -> None:
+        chunks.extend(call for entry in entries if (call := self._calls.add(entry)))
 
     def _finish_reason(self, reason: str) -> FinishReason:
         known = FINISH.get(reason.lower())
@@ -109,16 +112,20 @@ def _text(value: object) -> str:
 
 def _usage(value: Mapping[str, Any]) -> TokenUsage | None:
     """Returns the counts; None where they are not complete, for then they mean nothing."""
-    counts = (value.get("prompt_tokens"), value.get("completion_tokens"))
-    if not all(isinstance(count, int) and 0 <= count <= MAX_TOKENS for count in counts):
+    prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
+    if not (_is_count(prompt) and _is_count(completion)):
         return None
-    read, written = value.get("prompt_tokens_details") or {}, value.get("completion_tokens_details") or {}
+    read, written = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
     return TokenUsage(
-        input_tokens=value["prompt_tokens"],
-        output_tokens=value["completion_tokens"],
-        cached_tokens=int(read.get("cached_tokens") or 0),
-        reasoning_tokens=int(written.get("reasoning_tokens") or 0),
+        input_tokens=prompt,
+        output_tokens=completion,
+        cached_tokens=int(read.get("cached_tokens") or 0) if read else 0,
+        reasoning_tokens=int(written.get("reasoning_tokens") or 0) if written else 0,
     )
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and 0 <= value <= MAX_TOKENS
 
 
 def token_logprobs(entries: Iterable[Mapping[str, Any]]) -> list[TokenLogprob]:

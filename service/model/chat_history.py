@@ -26,7 +26,7 @@ AT_ONCE: Final = 16
 def chat_history(instructions: str, items: Sequence[Item]) -> bytes:
     """Returns the JSON array of the messages of these items behind the instructions."""
     opening: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
-    if not isinstance(items, Continued):
+    if not isinstance(items, Continued) or not items.said.length:
         return orjson.dumps(join_opening(opening + translated(plain_items(items))))
     told: Told = items.said.thread.told.setdefault(KIND, Told())
     before, text, place = told.until(items.said)

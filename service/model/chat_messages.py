@@ -22,7 +22,7 @@ ROLES: Mapping[int, str] = {
 }
 
 
-def chat_messages(instructions: str, items: Iterable[Item]) -> list[Message]:
+def chat_messages(instructions: str, items: Sequence[Item]) -> list[Message]:
     """Returns the messages, oldest first; the system messages that open the conversation are joined into one.
 
     Calls and the text around them become one assistant message, and the outputs stand right behind it in the order of
@@ -32,8 +32,10 @@ def chat_messages(instructions: str, items: Iterable[Item]) -> list[Message]:
     return join_opening(opening + translated(items))
 
 
-def translated(items: Iterable[Item]) -> list[Message]:
+def translated(items: Sequence[Item]) -> list[Message]:
     """Returns the messages of these items alone, as they stand further on in a conversation."""
+    if len(items) == 1 and (message := items[0].message).role == ItemMessage.ROLE_USER:
+        return _message(message)  # By far the most.
     told = [(item, item.HasField("message")) for item in items]
     outputs = {
         item.function_call_output.call_id: item.function_call_output
@@ -151,6 +153,8 @@ def _close(turn: Message, messages: list[Message], outputs: Mapping[str, Functio
 
 def join_opening(messages: list[Message]) -> list[Message]:
     """Joins the system messages at the start: many models' templates refuse a second one."""
+    if len(messages) < 2:
+        return messages
     count = next((index for index, message in enumerate(messages) if message["role"] != "system"), len(messages))
     if count < 2:
         return messages

@@ -15,7 +15,7 @@ import orjson
 from service.errors import NodexaError
 from service.model.chat_answer import Answer
 from service.model.chat_errors import garbled
-from service.model.chat_template import TextTemplate
+from service.model.chat_template import LINE_END, TextTemplate
 from service.model.model import Chunk, TextDelta, TextRun
 from service.model.sse import SseParser
 
@@ -57,6 +57,9 @@ class StreamReader:
         return self._answer.finish is not None
 
     def feed(self, data: bytes) -> list[Chunk]:
+        # A token that comes alone, told like the one before.
+        if self._parser.between and (text := self._template.alone(data)):
+            return [TextDelta(text)]
         chunks: list[Chunk] = []
         try:
             for part in self._parts(data, chunks):
@@ -78,7 +81,7 @@ class StreamReader:
 
     def _parts(self, data: bytes, chunks: list[Chunk]) -> Iterator[bytes]:
         """What has to be taken apart; texts that are told like one before are in `chunks` then, in their order."""
-        if b"\n" in data and not self._parser.begun:
+        if LINE_END in data and not self._parser.begun:
             data = self._cut(self._parser.with_kept(data), chunks)
             # Of many events that came at once, the first two are enough to learn from.
             if len(data) > MANY_BYTES and (end := data.find(b"\n\n", data.find(b"\n\n") + 2) + 2) > 2:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
+from typing import Final
 
 import orjson
 
@@ -17,6 +18,8 @@ MARK = 12
 """Bytes before a text by which the next one is found."""
 FEW = 8
 """So many events are compared at first, and twice as many whenever all were alike: little is done for nothing."""
+LINE_END: Final = 0x0A
+"""A number, since bytes are looked for in bytes only after they were tried as one, which costs an error inside."""
 
 
 class TextTemplate:
@@ -57,7 +60,7 @@ class TextTemplate:
         told = data[len(before) : end]
         literals = [told]
         # By a short mark, since the whole of what stands between two texts takes long to look for.
-        if (mark := before[-MARK:]) in told:
+        if told.find(mark := before[-MARK:]) >= 0:
             between = behind + before
             left_over = len(between) - len(mark)
             *others, last = told.split(mark)
@@ -74,16 +77,20 @@ class TextTemplate:
             return [], data
         return texts, data[end + len(behind) :]
 
+    def alone(self, data: bytes) -> str:
+        """Returns the text where `data` is one event like the one learned and nothing else; empty where it is not."""
+        before, behind = self._before, self._behind
+        if not before or not data.startswith(before) or not data.endswith(behind):
+            return ""
+        # With its quotes.
+        return _string(data[len(before) - 1 : 1 - len(behind)])
+
     def read(self, event: bytes) -> str:
         """Returns the text of an event that is like the one learned; empty where it is not."""
         head, tail = self._head, self._tail
         if not head or not event.startswith(head) or not event.endswith(tail):
             return ""
-        try:
-            text = orjson.loads(event[len(head) : len(event) - len(tail)])
-        except ValueError:
-            return ""
-        return text if isinstance(text, str) else ""
+        return _string(event[len(head) : len(event) - len(tail)])
 
     def run(self, events: Sequence[bytes], start: int) -> list[str]:
         """Returns the texts of the events from `start` on that are like the one learned, to the first that isn't."""
@@ -119,3 +126,15 @@ class TextTemplate:
 
     def _each(self, events: Sequence[bytes]) -> list[str]:
         return list(takewhile(bool, map(self.read, events)))
+
+
+def _string(literal: bytes) -> str:
+    """The text that a JSON string says; empty where it is none."""
+    # Several events are no string, and to find that out here costs less than the error.
+    if LINE_END in literal:
+        return ""
+    try:
+        text = orjson.loads(literal)
+    except ValueError:
+        return ""
+    return text if isinstance(text, str) else ""

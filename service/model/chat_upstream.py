@@ -34,6 +34,7 @@ RETRY_STATUSES = frozenset({502, 503, 504})
 FIRST_BACKOFF = 0.2
 MAX_ERROR_BYTES = 64 * 1024
 MAX_SHORT_BYTES = 64 * 1024
+STREAMS: Mapping[bytes, bool] = {b"text/event-stream": True, b"application/json": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +210,10 @@ class Upstream:
 
     def _reader(self, connection: Connection, *, streaming: bool) -> Reader:
         """Goes by what the server sends; some ignore `stream` one way or the other."""
-        kind = connection.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        streams = {b"text/event-stream": True, b"application/json": False}.get(kind, streaming)
+        kind = connection.headers.get(b"content-type", b"")
+        streams = STREAMS.get(kind)
+        if streams is None:
+            streams = STREAMS.get(kind.partition(b";")[0].strip().lower(), streaming)
         return (self._readers.stream if streams else self._readers.whole)(self._name)
 
     async def _read(self, connection: Connection, reader: Reader) -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from nodexa.v1.admin_pb2 import Model as ModelConfig
@@ -148,7 +148,7 @@ class _Turn:
 
     limit: int | None
     function: FunctionTool | None = None
-    spent: TokenUsage = NOTHING
+    spent: TokenUsage = field(default_factory=lambda: NOTHING)
     begun: bool = False
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import cast
 
 import httptools
@@ -40,14 +41,16 @@ class Connection(asyncio.Protocol):
         self.headers: dict[bytes, bytes] = {}
         self._loop = loop
         self._transport: asyncio.Transport | None = None
+        self._body: list[bytes] = []
+        # For the parser, which calls it once for each chunk: hundreds of times for an answer.
+        self.on_body: Callable[[bytes], None] = self._body.append
         self._parser = httptools.HttpResponseParser(self)
+        self._arrived = 0
         self._asked = False
         self._head_done = False
         self._head_size = 0
         self._complete = False
         self._keep_alive = False
-        self._body: list[bytes] = []
-        self._size = 0
         self._paused = False
         self._failure: HttpError | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -55,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._until = 0.0
         self._heard = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     # What the client calls.
 
@@ -62,12 +66,11 @@ class Connection(asyncio.Protocol):
         """Sends a request and waits for the head of the answer. Raises HttpError, also later: once it is `until`."""
         if self._transport is None or self._transport.is_closing():
             raise self._failure or ConnectionLostError("closed")
-        self.status, self.headers, self._head_size = 0, {}, 0
-        self._parser = httptools.HttpResponseParser(self)
+        self.status, self.headers, self._head_size, self._arrived = 0, {}, 0, 0
         self._asked = True
         self._head_done = self._complete = self._keep_alive = False
         self._idle_timeout, self._until, self._heard = idle_timeout, until, self._loop.time()
-        self._watchdog = self._loop.call_at(min(self._heard + idle_timeout, until), self._check_time)
+        self._mind_time(min(self._heard + idle_timeout, until))
         self._transport.write(request)
         while not self._head_done:
             await self._wait()
@@ -79,7 +82,8 @@ class Connection(asyncio.Protocol):
                 return b""
             await self._wait()
         data = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._body, self._size = [], 0
+        self._body.clear()
+        self._arrived = 0
         if self._paused and self._transport:
             self._paused, self._heard = False, self._loop.time()
             self._transport.resume_reading()
@@ -113,7 +117,9 @@ class Connection(asyncio.Protocol):
             self._fail(MalformedAnswerError("bytes that nobody asked for"))
             return
         self._heard = self._loop.time()
-        if not self._head_done:
+        if self._head_done:
+            self._arrived += len(data)
+        else:
             self._head_size += len(data)
         try:
             self._parser.feed_data(data)
@@ -121,7 +127,7 @@ class Connection(asyncio.Protocol):
             self._misparsed(error)
         if not self._head_done and self._head_size > MAX_HEAD_BYTES:
             self._fail(MalformedAnswerError("a head that is too long"))
-        elif self._size > HIGH_WATER and not self._paused and self._transport and not self._transport.is_closing():
+        elif self._arrived > HIGH_WATER and not self._paused and self._transport and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
         self._wake()
@@ -149,15 +155,10 @@ class Connection(asyncio.Protocol):
         else:
             self._head_done = True
 
-    def on_body(self, body: bytes) -> None:
-        self._body.append(body)
-        self._size += len(body)
-
     def on_message_complete(self) -> None:
         if self._head_done:
             self._complete = True
             self._keep_alive = self._parser.should_keep_alive()
-            self._stop_watchdog()
 
     # The rest.
 
@@ -184,14 +185,22 @@ class Connection(asyncio.Protocol):
         if self._waiter and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _mind_time(self, due: float) -> None:
+        # One timer for many exchanges, moved on when it fires: cheaper than one for each, or for each arrival.
+        if self._watchdog is None or due < self._due:
+            self._stop_watchdog()
+            self._watchdog, self._due = self._loop.call_at(due, self._check_time), due
+
     def _check_time(self) -> None:
-        # One timer an exchange, moved on when it fires: cheaper than one an arrival.
+        self._watchdog = None
+        if not self._asked or self._complete:
+            return
         now = self._loop.time()
         if self._paused:
             self._heard = now  # It is we who do not read.
         silent = self._heard + self._idle_timeout
         if now < min(silent, self._until):
-            self._watchdog = self._loop.call_at(min(silent, self._until), self._check_time)
+            self._mind_time(min(silent, self._until))
         elif now >= self._until:
             self._fail(TotalTimeoutError("not over in time"))
         else:

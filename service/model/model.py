@@ -156,7 +156,7 @@ class PassEnd:
     """All that was begun is whole. The runner says so before it goes on with what is not the model's."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TokenUsage:
     """Tokens as the model server or its tokenizer counted them; sent at most once a turn."""
 
@@ -167,7 +167,7 @@ class TokenUsage:
     cache_write_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finish:
     """The model ended its turn: the last chunk of every whole stream; a stream without it was cut."""
 

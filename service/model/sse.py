@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 MAX_EVENT_BYTES = 10 * 1024 * 1024
 _FIELD = b"data: "
 _BETWEEN = b"\n\n" + _FIELD
+# Numbers: bytes are looked for in bytes only after they were tried as one, which costs an error inside.
+_LINE_END: Final = 0x0A
+_RETURN: Final = 0x0D
 
 
 class SseParser:
@@ -28,6 +32,11 @@ class SseParser:
         """Whether an event has some of its lines."""
         return bool(self._data)
 
+    @property
+    def between(self) -> bool:
+        """Whether the next byte begins an event."""
+        return not self._data and not self._line
+
     def with_kept(self, data: bytes) -> bytes:
         """Returns `data` behind what was kept of a line that had no end, which isn't kept any more."""
         if self._line:
@@ -37,16 +46,16 @@ class SseParser:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Returns the data of the events that `data` completes, in order."""
-        if b"\n" not in data:
+        if _LINE_END not in data:
             self._keep(data)
             return []
         data = self.with_kept(data)
         if events := self._simple(data):
             return events
-        *whole, rest = data.split(b"\n\n") if b"\r" not in data else [data]
+        *whole, rest = data.split(b"\n\n") if _RETURN not in data else [data]
         for event in whole:
             # Nearly all events are one line of data.
-            if event.startswith(b"data: ") and b"\n" not in event and not self._data:
+            if event.startswith(b"data: ") and _LINE_END not in event and not self._data:
                 events.append(event[6:])
                 if len(event) > self._limit:
                     self._check(len(event))
@@ -67,11 +76,11 @@ class SseParser:
         Nearly all reads of a stream are that, and then next to nothing is done for each event.
         """
         end = data.rfind(b"\n\n")
-        if end < 0 or end > self._limit or self._data or b"\r" in data or not data.startswith(_FIELD):
+        if end < 0 or end > self._limit or self._data or _RETURN in data or not data.startswith(_FIELD):
             return []
         events = data[len(_FIELD) : end].split(_BETWEEN)
         rest = data[end + 2 :]
-        if b"\n" in rest or b"\n" in b"".join(events):
+        if _LINE_END in rest or _LINE_END in b"".join(events):
             return []
         self._keep(rest)
         return events

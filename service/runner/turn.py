@@ -65,10 +65,11 @@ class Turn:
     def go_on(self, prompt: Prompt) -> None:
         """Forgets the calls, so that `chunks` can be had once more; usage adds up."""
         self.prompt = prompt
-        silent = prompt.settings.tool_choice.mode == ToolChoice.MODE_NONE
+        settings = prompt.settings
         # In place: others hold it too.
         self.offers.clear()
-        self.offers.update({} if silent else {offer.shown.name: offer for offer in offers(prompt.settings)})
+        if settings.HasField("tools") and settings.tool_choice.mode != ToolChoice.MODE_NONE:
+            self.offers.update({offer.shown.name: offer for offer in offers(settings)})
         for kept in (self.calls, self._refused, self._hidden):
             kept.clear()
 
@@ -152,8 +153,8 @@ class Turn:
         else:
             return batch
         before = set(self.calls)
-        shown = [chunk for chunk in batch if self._note(chunk)]
-        if self.reason is FinishReason.STOP:
+        shown = [chunk for chunk in batch if type(chunk) not in _NOTED or self._note(chunk)]
+        if self.calls and self.reason is FinishReason.STOP:
             for index in self.calls.keys() - before:
                 if problem := _arguments_problem(self.calls[index]):
                     self._refuse(index, problem)
@@ -163,14 +164,7 @@ class Turn:
     def _note(self, chunk: Chunk) -> bool:
         """Takes a chunk down; whether it's shown."""
         if isinstance(chunk, TokenUsage):
-            self._usages[-1] = Usage(
-                input_tokens=chunk.input_tokens,
-                cached_tokens=chunk.cached_tokens,
-                output_tokens=chunk.output_tokens,
-                reasoning_tokens=chunk.reasoning_tokens,
-                total_tokens=chunk.input_tokens + chunk.output_tokens,
-                cache_write_tokens=chunk.cache_write_tokens,
-            )
+            self._usages[-1] = _usage(chunk)
             return False
         if isinstance(chunk, Finish):
             self.reason = chunk.reason
@@ -199,7 +193,10 @@ class Turn:
         self._refused.append((self._hidden[index], problem))
 
     def _expect_wanted_call(self) -> None:
-        choice = self.prompt.settings.tool_choice
+        settings = self.prompt.settings
+        if not settings.HasField("tool_choice"):
+            return
+        choice = settings.tool_choice
         wanted = wanted_name(choice)
         if self.reason is not FinishReason.STOP or not (wanted or mode_of(choice) == ToolChoice.MODE_REQUIRED):
             return
@@ -208,6 +205,22 @@ class Turn:
             return
         if not self.calls or (wanted and any(call.name != wanted for call in self.calls.values())):
             raise _invalid_call(f"tool_choice asked for {wanted or 'a function call'}, and the model did otherwise")
+
+
+def _usage(counted: TokenUsage) -> Usage:
+    usage = Usage(
+        input_tokens=counted.input_tokens,
+        output_tokens=counted.output_tokens,
+        total_tokens=counted.input_tokens + counted.output_tokens,
+    )
+    # Most servers say nothing of these.
+    if counted.cached_tokens:
+        usage.cached_tokens = counted.cached_tokens
+    if counted.reasoning_tokens:
+        usage.reasoning_tokens = counted.reasoning_tokens
+    if counted.cache_write_tokens:
+        usage.cache_write_tokens = counted.cache_write_tokens
+    return usage
 
 
 def _told(prompt: Prompt, refused: Sequence[tuple[_Call, str]], names: Collection[str]) -> Prompt:

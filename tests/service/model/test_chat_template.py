@@ -59,6 +59,30 @@ def learned() -> TextTemplate:
     return template
 
 
+@pytest.mark.parametrize("text", ["x", " wörld", 'a "quoted" \\ word', "\n", "\u0000", "{}", '","content":"'])
+def test_an_event_that_comes_alone_is_read_at_once(text: str) -> None:
+    assert learned().alone(b"data: %b\n\n" % event(text)) == text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"data: %b\n\ndata: %b\n\n" % (event("x"), event("y")),
+        b"data: %b\n\n: a comment\n\ndata: %b\n\n" % (event("x"), event("y")),
+        b"data: %b\n" % event("x"),
+        b"data: %b\n\ndata" % event("x"),
+        b"data: %b\n\n" % event("x", finish="stop"),
+        b"data: %b\n\n" % event(""),
+        b"data: %b\n\n" % event("x").replace(b'"x"', b'"x","content":"y"'),
+        b"data: %b\n\n" % event("").replace(b'""', b'"'),
+        b"",
+        b"data: [DONE]\n\n",
+    ],
+)
+def test_what_is_not_one_event_alone_is_left_to_others(data: bytes) -> None:
+    assert learned().alone(data) == ""
+
+
 def test_events_in_a_row_that_differ_in_their_text_only_are_read_together() -> None:
     texts = ["a", "wörld", 'a "quoted" \\ word', "\n", "x"]
     events = [event("before"), *map(event, texts), event("end", finish="stop"), event("behind")]

@@ -6,7 +6,13 @@ import asyncio
 
 import pytest
 
-from service.model.http_connection import HIGH_WATER, Connection, ConnectionLostError, MalformedAnswerError
+from service.model.http_connection import (
+    HIGH_WATER,
+    Connection,
+    ConnectionLostError,
+    IdleTimeoutError,
+    MalformedAnswerError,
+)
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
 
@@ -104,3 +110,41 @@ async def test_a_body_without_a_length_ends_with_the_connection_unless_we_ended_
 async def test_nonsense_instead_of_a_head_is_told_as_such() -> None:
     with pytest.raises(MalformedAnswerError):
         await asked(b"+OK ready\r\n")
+
+
+async def test_each_exchange_has_a_time_of_its_own() -> None:
+    loop = asyncio.get_running_loop()
+    connection, _ = await asked(HEAD % 2 + b"ok")
+    await connection.read()
+    with pytest.raises(IdleTimeoutError):
+        await connection.send(b"request", idle_timeout=0.05, until=loop.time() + 5.0)
+
+
+async def test_a_connection_that_waits_for_its_next_request_has_all_the_time() -> None:
+    loop = asyncio.get_running_loop()
+    waiting, silent = [Connection(loop) for _ in range(2)]
+    for connection in (waiting, silent):
+        connection.connection_made(Wire())
+    sending = asyncio.ensure_future(waiting.send(b"request", idle_timeout=0.05, until=loop.time() + 5.0))
+    await asyncio.sleep(0)
+    waiting.data_received(HEAD % 0)
+    await sending
+    with pytest.raises(IdleTimeoutError):
+        await silent.send(b"request", idle_timeout=0.1, until=loop.time() + 5.0)
+    assert waiting.reusable
+
+
+async def test_one_answer_after_the_other_is_read_on_one_connection() -> None:
+    connection, _ = await asked(HEAD % 2 + b"ok")
+    await connection.read()
+    sending = asyncio.ensure_future(
+        connection.send(b"request", idle_timeout=5.0, until=asyncio.get_running_loop().time() + 5.0)
+    )
+    await asyncio.sleep(0)
+    chunked = b"HTTP/1.1 404 No\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"
+    for place in range(len(chunked)):
+        connection.data_received(chunked[place : place + 1])
+    await sending
+    assert (connection.status, await connection.read(), await connection.read()) == (404, b"abc", b"")
+    assert connection.reusable
+    connection.abort()
