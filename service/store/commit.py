@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
+from service.store.rows import MOST_ROWS, Row, Rows, Shared
 from service.store.sqlite import sqlite3
 from service.store.written import Written
 
 T = TypeVar("T")
-W = TypeVar("W")
 Job = Callable[[Tables], T]
 
 OUTAGES = frozenset(
@@ -35,21 +35,6 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Shared(Generic[W]):
-    """A job that is done in one go with others of its kind: `together` gets the `what` of them all.
-
-    Where one of them was refused, each is done by itself: by `singly`.
-    """
-
-    together: Callable[[Tables, Sequence[W]], None]
-    singly: Callable[[Tables, W], None]
-    what: W
-
-    def __call__(self, db: Tables) -> None:
-        self.singly(db, self.what)
-
-
-@dataclass(slots=True)
 class Request:
     """A job that somebody waits for; one that is `alone` runs in no transaction."""
 
@@ -66,6 +51,9 @@ def commit(tables: Tables, group: Sequence[Request], *, guarded: bool = False) -
     """
     conn = tables.conn
     try:
+        if not guarded and (whole := _one_statement(group)):
+            whole[0].rows.add(tables, [job.row for job in whole])
+            return [None] * len(group)
         conn.execute("begin immediate")
         outcomes = [_attempt(tables, request) for request in group] if guarded else _run(tables, group)
         conn.execute("commit")
@@ -102,18 +90,25 @@ def unavailable() -> NodexaError:
     return NodexaError(UNAVAILABLE, "The database can't be used now; try again.", retry_after=1)
 
 
+def _one_statement(group: Sequence[Request]) -> list[Shared]:
+    """The jobs of a group that takes one statement, which is a transaction by itself; else none."""
+    jobs = [request.job for request in group if isinstance(request.job, Shared)]
+    alike = len(jobs) == len(group) <= MOST_ROWS and all(job.rows is jobs[0].rows for job in jobs)
+    return jobs if alike else []
+
+
 def _run(tables: Tables, group: Sequence[Request]) -> list[Any]:
     outcomes: list[Any] = []
-    shared: dict[Callable[[Tables, Sequence[Any]], None], list[Any]] = {}
+    shared: dict[str, tuple[Rows, list[Row]]] = {}
     for request in group:
         job = request.job
         if isinstance(job, Shared):
-            shared.setdefault(job.together, []).append(job.what)
+            shared.setdefault(job.rows.view, (job.rows, []))[1].append(job.row)
             outcomes.append(None)
         else:
             outcomes.append(job(tables))
-    for together, what in shared.items():
-        together(tables, what)
+    for rows, those in sorted(shared.values(), key=lambda kind: kind[0].place):
+        rows.add(tables, those)
     return outcomes
 
 

@@ -23,7 +23,7 @@ from typing import Any, Final, TypeVar
 from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
-from service.store import segments, wholes
+from service.store import logs
 from service.store.checkpoint import Checkpoints
 from service.store.commit import UNAVAILABLE, Job, Request, commit, is_outage, outside, unavailable
 from service.store.migrations import migrations, newer_steps
@@ -167,8 +167,7 @@ class Database:
 
     def _write_all(self) -> None:
         tables = Tables(_connect(self._path), execute_plugins=False)
-        segments.prepare(tables.conn)
-        wholes.prepare(tables.conn)
+        logs.prepare(tables.conn)
         checkpoints = Checkpoints(self._path)
         turns = Turns(self._path.with_suffix(".turns")) if self._shared else None
         while (group := self._groups.get()) is not None:

@@ -12,13 +12,12 @@ from nodexa.v1.item_pb2 import ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from sqlite_utils import Database as Tables
 
-from service.store import wholes
-from service.store.commit import Shared
 from service.store.conversation_rows import Said, Seen, claim, conclude
 from service.store.database import Database
-from service.store.records import LostRunError, ResponseRow, Segment, State, StoredResponse, Turn
+from service.store.logs import APPENDED, BEGUN, ENDED, ids
+from service.store.records import ResponseRow, Segment, State, StoredResponse, Turn
 from service.store.requests import Named, remember
-from service.store.segments import Appended, append_all
+from service.store.rows import Row, Shared
 from service.store.written import Written
 
 _ROW: Final = """id, org_id, assistant_id, coalesce(user_id, ''), key_id, coalesce(previous_response_id, ''),
@@ -55,24 +54,15 @@ class ResponseStore:
         Raises NodexaError `conversation_locked` or `conversation_not_found` where the conversation isn't as seen, and
         TwiceError where the request is not the first of its name.
         """
+        conversation_id = conversation.id if conversation else ""
+        begun = self._begun(row, segment, settings, input_items, conversation_id=conversation_id)
+        if not (conversation or named):
+            return self._database.submit(Shared(BEGUN, begun), new_work=True)
 
         def job(db: Tables) -> None:
             if conversation:
                 claim(db, row.org_id, conversation)
-            db.conn.execute(
-                """insert into responses(id, org_id, assistant_id, user_id, key_id, previous_response_id, status,
-                     background, created_at, expires_at, last_seq, conversation_id, owner, root_id)
-                   values(?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?,
-                     coalesce(?, (select root_id from responses where id = ?), ?))""",
-                (
-                    *(row.id, row.org_id, row.assistant_id, row.user_id, row.key_id, row.previous_response_id),
-                    *(row.status, row.background, row.created_at, row.expires_at, segment.last),
-                    *(conversation.id if conversation else None, self._owner),
-                    *(conversation.id if conversation else None, row.previous_response_id, row.id),
-                ),
-            )
-            db.conn.execute("insert into response_requests values(?, ?, ?)", (row.id, settings, input_items))
-            _insert_segment(db, row.id, segment)
+            BEGUN.add(db, (begun,))
             if named:
                 remember(db, named, row.id, row.created_at)
 
@@ -91,12 +81,26 @@ class ResponseStore:
         item_ids: Iterable[str] = (),
     ) -> Written[None]:
         """Writes a response that has ended already, with its whole log; the rest is as for `finish`."""
-        whole = (
+        end = (finished_at, result, ids(item_ids))
+        whole = self._begun(row, segment, settings, input_items, status=status, end=end)
+        return self._database.submit(Shared(BEGUN, whole))
+
+    def _begun(
+        self,
+        row: ResponseRow,
+        segment: Segment,
+        settings: bytes,
+        input_items: bytes,
+        *,
+        status: str = "",
+        conversation_id: str = "",
+        end: tuple[int, bytes, str] = (0, b"", "[]"),
+    ) -> Row:
+        return (
             *(row.id, row.org_id, row.assistant_id, row.user_id, row.key_id, row.previous_response_id),
-            *(status, row.background, row.created_at, row.expires_at, segment.last, self._owner, finished_at),
-            *(settings, input_items, segment.data, result, wholes.ids(item_ids)),
+            *(status or row.status, row.background, row.created_at, row.expires_at, segment.last, self._owner),
+            *(conversation_id, settings, input_items, segment.data, *end),
         )
-        return self._database.submit(Shared(wholes.add_all, wholes.add, whole))
 
     @property
     def troubled(self) -> bool:
@@ -111,7 +115,7 @@ class ResponseStore:
         """
 
         added = (response_id, segment.first, segment.last, segment.data, self._owner, self.epoch)
-        return self._database.submit(Shared(append_all, _append, added))
+        return self._database.submit(Shared(APPENDED, added))
 
     def finish(
         self,
@@ -128,20 +132,14 @@ class ResponseStore:
 
         Raises as `append` does.
         """
-        items = [(response_id, item_id) for item_id in item_ids]
+        added = (response_id, segment.first, segment.last, segment.data, self._owner, self.epoch)
+        end = Shared(ENDED, (*added, status, finished_at, result, ids(item_ids)))
+        if not said:
+            return self._database.submit(end)
 
         def job(db: Tables) -> None:
-            changed = db.conn.execute(
-                """update responses set last_seq = ?, status = ?, finished_at = ?
-                   where id = ? and last_seq = ? and owner = ? and lease_epoch = ?""",
-                (segment.last, status, finished_at, response_id, segment.first - 1, self._owner, self.epoch),
-            ).rowcount
-            _expect_owner(response_id, changed)
-            _insert_segment(db, response_id, segment)
-            db.conn.execute("insert into response_results values(?, ?)", (response_id, result))
-            db.conn.executemany("insert into response_items values(?, ?)", items)
-            if said:
-                conclude(db, said)
+            end(db)
+            conclude(db, said)
 
         return self._database.submit(job)
 
@@ -266,30 +264,6 @@ class ResponseStore:
             return State(*map(bool, found)) if found else None
 
         return await self._database.read(job)
-
-
-def _append(db: Tables, added: Appended) -> None:
-    """Adds one segment, also to the log of a response that is queued still. Raises LostRunError."""
-    response_id, first, last, data, owner, epoch = added
-    changed = db.conn.execute(
-        """update responses set last_seq = ?, status = 'in_progress'
-           where id = ? and last_seq = ? and owner = ? and lease_epoch = ?
-             and status in ('queued', 'in_progress')""",
-        (last, response_id, first - 1, owner, epoch),
-    ).rowcount
-    _expect_owner(response_id, changed)
-    _insert_segment(db, response_id, Segment(first, last, data))
-
-
-def _insert_segment(db: Tables, response_id: str, segment: Segment) -> None:
-    db.conn.execute(
-        "insert into response_segments values(?, ?, ?, ?)", (response_id, segment.first, segment.last, segment.data)
-    )
-
-
-def _expect_owner(response_id: str, changed: int) -> None:
-    if not changed:
-        raise LostRunError(f"the log of {response_id} was written by someone else")
 
 
 def _row(row: Sequence[object]) -> ResponseRow:

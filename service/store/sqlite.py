@@ -16,4 +16,9 @@ else:
     except ImportError:
         import sqlite3
 
+# Where a value's type has no adapter, the module asks the value for one, and makes an exception of the answer: a
+# microsecond for each that is bound.
+for kind in (bytes, bool, type(None)):
+    sqlite3.register_adapter(kind, lambda value: value)
+
 __all__ = ["sqlite3"]

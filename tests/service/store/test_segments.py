@@ -95,3 +95,40 @@ async def test_who_is_cancelled_while_it_waits_stops_no_write(database: Database
 
     assert told == [True]
     assert await log_of(store, MANY[0]) == [b"begun", b"kept"]
+
+
+async def finish(store: ResponseStore, response_id: str) -> None:
+    last = Segment(1, 2, f"{response_id} over".encode())
+    ended = {"status": "completed", "result": b"said", "finished_at": 7}
+    await store.finish(response_id, last, **ended, item_ids=[f"msg_{response_id}", f"rs_{response_id}"])
+
+
+async def test_many_end_at_once_and_a_run_that_is_another_s_alone_does_not(database: Database) -> None:
+    store, lost = ResponseStore(database, owner="core_1"), MANY[50]
+    assert await Ownership(database, "core_2").take(Orphan(lost, "org_1", "core_1", 0, background=False), 101)
+
+    outcomes = await asyncio.gather(*(finish(store, response_id) for response_id in MANY), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes if outcome] == [LostRunError]
+    ended = await database.read(
+        lambda db: db.conn.execute("""
+            select id, finished_at, response, group_concat(item_id) from responses
+            join response_results s on s.response_id = id join response_items i on i.response_id = id
+            where status = 'completed' and last_seq = 2 group by id order by id""").fetchall()
+    )
+    assert ended == [(one, 7, b"said", f"msg_{one},rs_{one}") for one in MANY if one != lost]
+    assert await log_of(store, lost) == [b"begun"]
+
+
+async def test_beginnings_and_ends_and_what_is_between_go_to_disk_together(database: Database) -> None:
+    store = ResponseStore(database, owner="core_1")
+    before, after = [f"resp_new_{number}" for number in range(3)], MANY[:3]
+
+    await asyncio.gather(
+        *(append(store, response_id) for response_id in MANY[3:]),
+        *(begin(store, response_id) for response_id in before),
+        *(finish(store, response_id) for response_id in after),
+    )
+
+    assert [len(await log_of(store, response_id)) for response_id in before] == [1, 1, 1]
+    assert {len(await log_of(store, response_id)) for response_id in MANY} == {2}

@@ -1,0 +1,116 @@
+"""How the log of a response is written: begun, appended to and ended, of as many responses as there are at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import orjson
+from sqlite_utils import Database as Tables
+
+from service.store.records import LostRunError
+from service.store.rows import Row, Rows
+from service.store.sqlite import sqlite3
+
+
+def prepare(conn: sqlite3.Connection) -> None:
+    """Makes the writer's own connection ready to write logs."""
+    BEGUN.prepare(conn, _BEGIN, _BEGIN_ENDED)
+    APPENDED.prepare(conn, _APPEND)
+    ENDED.prepare(conn, _END)
+
+
+def ids(item_ids: Iterable[str]) -> str:
+    """Ids of items as they stand in a row."""
+    return orjson.dumps(list(item_ids)).decode()
+
+
+def _begin(db: Tables, row: Row) -> None:
+    BEGUN.add(db, (row,))
+
+
+def _append(db: Tables, row: Row) -> None:
+    """Adds one segment, also to the log of a response that is queued still. Raises LostRunError."""
+    response_id, first, last, data, owner, epoch = row
+    changed = db.conn.execute(
+        """update responses set last_seq = ?, status = 'in_progress'
+           where id = ? and last_seq = ? and owner = ? and lease_epoch = ? and status in ('queued', 'in_progress')""",
+        (last, response_id, first - 1, owner, epoch),
+    ).rowcount
+    _expect_writer(response_id, found=bool(changed))
+    db.conn.execute("insert into response_segments values(?, ?, ?, ?)", (response_id, first, last, data))
+
+
+def _end(db: Tables, row: Row) -> None:
+    """Ends one log. Raises LostRunError."""
+    response_id, first, _, _, owner, epoch = row[:6]
+    found = db.conn.execute(
+        "select 1 from responses where id = ? and last_seq = ? and owner = ? and lease_epoch = ?",
+        (response_id, first - 1, owner, epoch),
+    ).fetchone()
+    _expect_writer(response_id, found=found is not None)
+    ENDED.add(db, (row,))
+
+
+def _expect_writer(response_id: str, *, found: bool) -> None:
+    if not found:
+        raise LostRunError(f"the log of {response_id} was written by someone else")
+
+
+BEGUN: Final = Rows(
+    "begun",
+    (
+        *("id", "org_id", "assistant_id", "user_id", "key_id", "previous_response_id", "status", "background"),
+        *("created_at", "expires_at", "last_seq", "owner", "conversation_id", "settings", "input", "batch"),
+        *("finished_at", "result", "items"),
+    ),
+    0,
+    _begin,
+)
+"""New responses with the first segment of their log; one that has ended already has the last three columns, too.
+
+Empty text means none, and so does a 0; `items` is a JSON list of the ids of its items.
+"""
+_BEGIN: Final = """
+    begin
+      insert into responses(id, org_id, assistant_id, user_id, key_id, previous_response_id, status, background,
+          created_at, expires_at, last_seq, owner, conversation_id, finished_at, root_id)
+        values(new.id, new.org_id, new.assistant_id, nullif(new.user_id, ''), new.key_id,
+          nullif(new.previous_response_id, ''), new.status, new.background, new.created_at, new.expires_at,
+          new.last_seq, new.owner, nullif(new.conversation_id, ''), nullif(new.finished_at, 0),
+          case when new.conversation_id <> '' then new.conversation_id when new.previous_response_id = '' then new.id
+            else coalesce((select root_id from responses where id = new.previous_response_id), new.id) end);
+      insert into response_requests values(new.id, new.settings, new.input);
+      insert into response_segments values(new.id, 0, new.last_seq, new.batch);
+    end"""
+_BEGIN_ENDED: Final = """
+    when new.finished_at begin
+      insert into response_results values(new.id, new.result);
+      insert into response_items select new.id, value from json_each(new.items);
+    end"""
+
+_SEGMENT: Final = ("response_id", "first_seq", "last_seq", "batch", "owner", "lease_epoch")
+APPENDED: Final = Rows("appended", _SEGMENT, 1, _append)
+"""Segments of running responses, each with the core that writes it and that core's epoch."""
+# The status is left alone, though a queued response must begin: to set it would be to write its index anew.
+_APPEND: Final = """
+    begin
+      update responses set last_seq = new.last_seq
+        where id = new.response_id and last_seq = new.first_seq - 1 and owner = new.owner
+          and lease_epoch = new.lease_epoch and status = 'in_progress';
+      select raise(abort, 'not the writer of this log, or not its next segment') where changes() = 0;
+      insert into response_segments values(new.response_id, new.first_seq, new.last_seq, new.batch);
+    end"""
+
+ENDED: Final = Rows("ended", (*_SEGMENT, "status", "finished_at", "result", "items"), 2, _end)
+"""Last segments, with what came of the responses."""
+_END: Final = """
+    begin
+      update responses set last_seq = new.last_seq, status = new.status, finished_at = new.finished_at
+        where id = new.response_id and last_seq = new.first_seq - 1 and owner = new.owner
+          and lease_epoch = new.lease_epoch;
+      select raise(abort, 'not the writer of this log, or not its next segment') where changes() = 0;
+      insert into response_segments values(new.response_id, new.first_seq, new.last_seq, new.batch);
+      insert into response_results values(new.response_id, new.result);
+      insert into response_items select new.response_id, value from json_each(new.items);
+    end"""
