@@ -63,6 +63,7 @@ PIECES: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
         ("rest_bridge/body", "request: its body"),
         ("rest_bridge/protocol", "HTTP: parsing, writing"),
         ("rest_bridge/presence", "HTTP: parsing, writing"),
+        ("rest_bridge/reply", "HTTP: parsing, writing"),
         ("rest_bridge/app", "routing, headers, sending"),
         ("rest_bridge/", "routing, headers, sending"),
     ),

@@ -15,8 +15,9 @@ from rest_bridge import headers
 from rest_bridge.body import BODY_KEY
 from rest_bridge.errors import RequestError, error_body, error_headers, internal
 from rest_bridge.presence import DEPARTURE_KEY, ClientLeft, Departure
+from rest_bridge.reply import REPLY_KEY, Reply
 from rest_bridge.routes import PLAIN, starlette_routes
-from rest_bridge.routes.call import JSON, REPLY_KEY, SCOPE_KEY, Answer, Bridge, Call, Reply, replied, send_answer
+from rest_bridge.routes.call import JSON, SCOPE_KEY, Answer, Bridge, Call, replied, send_answer
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Envelope:
             receive=receive,
             send=send_marked,
             departure=scope.get(DEPARTURE_KEY) or Departure(),
+            reply=reply,
             body=scope.get(BODY_KEY),
         )
         answer = await self._run(call, scope)

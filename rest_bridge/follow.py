@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator
+import functools
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
 import grpc
@@ -14,6 +15,7 @@ from nodexa.v1.response_service_pb2 import WatchResponseRequest
 from rest_bridge.core import Core, is_lost, refused
 from rest_bridge.errors import RequestError
 from rest_bridge.headers import Metadata
+from rest_bridge.hop_call import HopCall
 from rest_bridge.wire.runs import last_number
 
 EventCall = grpc.aio.UnaryStreamCall[Any, EventBatch]
@@ -48,13 +50,25 @@ class Follower:
 
     When the core is lost, it waits for it up to `patience_seconds`, then attaches again behind the last event that was
     passed on, so that the client sees the log without a gap and without a seam.
+
+    Where nothing of it waits, a batch goes to `show`, which says whether it could pass it on there and then: that takes
+    no turn of the task that reads the rest.
     """
 
-    def __init__(self, core: Core, *, metadata: Metadata, patience_seconds: float) -> None:
+    def __init__(
+        self,
+        core: Core,
+        *,
+        metadata: Metadata,
+        patience_seconds: float,
+        show: Callable[[EventBatch], bool] | None = None,
+    ) -> None:
         self._core = core
         self._metadata = metadata
         self._patience = patience_seconds
+        self._show = show
         self._loop = asyncio.get_running_loop()
+        self._deadline = 0.0
 
     async def follow(
         self, call: EventCall, position: Position, *, repeatable: bool = True
@@ -64,36 +78,51 @@ class Follower:
         Raises RequestError when the core refuses, or stays away too long. `repeatable` False says that `call` may have
         started something even when nothing comes back. No call outlives the generator.
         """
-        told = False
         # A caller who asks for what comes after the end gets nothing, and that is all there is.
-        over = bool(position.response_id)
-        deadline = self._loop.time() + self._patience
+        over, begun = bool(position.response_id), position.number
+        lost_at: int | None = -1
         try:
             while True:
+                self._offer(call, position)
                 try:
                     async for batch in call:
                         if batch.events:
                             position.advance(batch)
-                            told, over, deadline = True, position.final, self._loop.time() + self._patience
                         yield batch
-                    if over:
+                    if position.final or (over and position.number == begun):
                         return
                 except grpc.aio.AioRpcError as error:
-                    if not told:
+                    if position.number == begun:
                         raise refused(error, repeatable=repeatable) from None
+                    if position.final:
+                        return
                     if not is_lost(error):
                         raise _final(refused(error), position) from None
+                if lost_at != position.number:
+                    lost_at, self._deadline = position.number, self._loop.time() + self._patience
                 over = False
-                call = await self._attach(position, deadline)
+                call = await self._attach(position)
         finally:
             call.cancel()
 
-    async def _attach(self, position: Position, deadline: float) -> EventCall:
-        if self._loop.time() + PAUSE_SECONDS >= deadline or not position.response_id:
+    def _offer(self, call: EventCall, position: Position) -> None:
+        # gRPC's own calls know nothing of the kind.
+        if self._show is not None and isinstance(call, HopCall):
+            call.offer(functools.partial(self._pass_on, self._show, position))
+
+    @staticmethod
+    def _pass_on(show: Callable[[EventBatch], bool], position: Position, batch: EventBatch) -> bool:
+        if not batch.events or not show(batch):
+            return False
+        position.advance(batch)
+        return True
+
+    async def _attach(self, position: Position) -> EventCall:
+        if self._loop.time() + PAUSE_SECONDS >= self._deadline or not position.response_id:
             raise _gone(position)
         await asyncio.sleep(PAUSE_SECONDS)
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(self._deadline):
                 await self._core.ready()
         except TimeoutError:
             raise _gone(position) from None

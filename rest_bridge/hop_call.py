@@ -71,11 +71,19 @@ class HopCall(Generic[T]):
         self._decode = read
         self._head: Pairs = ()
         self._messages: deque[bytes] = deque()
+        self._taker: Callable[[T], bool] | None = None
         self._unread = 0
         self._begun = False
         self._end: End | None = None
         self._loop = asyncio.get_running_loop()
         self._news: asyncio.Future[None] | None = None
+
+    def offer(self, taker: Callable[[T], bool]) -> None:
+        """Has each message that comes while one waits to read it given to `taker` first, which says whether it took it.
+
+        What it takes is not read, and wakes nobody.
+        """
+        self._taker = taker
 
     def __await__(self) -> Generator[Any, None, T]:
         return self._answer().__await__()
@@ -97,10 +105,8 @@ class HopCall(Generic[T]):
             self._expect_good_end()
             return grpc.aio.EOF
         data = self._messages.popleft()
-        self._unread += len(data)
-        if self._unread >= CREDITED and self._end is None:
-            self._say(self._number, CREDIT, credit(self._unread))
-            self._unread = 0
+        if (read := self._counted(len(data))) and self._end is None:
+            self._say(self._number, CREDIT, credit(read))
         return self._decode(data)
 
     async def initial_metadata(self) -> grpc.aio.Metadata:
@@ -131,6 +137,8 @@ class HopCall(Generic[T]):
         """Takes what the core says about the call. Raises ValueError where that can't be understood."""
         self._begun = True
         if kind == MESSAGE:
+            if self._taken(data):
+                return
             self._messages.append(data)
         elif kind == END:
             self.finish(read_end(data))
@@ -147,6 +155,26 @@ class HopCall(Generic[T]):
         if self.timer is not None:
             self.timer.cancel()
         self._wake()
+
+    def _taken(self, data: bytes) -> bool:
+        if self._taker is None or self._messages or self._news is None or self._news.done():
+            return False
+        try:
+            taken = self._taker(self._decode(data))
+        except Exception:  # noqa: BLE001 - who reads it meets the same, where it can be told
+            return False
+        if taken and (read := self._counted(len(data))):
+            # Not from in here: a core in this process is about to count what it says, and would say the next thing.
+            self._loop.call_soon(self._say, self._number, CREDIT, credit(read))
+        return taken
+
+    def _counted(self, size: int) -> int:
+        """Counts bytes as read; returns for how many it is time to tell the core so."""
+        self._unread += size
+        if self._unread < CREDITED:
+            return 0
+        read, self._unread = self._unread, 0
+        return read
 
     def _wake(self) -> None:
         if self._news is not None and not self._news.done():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from functools import partial
 from typing import Any, Final
 
 import httptools
@@ -16,7 +15,7 @@ from websockets.frames import Frame
 from rest_bridge.body import BODY_KEY
 from rest_bridge.errors import RequestError, error_body, error_headers
 from rest_bridge.presence import DEPARTURE_KEY, Departure
-from rest_bridge.routes.call import REPLY_KEY
+from rest_bridge.reply import REPLY_KEY, DirectReply
 from rest_bridge.settings import Settings
 
 CLOSE_SECONDS: Final = 2
@@ -109,7 +108,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and cycle.scope is self.scope:
-            self.scope[REPLY_KEY] = partial(_write_whole, cycle)  # type: ignore[typeddict-unknown-key]
+            self.scope[REPLY_KEY] = DirectReply(cycle)  # type: ignore[typeddict-unknown-key]
 
     def on_body(self, body: bytes) -> None:
         # Nobody reads it. Kept, it would stop all reading, and with that the news that the client has gone.
@@ -159,20 +158,6 @@ class _LimitedProtocol(HttpToolsProtocol):
             self.send_400_response("")
         else:
             self.transport.close()  # a connection that never asked for anything
-
-
-def _write_whole(cycle: RequestResponseCycle, fields: bytes, body: bytes) -> bool:
-    """Writes a good answer in one piece. Whether it could be: where there is more to heed, it goes uvicorn's way."""
-    heeds = cycle.flow.write_paused or cycle.disconnected or cycle.response_started or not cycle.keep_alive
-    if heeds or cycle.access_log or cycle.scope["method"] == "HEAD":
-        return False
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
-    usual = [b"%b: %b\r\n" % field for field in cycle.default_headers]
-    cycle.transport.write(b"".join((STATUS_LINE[200], *usual, fields, b"\r\n", body)))
-    cycle.message_event.set()
-    cycle.on_response()
-    return True
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from rest_bridge.errors import RequestError, internal
 from rest_bridge.presence import Departure, Presence
+from rest_bridge.reply import Reply
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -35,10 +36,18 @@ class EventStream:
     """
 
     def __init__(
-        self, departure: Departure, send: Send, *, request_id: str, opening_seconds: float, heartbeat_seconds: float
+        self,
+        departure: Departure,
+        send: Send,
+        reply: Reply | None,
+        *,
+        request_id: str,
+        opening_seconds: float,
+        heartbeat_seconds: float,
     ) -> None:
         self.headers: tuple[tuple[bytes, bytes], ...] = HEADERS
         self._send = send
+        self._reply = reply
         self._request_id = request_id
         self._interval = heartbeat_seconds
         self._started = False
@@ -46,6 +55,16 @@ class EventStream:
         self._last_sent = self._loop.time()
         due = self._last_sent + min(opening_seconds, heartbeat_seconds)
         self._presence = Presence(departure, beat=self._beat, due=due)
+
+    def takes(self) -> bool:
+        """Whether `write` could be called now."""
+        return self._started and self._reply is not None and self._reply.takes()
+
+    def write(self, frames: bytes) -> None:
+        """Sends them at once, where `takes` says so."""
+        if frames and self._reply is not None:
+            self._last_sent = self._loop.time()
+            self._reply.piece(frames)
 
     def end(self, refusal: RequestError) -> None:
         """Makes the stream end soon, with `refusal` told to the client."""

@@ -12,6 +12,7 @@ from rest_bridge.body import read_json_body
 from rest_bridge.core import Core, refused
 from rest_bridge.headers import Metadata, RawHeaders, metadata
 from rest_bridge.presence import Departure, Presence, Receive
+from rest_bridge.reply import Reply
 from rest_bridge.settings import Settings
 from rest_bridge.sse import Send
 from rest_bridge.wire import json
@@ -19,10 +20,6 @@ from rest_bridge.wire import json
 JSON: Final = ((b"content-type", b"application/json"),)
 SCOPE_KEY: Final = "nodexa.call"
 """Where the Call of a request stands in its ASGI scope."""
-REPLY_KEY: Final = "nodexa.reply"
-"""Where the server puts what writes a good answer in one piece."""
-Reply = Callable[[bytes, bytes], bool]
-"""Takes the fields of the head, as they are sent, and the body; says whether that could be done."""
 T = TypeVar("T")
 
 
@@ -76,6 +73,7 @@ class Call:
     receive: Receive
     send: Send
     departure: Departure
+    reply: Reply | None = None
     body: bytes | None = None
     target: str = ""
     part: str = ""
@@ -121,7 +119,7 @@ def replied(answer: Answer, reply: Reply | None, mark: tuple[bytes, bytes]) -> b
     if reply is None or answer.status != 200 or answer.headers != JSON:
         return False
     fields = b"content-type: application/json\r\ncontent-length: %d\r\n%b: %b\r\n"
-    return reply(fields % (len(answer.body), *mark), answer.body)
+    return reply.whole(fields % (len(answer.body), *mark), answer.body)
 
 
 Endpoint = Callable[[Call], Awaitable[Answer | None]]

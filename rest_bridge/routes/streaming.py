@@ -6,6 +6,8 @@ import functools
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from nodexa.v1.event_pb2 import EventBatch
+
 from rest_bridge.core import rates
 from rest_bridge.errors import RequestError
 from rest_bridge.follow import OUTLIVED, EventCall, Follower, Position
@@ -43,11 +45,15 @@ class _Passage:
         self._repeatable = repeatable
         self._renderer = StreamRenderer(functools.partial(hides_requires_action, call.headers))
         self._follower = Follower(
-            call.bridge.core, metadata=call.metadata(), patience_seconds=settings.patience_seconds
+            call.bridge.core,
+            metadata=call.metadata(),
+            patience_seconds=settings.patience_seconds,
+            show=self._show,
         )
         self._stream = EventStream(
             call.departure,
             call.send,
+            call.reply,
             request_id=call.request_id,
             opening_seconds=settings.opening_seconds,
             heartbeat_seconds=settings.heartbeat_seconds,
@@ -70,6 +76,12 @@ class _Passage:
                     self._renderer.dialect = dialect_of(self._headers, told)
                     self._stream.headers += rates(told)
                 yield self._renderer.render(batch)
+
+    def _show(self, batch: EventBatch) -> bool:
+        if not self._stream.takes():
+            return False
+        self._stream.write(self._renderer.render(batch))
+        return True
 
     def _interrupted(self, refusal: RequestError) -> bytes:
         # A core that is gone for good takes the response along.

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -107,6 +108,36 @@ async def test_a_core_that_stays_away_ends_the_stream_as_failed(address: str, br
     assert (failed["type"], failed["response"]["status"]) == ("response.failed", "failed")
     assert RESPONSE_ID in failed["response"]["error"]["message"]
     assert "canary" not in answer.text
+
+
+async def test_a_silence_before_a_loss_takes_nothing_of_the_patience(address: str, bridge_settings: Settings) -> None:
+    settings = replace(bridge_settings, patience_seconds=0.5, heartbeat_seconds=0.1)
+    patient = asyncio.Event()
+
+    async def falls_silent(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        await patient.wait()
+        await refuses(LOST)(context)
+
+    stories = tells(events(0, 4), then=falls_silent), tells(events(5, 9))
+    async with serving_fake(address, *stories), running_bridge(address, settings, key="nxk_1") as bridge:
+        await bridge.reach()
+        async with (
+            bridge.http() as http,
+            asyncio.timeout(10),
+            http.stream("GET", f"/v1/responses/{RESPONSE_ID}?stream=true") as answer,
+        ):
+            told, beats = b"", 8  # longer than the patience
+            async for piece in answer.aiter_bytes():
+                told += piece
+                if told.count(b": heartbeat\n\n") >= beats:
+                    patient.set()
+    assert [event["sequence_number"] for event in events_of(told)] == WHOLE
+
+
+async def test_a_loss_behind_the_end_is_no_loss(bridge: BridgeUnderTest, address: str) -> None:
+    async with serving_fake(address, tells(events(0, 4), events(5, 9), then=refuses(LOST))) as core:
+        assert numbers(await stream(bridge)) == WHOLE
+        assert len(core.calls) == 1
 
 
 async def test_a_response_that_was_lost_with_its_core_has_failed(bridge: BridgeUnderTest, address: str) -> None:
