@@ -110,7 +110,7 @@ class Upstream:
         try:
             reader = self._reader(connection, streaming=streaming)
             chunks: list[Chunk] = []
-            while not reader.done and (data := await self._read(connection, reader)):
+            while not reader.done and (data := await self._reading(connection, reader)):
                 chunks = reader.feed(data)
                 # What comes with the end goes with it.
                 if chunks and not reader.done:
@@ -136,7 +136,7 @@ class Upstream:
         give_back = self._http.release
         try:
             reader = self._reader(connection, streaming=False)
-            while not reader.done and (data := await self._read(connection, reader)):
+            while not reader.done and (data := await self._reading(connection, reader)):
                 chunks += reader.feed(data)
             chunks += reader.end()
             give_back = self._http.release_soon
@@ -216,9 +216,10 @@ class Upstream:
             streams = STREAMS.get(kind.partition(b";")[0].strip().lower(), streaming)
         return (self._readers.stream if streams else self._readers.whole)(self._name)
 
-    async def _read(self, connection: Connection, reader: Reader) -> bytes:
-        if not reader.closing:
-            return await connection.read()
+    def _reading(self, connection: Connection, reader: Reader) -> Awaitable[bytes]:
+        return self._read_to_end(connection) if reader.closing else connection.read()
+
+    async def _read_to_end(self, connection: Connection) -> bytes:
         try:
             async with asyncio.timeout(self._deadlines.closing):
                 return await connection.read()

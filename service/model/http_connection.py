@@ -73,14 +73,14 @@ class Connection(asyncio.Protocol):
         self._mind_time(min(self._heard + idle_timeout, until))
         self._transport.write(request)
         while not self._head_done:
-            await self._wait()
+            await self._arrival()
 
     async def read(self) -> bytes:
         """Returns all of the body that came since the last call, b"" at its end. Raises HttpError when it is cut."""
         while not self._body:
             if self._complete:
                 return b""
-            await self._wait()
+            await self._arrival()
         data = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body.clear()
         self._arrived = 0
@@ -171,19 +171,18 @@ class Connection(asyncio.Protocol):
     def _sized(self) -> bool:
         return b"content-length" in self.headers or b"transfer-encoding" in self.headers
 
-    async def _wait(self) -> None:
+    def _arrival(self) -> asyncio.Future[None]:
+        """Done when more is there, or the connection failed: no coroutine, for each token waits for one."""
         if self._failure:
             # Another of the same kind: what was raised knows all that waited for it, this object among them.
             raise type(self._failure)(*self._failure.args)
         self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def _wake(self) -> None:
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _mind_time(self, due: float) -> None:
         # One timer for many exchanges, moved on when it fires: cheaper than one for each, or for each arrival.

@@ -60,7 +60,7 @@ class TextDelta:
 
 @dataclass(slots=True)
 class TextRun:
-    """More of the answer in several pieces, each an event of its own: TextDeltas without log probabilities, in one."""
+    """More of the answer in several pieces, none of them empty, each an event of its own: TextDeltas in one."""
 
     texts: Sequence[str]
 
@@ -211,7 +211,11 @@ def merged(chunks: Sequence[Chunk]) -> Sequence[Chunk]:
     for plain, neighbors in itertools.groupby(chunks, key=_is_plain_text):
         if not plain:
             told += neighbors
-        elif texts := [text for chunk in neighbors for text in _texts(chunk) if text]:
+            continue
+        texts: list[str] = []
+        for chunk in neighbors:
+            texts += _texts(chunk)
+        if texts:
             told.append(TextRun(texts) if len(texts) > 1 else TextDelta(texts[0]))
     return told
 
@@ -223,7 +227,7 @@ def _is_plain_text(chunk: Chunk) -> bool:
 def _texts(chunk: Chunk) -> Sequence[str]:
     if isinstance(chunk, TextRun):
         return chunk.texts
-    return (chunk.text,) if isinstance(chunk, TextDelta) else ()
+    return (chunk.text,) if isinstance(chunk, TextDelta) and chunk.text else ()
 
 
 def portions(chunks: Iterable[Chunk], most: int) -> Iterator[list[Chunk]]:

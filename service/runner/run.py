@@ -13,7 +13,7 @@ from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
-from service.model.model import Chunk, FinishReason, merged, portions
+from service.model.model import Chunk, FinishReason, TextDelta, merged, portions
 from service.runner.compaction import Shortening
 from service.runner.conversations import Joined
 from service.runner.emit import Emitter
@@ -254,6 +254,9 @@ class Run:
     async def _show(self, written: AsyncGenerator[Sequence[Chunk], None]) -> None:
         async with aclosing(written) as batches:
             async for chunks in batches:
+                if len(chunks) == 1 and type(chunks[0]) is TextDelta:  # As nearly all come that come in time.
+                    await self._append(self._emitter.feed(chunks))
+                    continue
                 for portion in portions(merged(chunks), MOST_AT_ONCE):
                     await self._append(self._emitter.feed(portion))
 
