@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
-from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
 from service.runner.lifecycle import advance
+from service.runner.log import joined
 from service.runner.run import FIRST_READER_SECONDS, RefusedError, Run
 from service.runner.whole import BEGINNING, tell_beginning
 from service.store.records import Segment
@@ -76,21 +77,21 @@ class EarlyRun(Run):
         except Exception:
             log.exception("%s can't be begun by a bug", self.row.id)
 
-    async def _append(self, batch: EventBatch) -> None:
-        late = self._late
-        if late is not None and not late.done() and batch.events:
-            # Kept where this is stopped meanwhile: it has its numbers already.
-            self._unwritten = self._with_unwritten(batch)
-            await asyncio.wait((late,))
-            batch, self._unwritten = self._unwritten, None
-        await super()._append(batch)
+    def _write(self, segment: Segment) -> Coroutine[Any, Any, None]:
+        # No step of its own for each batch.
+        return super()._write(segment) if self.log.segments else self._write_first(segment)
 
-    async def _write(self, segment: Segment) -> None:
+    async def _write_first(self, segment: Segment) -> None:
+        if self._late is not None:
+            # Kept where this is stopped meanwhile: it has its numbers already.
+            self._unwritten = segment
+            await asyncio.wait((self._late,))
+            self._unwritten = None
         if self.log.segments or self._store is None or self._beginning is None:
             await super()._write(segment)
             return
         self._put_off()
-        begun = Segment(self._beginning.first, segment.last, self._beginning.data + segment.data)
+        begun = joined(self._beginning, segment)
         try:
             await self.log.append(begun, self._create(self._store, begun))
         except NodexaError as error:
@@ -106,7 +107,7 @@ class EarlyRun(Run):
         if self._beginning is None or self.log.segments:
             await super()._end(segment)
             return
-        whole = Segment(self._beginning.first, segment.last, self._beginning.data + segment.data)
+        whole = joined(self._beginning, segment)
         try:
             await self.log.append(whole, self._write_whole(self._store, whole) if self._store else None, last=True)
         except NodexaError as error:

@@ -34,10 +34,12 @@ from service.model.offers import Offer
 from service.runner.calling import Calling
 from service.runner.calls import call_of, done_event
 from service.runner.lifecycle import TERMINAL_EVENT, advance
+from service.runner.log import segment_of
 from service.runner.parts import part_left_open
 from service.runner.passing import Passing, cut_short
 from service.runner.tale import Tale
 from service.runner.writing import Sealing, Writing, end_part
+from service.store.records import Segment
 
 
 class Emitter:
@@ -107,6 +109,15 @@ class Emitter:
                 else:
                     way(self, chunk)
         return self._tale.take()
+
+    def tell(self, chunks: Sequence[Chunk]) -> Segment | None:
+        """As `feed`, serialized; None where the chunks lead to no event."""
+        if len(chunks) == 1 and self._calling is None:
+            chunk = chunks[0]
+            if type(chunk) is TextDelta and not chunk.logprobs and (alone := self._writing.text_alone(chunk.text)):
+                return alone
+        batch = self.feed(chunks)
+        return segment_of(batch) if batch.events else None
 
     def finish(
         self,

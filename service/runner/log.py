@@ -30,6 +30,11 @@ def segment_of(batch: EventBatch) -> Segment:
     return Segment(first.sequence_number, last_number(last), batch.SerializeToString())
 
 
+def joined(first: Segment, then: Segment) -> Segment:
+    """Both in one: concatenated batches are the batch of both."""
+    return Segment(first.first, then.last, first.data + then.data)
+
+
 def member(number: int, message: bytes) -> bytes:
     """A serialized message as field `number` of another: behind or before that one's bytes, it is part of it."""
     size = len(message)

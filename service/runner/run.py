@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final, TypedDict
 
-from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
@@ -18,7 +17,7 @@ from service.runner.compaction import Shortening
 from service.runner.conversations import Joined
 from service.runner.emit import Emitter
 from service.runner.lifecycle import word
-from service.runner.log import EventLog, segment_of
+from service.runner.log import EventLog, joined, segment_of
 from service.runner.rounds import Rounds
 from service.runner.teller import Teller
 from service.runner.truncation import fitted
@@ -125,7 +124,7 @@ class Run:
         self._ending = False
         self._hurried = False
         self._revived = False
-        self._unwritten: EventBatch | None = None
+        self._unwritten: Segment | None = None
 
     @property
     def stored(self) -> bool:
@@ -244,7 +243,9 @@ class Run:
     async def _work(self) -> Segment:
         """Lets the model write; the end of the log."""
         if self._revived:
-            await self._append(self._emitter.take_up(self._rounds.adopted if self._rounds else {}))
+            taken_up = self._emitter.take_up(self._rounds.adopted if self._rounds else {})
+            if taken_up.events:
+                await self._write(segment_of(taken_up))
         if self._shortening is not None:
             await self._show(self._shortening.chunks(self._turn))
         if self._shortening is None or not self._shortening.only:
@@ -258,37 +259,39 @@ class Run:
                     await self._append(self._emitter.feed(chunks))
                     continue
                 for portion in portions(merged(chunks), MOST_AT_ONCE):
-                    await self._append(self._emitter.feed(portion))
+                    ready = self._ready(self._emitter.tell(portion))
+                    if ready is not None:
+                        await self._write(ready)
 
-    async def _append(self, batch: EventBatch) -> None:
-        if not batch.events:
-            return
-        batch = self._with_unwritten(batch)
+    def _ready(self, told: Segment | None) -> Segment | None:
+        """What is to be written now that this was told; None where it's held back, or nothing."""
+        if told is None:
+            return None
+        segment = self._with_unwritten(told)
         unread = not self._turn.prompt.streaming
-        if (unread or self._is_over()) and batch.ByteSize() <= HELD_BYTES:
-            self._unwritten = batch
-            return
-        try:
-            await self._write(segment_of(batch))
-        except NodexaError:
-            self._unwritten = batch
-            raise
+        if (unread or self._is_over()) and len(segment.data) <= HELD_BYTES:
+            self._unwritten = segment
+            return None
+        return segment
 
     async def _write(self, segment: Segment) -> None:
-        await self.log.append(segment, self._store.append(self.row.id, segment) if self._store else None)
+        try:
+            await self.log.append(segment, self._store.append(self.row.id, segment) if self._store else None)
+        except NodexaError:
+            self._unwritten = segment
+            raise
 
     def _is_over(self) -> bool:
         """Whether the model has said its last, so that the end follows at once, and can be written together with it."""
         return self._rounds is None and self._turn.reason is not None
 
-    def _with_unwritten(self, batch: EventBatch) -> EventBatch:
-        """The batch behind what was held back or could not be written."""
+    def _with_unwritten(self, segment: Segment) -> Segment:
+        """The segment behind what was held back or could not be written."""
         before = self._unwritten
         if before is None:
-            return batch
+            return segment
         self._unwritten = None
-        before.MergeFrom(batch)
-        return before
+        return joined(before, segment)
 
     def _conclude(self) -> Segment:
         rounds = self._rounds
@@ -316,7 +319,7 @@ class Run:
         self._ending = True
         self.response.truncated_items = self._turn.left_out
         last = self._emitter.finish(status, now=self._clock(), usage=self._turn.usage, reason=reason, error=error)
-        return segment_of(self._with_unwritten(last))
+        return self._with_unwritten(segment_of(last))
 
     async def _end(self, segment: Segment) -> None:
         """Writes the end, however long the disk takes: readers wait for it, since a stream may not end without one."""

@@ -16,12 +16,12 @@ class UnreadRun(EarlyRun):
         try:
             await self._turn.at_once(shown)
         except BaseException:
-            self._unwritten = self._emitter.feed(shown)
+            self._unwritten = self._emitter.tell(shown)
             raise
         text = text_alone(shown)
         if text and self._turn.reason is FinishReason.STOP:
             return self._finish_with(text)
-        self._unwritten = self._emitter.feed(shown)
+        self._unwritten = self._emitter.tell(shown)
         return self._conclude()
 
     def _finish_with(self, text: str) -> Segment:

@@ -17,9 +17,11 @@ from service.model.model import (
     TextDelta,
     TextRun,
 )
+from service.runner.lone import place_of, told_alone
 from service.runner.parts import TEXT_KINDS, part_of, parts_of, text_of
 from service.runner.runs import fits
 from service.runner.tale import Tale
+from service.store.records import Segment
 
 Sealing = Callable[[Reasoning], str]
 """Gets all thinking that is over, before that is told; its answer becomes the `encrypted_content`, empty for none."""
@@ -39,6 +41,7 @@ class Writing:
         self._item_id = ""
         self._kind = ""
         self._place = 0
+        self._place_said = b""
         self._summary = 0
         self._pieces: list[str] = []
         self._logprobs: list[TokenLogprob] = []
@@ -47,6 +50,17 @@ class Writing:
     def text(self, chunk: TextDelta) -> None:
         """More of the answer."""
         self._grow("output_text", chunk.text, chunk.logprobs if self._tells_logprobs else ())
+
+    def text_alone(self, text: str) -> Segment | None:
+        """More of the answer as all that there is to tell, serialized; None where it begins something, or is empty."""
+        if self._kind != "output_text" or not text:
+            return None
+        self._pieces.append(text)
+        if not self._place_said:
+            self._place_said = place_of(self._item_id, self._index, self._place)
+        number = self._tale.next_sequence
+        self._tale.next_sequence = number + 1
+        return told_alone(number, self._place_said, text)
 
     def run(self, chunk: TextRun) -> None:
         """More of the answer, none of it empty."""
@@ -164,6 +178,7 @@ class Writing:
 
     def _begin_part(self, kind: str) -> None:
         self._kind = kind
+        self._place_said = b""
         self._place = len(parts_of(self._item(), kind))
         described = TEXT_KINDS[kind]
         added = getattr(self._tale.event(), described.part_added)
