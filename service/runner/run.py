@@ -255,10 +255,9 @@ class Run:
     async def _show(self, written: AsyncGenerator[Sequence[Chunk], None]) -> None:
         async with aclosing(written) as batches:
             async for chunks in batches:
-                if len(chunks) == 1 and type(chunks[0]) is TextDelta:  # As nearly all come that come in time.
-                    await self._append(self._emitter.feed(chunks))
-                    continue
-                for portion in portions(merged(chunks), MOST_AT_ONCE):
+                # As nearly all come that come in time.
+                alone = len(chunks) == 1 and type(chunks[0]) is TextDelta
+                for portion in (chunks,) if alone else portions(merged(chunks), MOST_AT_ONCE):
                     ready = self._ready(self._emitter.tell(portion))
                     if ready is not None:
                         await self._write(ready)
