@@ -51,7 +51,8 @@ class Link(asyncio.Protocol, Generic[J]):
 
     def __init__(self, join: Callable[[Say], J], *, most: int, quiet: float = QUIET_SECONDS) -> None:
         self.joined = join(self.send)
-        self.greeted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.greeted: asyncio.Future[bool] = self._loop.create_future()
         self.over = asyncio.Event()
         self._most = most
         self._quiet = quiet
@@ -59,17 +60,23 @@ class Link(asyncio.Protocol, Generic[J]):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._silences = 0
+        self._said: list[bytes] = []
         self._rest = bytearray()
         self._awaited = 0
 
     def send(self, call: int, kind: int, data: bytes) -> None:
-        """Says something. The loop writes what was said at one time in one piece; a link that is over says nothing."""
-        if self._transport is not None:
-            self._transport.write(FRAME.pack(len(data), call, kind) + data)
+        """Says something, with all else that is said in this turn of the loop. A link that is over says nothing."""
+        if self._transport is None:
+            return
+        if not self._said:
+            # The transport would write each part by itself: a call of the system here, and one more on the other side.
+            self._loop.call_soon(self._write)
+        self._said += (FRAME.pack(len(data), call, kind), data)
 
     def close(self) -> None:
         """Ends the link behind what was said."""
         if self._transport is not None:
+            self._write()
             self._transport.close()
 
     def abort(self) -> None:
@@ -80,7 +87,7 @@ class Link(asyncio.Protocol, Generic[J]):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Says which form is spoken here."""
         self._transport = cast(asyncio.Transport, transport)
-        self._timer = asyncio.get_running_loop().call_later(self._quiet, self._listen_closely)
+        self._timer = self._loop.call_later(self._quiet, self._listen_closely)
         self.send(FORM, HELLO, b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -112,6 +119,11 @@ class Link(asyncio.Protocol, Generic[J]):
             return
         if at < len(data):
             self._rest += data[at:]
+
+    def _write(self) -> None:
+        said, self._said = self._said, []
+        if said and self._transport is not None:
+            self._transport.write(b"".join(said))
 
     def _take_from(self, data: bytes) -> int:
         """Where the first part begins that isn't whole yet."""
@@ -150,4 +162,4 @@ class Link(asyncio.Protocol, Generic[J]):
         if self._silences:
             self.send(0, PING, b"")
         self._silences += 1
-        self._timer = asyncio.get_running_loop().call_later(self._quiet, self._listen_closely)
+        self._timer = self._loop.call_later(self._quiet, self._listen_closely)

@@ -197,3 +197,32 @@ def test_the_socket_lies_beside_that_of_grpc_where_there_is_one_and_it_fits() ->
     assert socket_beside("unix:/run/core.sock") == "/run/core.sock.hop"
     assert socket_beside("127.0.0.1:50051") == ""
     assert socket_beside("unix:/" + "long" * 25) == ""
+
+
+class Pieces(asyncio.Transport):
+    """Keeps what is written, piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.pieces.append(bytes(data))
+
+    def close(self) -> None:
+        self.pieces.append(b"closed")
+
+
+async def test_what_is_said_in_one_turn_of_the_loop_is_written_in_one_piece() -> None:
+    link, transport = Link(Taken, most=MOST), Pieces()
+    link.connection_made(transport)
+    link.send(1, MESSAGE, b"one")
+    await asyncio.sleep(0)
+    link.send(1, MESSAGE, b"two")
+    link.send(2, MESSAGE, b"three")
+    link.close()
+    await asyncio.sleep(0)
+    link.connection_lost(None)
+    link.send(3, MESSAGE, b"to nobody")
+    await asyncio.sleep(0)
+    assert transport.pieces == [GREETING + part(1, b"one"), part(1, b"two") + part(2, b"three"), b"closed"]
