@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response, ResponseSettings
@@ -23,14 +24,15 @@ from service.runner.compaction import Shortening, shortening_of, shortening_of_a
 from service.runner.conversations import Joined
 from service.runner.early import EarlyRun
 from service.runner.history import History
-from service.runner.input_check import check_user_tokens, with_ids
+from service.runner.input_check import check_user_tokens, only_words, with_ids
 from service.runner.lifecycle import word
-from service.runner.reading import Reading
+from service.runner.reading import Read, Reading
 from service.runner.redaction import lacks_secrets
 from service.runner.redaction import shown as redacted
 from service.runner.rounds import Rounds
 from service.runner.run import Run
 from service.runner.sealed import Sealed, asks_to_compact
+from service.runner.settling import Settled
 from service.runner.teller import Teller
 from service.runner.tooling import Tooling
 from service.runner.turn import Turn
@@ -39,6 +41,8 @@ from service.seal import Seal
 from service.settings import Clock
 from service.store.records import ResponseRow, Segment
 from service.store.responses import ResponseStore
+
+_BEGUN: Final = word(Response.STATUS_IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +81,36 @@ class Admission:
         self._clock = clock
         self._new_id = new_id
         self._grace = grace
-        self._retention = retention
+        self._retention = int(retention * 1000)
 
     async def admit(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run:
         """The run of an acceptable request, its input items with ids. Raises NodexaError for every refusal."""
         check_user_tokens(request.user_tokens)
-        without_runs(request.input)
-        only = asks_to_compact(request.input)
-        read = await self._reading.read(request, caller, streaming=streaming, open_end=only)
-        model, prompt, joined = read.model, read.prompt, read.joined
-        if joined and not (prompt.settings.store or not prompt.settings.HasField("store")):
+        # Nearly all input is: nothing of what is asked of other items need be asked of it.
+        words = only_words(request.input)
+        if not words:
+            without_runs(request.input)
+        only = not words and asks_to_compact(request.input)
+        read = await self._reading.read(request, caller, words=words, streaming=streaming, open_end=only)
+        joined, settled = read.joined, read.settled
+        if joined and not settled.stored:
             raise NodexaError(
                 "invalid_request",
                 "What is said in a conversation is kept there: leave out store, or set it to true.",
                 param="store",
             )
-        turn, shortening = await self._turn(request, caller, model, prompt, joined=joined, only=only)
-        response, now = self._begun(request, prompt.settings), self._clock()
+        turn, shortening = await self._turn(request, caller, read, only=only)
+        response, now = self._begun(request, background=settled.background), self._clock()
         response.create_time.FromMilliseconds(now)
-        stored = prompt.settings.store if prompt.settings.HasField("store") else True
         return self._prepare(
-            self._row(response, caller, now, background=prompt.settings.background),
+            self._row(response, caller, now, background=settled.background),
             turn,
             response,
             caller,
-            store=self._store if stored else None,
+            store=self._store if settled.stored else None,
             joined=joined,
             shortening=shortening,
-            shown=read.shown,
+            settled=settled,
             rounds=self._tooling.begin(
                 read,
                 turn,
@@ -113,7 +119,7 @@ class Admission:
                 seal=self._seal,
                 new_id=self._new_id,
                 tokens=request.user_tokens,
-                stored=stored,
+                stored=settled.stored,
             ),
         )
 
@@ -137,13 +143,13 @@ class Admission:
             # What was kept of them is what may be shown.
             request.settings.ClearField("tools")
         only = asks_to_compact(request.input)
-        read = await self._reading.read(request, caller, streaming=True, open_end=only)
-        model, prompt, joined = read.model, read.prompt, read.joined
-        turn, shortening = await self._turn(request, caller, model, prompt, joined=joined, only=only)
+        words = only_words(request.input)
+        read = await self._reading.read(request, caller, words=words, streaming=True, open_end=only)
+        turn, shortening = await self._turn(request, caller, read, only=only)
         store = self._store.under(left.epoch)
         if any(item.HasField("compaction") for item in left.response.output):
             # What came before it is in it, and it is part of what was said.
-            turn.prompt, shortening = replace(prompt, items=()), None
+            turn.prompt, shortening = replace(read.prompt, items=()), None
         rounds = await self._tooling.go_on(
             read, turn, left.response, caller, epoch=left.epoch, seal=self._seal, new_id=self._new_id
         )
@@ -154,38 +160,30 @@ class Admission:
             caller,
             told=left.segments[-1].last + 1,
             store=store,
-            joined=joined,
+            joined=read.joined,
             shortening=shortening,
-            shown=read.shown,
+            settled=read.settled,
             rounds=rounds,
         )
 
     async def _turn(
-        self,
-        request: CreateResponseRequest,
-        caller: Caller,
-        model: Model,
-        prompt: Prompt,
-        *,
-        joined: Joined | None,
-        only: bool,
+        self, request: CreateResponseRequest, caller: Caller, read: Read, *, only: bool
     ) -> tuple[Turn, Shortening | None]:
         """The model's work, and what comes before it."""
-        sealed = Sealed(self._seal, caller.org_id)
         shortening: Shortening | None = None
         if only:
-            shortening = shortening_of_all(prompt, sealed)
-        elif prompt.settings.HasField("compact_threshold"):
+            shortening = shortening_of_all(read.prompt, Sealed(self._seal, caller.org_id))
+        elif read.settled.compacts:
             before = request.previous_response_id
-            spent = joined.seen.tokens if joined else await self._history.tokens(before, caller)
-            shortening = await shortening_of(model, prompt, sealed, spent=spent)
-        return Turn(model, prompt), shortening
+            spent = read.joined.seen.tokens if read.joined else await self._history.tokens(before, caller)
+            shortening = await shortening_of(read.model, read.prompt, Sealed(self._seal, caller.org_id), spent=spent)
+        return Turn(read.model, read.prompt), shortening
 
     async def prompt(self, request: CountInputTokensRequest, caller: Caller) -> tuple[Model, Prompt]:
         """The model to ask, and all that it would be told first. Raises NodexaError for every refusal."""
         check_user_tokens(request.user_tokens)
         without_runs(request.input)
-        read = await self._reading.read(request, caller, streaming=False)
+        read = await self._reading.read(request, caller, words=only_words(request.input), streaming=False)
         return read.model, await self._tooling.first_prompt(read, request, caller)
 
     async def compact(self, request: CompactResponseRequest, caller: Caller) -> CompactedConversation:
@@ -197,7 +195,8 @@ class Admission:
             previous_response_id=request.previous_response_id,
             settings=request.settings,
         )
-        read = await self._reading.read(asked, caller, streaming=False, open_end=True)
+        words = only_words(asked.input)
+        read = await self._reading.read(asked, caller, words=words, streaming=False, open_end=True)
         turn = Turn(read.model, read.prompt)
         item = await shortening_of_all(read.prompt, Sealed(self._seal, caller.org_id)).item(turn)
         compacted = CompactedConversation(
@@ -209,11 +208,11 @@ class Admission:
         compacted.create_time.FromMilliseconds(self._clock())
         return compacted
 
-    def _begun(self, request: CreateResponseRequest, settings: ResponseSettings) -> Response:
+    def _begun(self, request: CreateResponseRequest, *, background: bool) -> Response:
         return Response(
             id=self._new_id("resp"),
             assistant_id=request.assistant_id,
-            status=Response.STATUS_QUEUED if settings.background else Response.STATUS_UNSPECIFIED,
+            status=Response.STATUS_QUEUED if background else Response.STATUS_UNSPECIFIED,
             previous_response_id=request.previous_response_id,
             conversation_id=request.conversation_id,
         )
@@ -229,20 +228,19 @@ class Admission:
         store: ResponseStore | None,
         joined: Joined | None,
         shortening: Shortening | None,
-        shown: bytes,
+        settled: Settled,
         rounds: Rounds | None,
     ) -> Run:
-        settings = turn.prompt.settings
-        kind = Run if joined or shortening or rounds else _kind_of(turn, stored=store is not None)
+        kind = Run if joined or shortening or rounds else _kind_of(turn, settled, stored=store is not None)
         return kind(
             row=row,
             # A threshold that comes to nothing is only noted now.
-            settings=redacted(settings).SerializeToString() if settings.HasField("compact_threshold") else shown,
+            settings=redacted(turn.prompt.settings).SerializeToString() if settled.compacts else settled.shown,
             turn=turn,
             teller=Teller(response, turn, Sealed(self._seal, caller.org_id), self._new_id, told),
             store=store,
             clock=self._clock,
-            patience=None if settings.background else self._grace if store else 0.0,
+            patience=None if settled.background else self._grace if store else 0.0,
             joined=joined,
             shortening=shortening,
             rounds=rounds,
@@ -257,23 +255,15 @@ class Admission:
             key_id=caller.key_id,
             previous_response_id=response.previous_response_id,
             # Nothing waits in a queue yet: the first batch of the log leads to this state, in the background too.
-            status=word(Response.STATUS_IN_PROGRESS),
+            status=_BEGUN,
             background=background,
             created_at=now,
-            expires_at=now + int(self._retention * 1000),
+            expires_at=now + self._retention,
         )
 
 
-def _kind_of(turn: Turn, *, stored: bool) -> type[Run]:
+def _kind_of(turn: Turn, settled: Settled, *, stored: bool) -> type[Run]:
     """What runs a turn that is all of its response."""
-    if _is_answered_at_once(turn):
+    if not turn.prompt.streaming and turn.model.abilities.at_once and not settled.may_come_again:
         return UnreadRun
-    return EarlyRun if stored and not turn.prompt.settings.background else Run
-
-
-def _is_answered_at_once(turn: Turn) -> bool:
-    """Whether the answer comes whole, and is asked for once."""
-    settings = turn.prompt.settings
-    if turn.prompt.streaming or not turn.model.abilities.at_once:
-        return False
-    return settings.truncation != ResponseSettings.TRUNCATION_AUTO and not settings.text.format.json_schema.strict
+    return EarlyRun if stored and not settled.background else Run

@@ -34,12 +34,14 @@ class Catalog:
         self._open: dict[str, tuple[ModelConfig, Model]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
+    def at_hand(self, org_id: str, assistant_id: str) -> Assistant | None:
+        """The assistant, if it was asked for a moment ago."""
+        return self._assistants.find((org_id, assistant_id))
+
     async def assistant(self, org_id: str, assistant_id: str) -> Assistant:
         """The assistant. Raises NodexaError `assistant_not_found`."""
         name = (org_id, assistant_id)
-        assistant = self._assistants.find(name)
-        if assistant is None:
-            assistant = await self._assistants.get(name, lambda: self._store.assistant(org_id, assistant_id))
+        assistant = await self._assistants.get(name, lambda: self._store.assistant(org_id, assistant_id))
         if assistant is None:
             raise NodexaError("assistant_not_found", f"No assistant {assistant_id!r}.", param="model")
         return assistant

@@ -9,7 +9,6 @@ from itertools import islice
 from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.item_pb2 import Item, ItemList
 from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
-from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
 from service.ids import NewId
@@ -23,14 +22,14 @@ from service.runner.catalog import Catalog
 from service.runner.conversations import FIELD, Conversations, Joined, check_new
 from service.runner.held import Held, approved, brought, with_tokens
 from service.runner.history import History
-from service.runner.input_check import check_assistant_id, check_items, check_readable, only_words, with_ids
+from service.runner.input_check import check_assistant_id, check_items, check_readable, with_ids
 from service.runner.known import Known
 from service.runner.matching import answers_first, match_calls, match_waiting
 from service.runner.past import Past, is_plain
 from service.runner.references import References
 from service.runner.sealed import Sealed, sealed_elsewhere
 from service.runner.settings_merge import system_prompt
-from service.runner.settling import Settling
+from service.runner.settling import Settled, Settling
 from service.seal import Seal
 from service.store.conversation_rows import Seen
 from service.tools.toolbox import Toolbox, Wanted
@@ -41,7 +40,7 @@ from service.tools.toolbox import Toolbox, Wanted
 class Read:
     """What a request comes to: the model to ask, all that it is told, the conversation that the answer goes to.
 
-    `shown` is what may be shown of the settings, serialized. `past` is what was said before, and `asked` the input;
+    `settled` has the settings of the prompt. `past` is what was said before, and `asked` the input;
     `wanted` are the tools that the platform runs for it, and `held` the calls that can be made now.
     """
 
@@ -52,7 +51,7 @@ class Read:
     asked: Sequence[Item]
     wanted: Sequence[Wanted]
     held: Sequence[Held]
-    shown: bytes
+    settled: Settled
 
 
 class Reading:
@@ -87,26 +86,28 @@ class Reading:
         request: CreateResponseRequest | CountInputTokensRequest,
         caller: Caller,
         *,
+        words: bool,
         streaming: bool,
         open_end: bool = False,
     ) -> Read:
-        """What the request comes to.
+        """What the request comes to; `words` says whether its input is `only_words`.
 
         The input gets its ids. With `open_end` nobody is to answer: calls may wait for their outputs, and there may be
         nothing new. Raises NodexaError for every refusal.
         """
-        check_assistant_id(request.assistant_id)
-        tokens = request.user_tokens
-        # Nearly all input is: nothing of what is asked of other items need be asked of it.
-        words = only_words(request.input)
+        assistant = self._catalog.at_hand(caller.org_id, request.assistant_id)
+        if assistant is None:  # One that is at hand has an id.
+            check_assistant_id(request.assistant_id)
+        given, tokens = request.settings, request.user_tokens
         goes_on = bool(request.previous_response_id and (open_end or tokens))
         if not words and (request.input or not goes_on):
             check_items(request.input)
-        assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
+        if assistant is None:
+            assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
         model = await self._catalog.model(assistant.model)
-        settled = await self._settling.settle(request.settings, assistant, model)
+        settled = await self._settling.settle(given, assistant, model)
         hosted = model.abilities.hosted
-        if request.settings.tools.tools:
+        if settled.tools and given.tools.tools:
             await self._toolbox.check(settled.settings.tools.tools, org_id=caller.org_id, own=False, hosted=hosted)
         past, seen = await self._recall(request, caller)
         unread = [] if words else _unread(request.input, model, assistant)
@@ -114,7 +115,7 @@ class Reading:
             unread += check_readable(past.said.items, abilities=model.abilities, model=assistant.model, name=FIELD)
             check_new(past.said, request.input)
         # A threshold may come to nothing, and what says so is the request's own.
-        if unread or settled.settings.HasField("compact_threshold"):
+        if unread or settled.compacts:
             settled = settled.own(unread)
         settings = settled.settings
         if not words:
@@ -125,21 +126,21 @@ class Reading:
         before = FIELD if seen else "previous_response_id"
         items = self._told(past, asked, caller, before=before, plain=plain, hosted=hosted, open_end=open_end)
         prompt = Prompt(
-            instructions=system_prompt(assistant, request.settings),
+            instructions=system_prompt(assistant, given),
             items=items,
             settings=settings,
-            streaming=streaming or settings.background,
+            streaming=streaming or settled.background,
             known=await self._known.of(caller, assistant, [*islice(past.said, 1), *asked]) if caller.user_id else (),
             attached=NOTHING
             if plain
             else await self._attachments.of(asked, items, caller.org_id, abilities=model.abilities),
         )
         joined = Joined(seen, answers_first(asked, past.waiting)) if seen else None
-        silent = settings.tool_choice.mode == ToolChoice.MODE_NONE and not held
-        wanted = self._toolbox.wanted(() if silent else settings.tools.tools, hosted=hosted)
-        if model.abilities.tools and not held:
-            wanted += self._known.tools(caller, assistant, request.settings, settings)
-        return Read(model, prompt, joined, past, asked, wanted, held, settled.shown)
+        silent = settled.silent and not held
+        wanted = self._toolbox.wanted(settings.tools.tools, hosted=hosted) if settled.tools and not silent else []
+        if caller.user_id and model.abilities.tools and not held:
+            wanted += self._known.tools(caller, assistant, given, settings)
+        return Read(model, prompt, joined, past, asked, wanted, held, settled)
 
     async def _recall(
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.response_pb2 import ResponseSettings
-from nodexa.v1.tool_pb2 import Tool
+from nodexa.v1.tool_pb2 import Tool, ToolChoice
 
 from service.errors import NodexaError
 from service.model.model import Model
@@ -29,10 +29,31 @@ _OVERHEAD: Final = 1024
 
 @dataclass(slots=True)
 class Settled:
-    """Effective settings, which all requests that ask for the same share, and what may be shown of them, serialized."""
+    """Effective settings, which all requests that ask for the same share, and what may be shown of them, serialized.
+
+    What each request asks of them is looked up once: `stored` and `background` as they say, whether it `compacts` at a
+    threshold, has `tools`, must be `silent` and call none of them, and whether its answer `may_come_again`, asked for
+    anew with less before it or where it doesn't fit its schema.
+    """
 
     settings: ResponseSettings
     shown: bytes
+    stored: bool = field(init=False)
+    background: bool = field(init=False)
+    compacts: bool = field(init=False)
+    tools: bool = field(init=False)
+    silent: bool = field(init=False)
+    may_come_again: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.stored = settings.store or not settings.HasField("store")
+        self.background = settings.background
+        self.compacts = settings.HasField("compact_threshold")
+        self.tools = bool(settings.tools.tools)
+        self.silent = settings.tool_choice.mode == ToolChoice.MODE_NONE
+        truncates = settings.truncation == ResponseSettings.TRUNCATION_AUTO
+        self.may_come_again = truncates or settings.text.format.json_schema.strict
 
     def own(self, ignored: Iterable[str]) -> Settled:
         """The same for one request, in which this has no effect either."""
