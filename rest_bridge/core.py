@@ -126,7 +126,9 @@ def refused(error: grpc.aio.AioRpcError, *, repeatable: bool = True) -> RequestE
 
 def rates(told: Iterable[tuple[str, str | bytes]] | None) -> tuple[tuple[bytes, bytes], ...]:
     """The headers that tell how the caller's limits stand, from what the core has told beside an answer."""
-    return tuple((name.encode(), str(value).encode()) for name, value in told or () if name.startswith(RATES))
+    if not told:
+        return ()
+    return tuple((name.encode(), str(value).encode()) for name, value in told if name.startswith(RATES))
 
 
 def is_lost(error: grpc.aio.AioRpcError) -> bool:

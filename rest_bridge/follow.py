@@ -18,7 +18,7 @@ from rest_bridge.headers import Metadata
 from rest_bridge.hop_call import HopCall
 from rest_bridge.wire.runs import last_number
 
-EventCall = grpc.aio.UnaryStreamCall[Any, EventBatch]
+EventCall = grpc.aio.UnaryStreamCall[Any, EventBatch] | HopCall[EventBatch]
 
 TERMINAL: Final = frozenset({"completed", "incomplete", "failed"})
 OUTLIVED: Final = frozenset({"server_draining", "invalid_api_key"})
@@ -39,8 +39,9 @@ class Position:
         """Counts a batch, which is not empty, as passed on."""
         events = batch.events
         last = events[-1]
-        self.number = last_number(last)
-        self.final = last.WhichOneof("kind") in TERMINAL
+        kind = last.WhichOneof("kind")
+        self.number = last_number(last) if kind == "output_text_deltas" else last.sequence_number
+        self.final = kind in TERMINAL
         if not self.response_id:
             self.response_id = events[0].created.response.id
 

@@ -16,6 +16,7 @@ Metadata = tuple[tuple[str, str], ...]
 MAX_USER_ID: Final = 256
 MAX_USER_TOKENS: Final = 8 * 1024
 _CREDENTIALS: Final = (b"authorization", b"x-api-key")
+_HEEDED: Final = frozenset({*_CREDENTIALS, b"x-user-id", b"x-nodexa-dialect"})
 _PRINTABLE: Final = re.compile(rb"[\x20-\x7e]*")
 _COUNT: Final = re.compile(r"[0-9]{1,3}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -50,6 +51,8 @@ def metadata(headers: RawHeaders, request_id: str) -> Metadata:
     found: dict[str, str] = {}
     user_ids: set[bytes] = set()
     for name, value in headers:
+        if name not in _HEEDED:
+            continue
         if name in _CREDENTIALS:
             # gRPC's metadata is ASCII, and there one of two values would be lost.
             if not _PRINTABLE.fullmatch(value) or found.setdefault(name.decode(), value.decode()) != value.decode():

@@ -21,6 +21,9 @@ Pairs = tuple[tuple[str, str | bytes], ...]
 End = tuple[int, str, Pairs]
 _STATUS: Final = {code.value[0]: code for code in grpc.StatusCode}
 
+_GOOD_END: Final = b"[0,"
+
+GOOD: Final[End] = (0, "", ())
 LOST: Final[End] = (grpc.StatusCode.UNAVAILABLE.value[0], "The connection to the core was lost.", ())
 LATE: Final[End] = (grpc.StatusCode.DEADLINE_EXCEEDED.value[0], "The core did not answer in time.", ())
 LEFT: Final[End] = (grpc.StatusCode.CANCELLED.value[0], "The call was cancelled.", ())
@@ -109,17 +112,11 @@ class HopCall(Generic[T]):
             self._say(self._number, CREDIT, credit(read))
         return self._decode(data)
 
-    async def initial_metadata(self) -> grpc.aio.Metadata:
+    async def initial_metadata(self) -> Pairs:
         """What the core said before its first message."""
         while not self._begun and self._end is None:
             await self._next_news()
-        return grpc.aio.Metadata(*self._head)
-
-    async def trailing_metadata(self) -> grpc.aio.Metadata:
-        """What the core said at the end."""
-        while self._end is None:
-            await self._next_news()
-        return _metadata(self._end)
+        return self._head
 
     def cancel(self) -> bool:
         """Ends the call as one who hangs up. Whether there was anything to end."""
@@ -141,7 +138,8 @@ class HopCall(Generic[T]):
                 return
             self._messages.append(data)
         elif kind == END:
-            self.finish(read_end(data))
+            # What stands beside a good end is of no use here.
+            self.finish(GOOD if data.startswith(_GOOD_END) else read_end(data))
         elif kind == HEAD:
             self._head = read_head(data)
         self._wake()

@@ -46,6 +46,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._begun = False
         self._fresh = False
         self._excess = False
+        self._small = False
         self._head_bytes = 0
         self._refusal: RequestError | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -67,6 +68,8 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         was_in_head = self._in_head
+        # A head that begins in what is no larger than a head may be ends in it, as nearly all do, or is counted.
+        self._small = len(data) <= self.settings.max_head_bytes and not (was_in_head and self._begun)
         super().data_received(data)
         if not self._in_head or self.transport.is_closing():
             return
@@ -95,8 +98,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         if len(self.headers) > self.settings.max_headers:
             limit = self.settings.max_headers
             self._refuse(RequestError("request_head_too_large", f"The request has more than {limit} headers."))
-        size = sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in self.headers)
-        if len(self.url) + size > self.settings.max_head_bytes:
+        if not self._small and self._head_size() > self.settings.max_head_bytes:
             self._refuse(self._head_too_large())
         self._excess = self._excess and len(self.connections) > self.settings.max_connections
         if self._excess and self.url not in PROBES:
@@ -135,6 +137,9 @@ class _LimitedProtocol(HttpToolsProtocol):
     def _refuse(self, refusal: RequestError) -> None:
         self._refusal = refusal
         raise httptools.HttpParserError(refusal.message)
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in self.headers)
 
     def _head_too_large(self) -> RequestError:
         limit = self.settings.max_head_bytes

@@ -54,7 +54,7 @@ class Remote:
 
     def connected(self) -> bool:
         """Whether a call would go out at once; starts to connect if not."""
-        return self._grpc.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY or self.hop.open.is_set()
+        return self.hop.open.is_set() or self._grpc.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
 
     async def ready(self) -> None:
         """Returns when the core can be reached. Any number may wait; one task watches for all of them."""

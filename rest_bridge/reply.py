@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -39,8 +40,7 @@ class DirectReply:
             return False
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        usual = [b"%b: %b\r\n" % field for field in cycle.default_headers]
-        cycle.transport.write(b"".join((STATUS_LINE[200], *usual, fields, b"\r\n", body)))
+        cycle.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[200], _shown(*cycle.default_headers), fields, body))
         cycle.message_event.set()
         cycle.on_response()
         return True
@@ -54,3 +54,9 @@ class DirectReply:
     def piece(self, body: bytes) -> None:
         """Writes a piece of a body, which isn't empty."""
         self._cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+
+
+@functools.lru_cache(maxsize=4)
+def _shown(*fields: tuple[bytes, bytes]) -> bytes:
+    # The same for a second: the date is one of them.
+    return b"".join([b"%b: %b\r\n" % field for field in fields])

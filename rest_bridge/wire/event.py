@@ -100,20 +100,21 @@ class StreamRenderer:
         plain = () if self._logprobs else _DELTA_ENDS
         templates, dumps = self._templates, orjson.dumps
         frames: list[bytes] = []
-        events = batch.events
-        for event in events:
+        number = self._number
+        for event in batch.events:
             kind = event.WhichOneof("kind") or ""
+            number = event.sequence_number
             if kind == "output_text_deltas":
                 frames += self._run(event)
+                number = last_number(event)
             elif kind in plain:
                 # Nearly all events of a stream: only the number and the new text differ, so only they are made anew.
                 delta = getattr(event, kind)
                 template = templates.get(delta.item_id) or self._template(kind, delta)
-                frames.append(template % (event.sequence_number, dumps(delta.delta)))
+                frames.append(template % (number, dumps(delta.delta)))
             elif self._known(kind, event):
-                frames.append(self._frame(kind, event.sequence_number, getattr(event, kind)))
-        if events:
-            self._number = last_number(events[-1])
+                frames.append(self._frame(kind, number, getattr(event, kind)))
+        self._number = number
         return frames
 
     def _run(self, event: ResponseEvent) -> Iterable[bytes]:
@@ -135,11 +136,12 @@ class StreamRenderer:
         told = self._event("error", self._number, error_body(code, message, ""))
         if not over or self._response is None:
             return [told]
+        output = item.render_items(self._done, self.dialect)
         failed = render_response(self._response, self._settings) | {
             "status": "failed",
             "error": error_object(code, message, ""),
-            "output": item.render_items(self._done, self.dialect),
-            "output_text": item.output_text(self._done),
+            "output": output,
+            "output_text": item.said_in(output),
         }
         return [told, self._event(EVENT_NAMES["failed"], self._number, {"response": failed})]
 

@@ -63,9 +63,16 @@ def render_items(items: Iterable[Item], dialect: Dialect = Dialect.OPENAI) -> li
     return [render_item(item) for item in items if knows_item(dialect, item)]
 
 
+def said_in(shown: Iterable[Mapping[str, Any]]) -> str:
+    """All that the model said in items as `render_items` shows them, as one text."""
+    # To ask the messages again takes as long as to have shown them.
+    messages = [item["content"] for item in shown if item.get("type") == "message"]
+    return "".join([part["text"] for content in messages for part in content if part.get("type") == "output_text"])
+
+
 def knows_item(dialect: Dialect, item: Item) -> bool:
     """Whether clients of the dialect know items of its type."""
-    return dialect is Dialect.NODEXA or item.opaque.type not in NODEXA_ITEMS
+    return dialect is Dialect.NODEXA or not item.HasField("opaque") or item.opaque.type not in NODEXA_ITEMS
 
 
 def render_item(item: Item) -> dict[str, Any]:
@@ -80,17 +87,6 @@ def render_item(item: Item) -> dict[str, Any]:
         return {"type": kind, "id": item.id, "encrypted_content": item.compaction.encrypted_content}
     head = {"id": item.id, "type": kind, "status": _STATUS_WORDS[item.status]}
     return head | RENDERERS[kind](getattr(item, kind))
-
-
-def output_text(items: Iterable[Item]) -> str:
-    """All that the model said, as one text."""
-    return "".join(
-        part.output_text.text
-        for item in items
-        if item.HasField("message")
-        for part in item.message.content
-        if part.HasField("output_text")
-    )
 
 
 def _parse_items(values: list[object], name: str, ignored: list[str]) -> list[Item]:

@@ -56,7 +56,8 @@ def parse_create(body: Mapping[str, Any], *, user_tokens: Mapping[str, str], ign
         if body.get(name) is None:
             raise shape.wrong(name, f"is required: {what}", code="missing_required_field")
     request = CreateResponseRequest()
-    request.user_tokens.update(user_tokens)
+    if user_tokens:
+        request.user_tokens.update(user_tokens)
     request.settings.SetInParent()
     reading = Reading(request, request.settings, ignored)
     for name, value in body.items():
@@ -69,6 +70,9 @@ def parse_create(body: Mapping[str, Any], *, user_tokens: Mapping[str, str], ign
 
 def _read(name: str, value: Any, reading: Reading) -> None:
     known = FIELDS.get(name, _UNKNOWN)
+    if known.read is not None and known.treatment is not _NOTED:  # As nearly always.
+        known.read(reading, value)
+        return
     if known.treatment is Treatment.REFUSED:
         raise shape.wrong(name, f"is not supported: {known.instead}", code="unsupported_parameter")
     if known.treatment is Treatment.NOTED and value not in known.satisfied:
@@ -172,6 +176,8 @@ def _refused(instead: str) -> Field:
     return Field(Treatment.REFUSED, instead=instead)
 
 
+# To ask the class for its member takes a while.
+_NOTED: Final = Treatment.NOTED
 _UNKNOWN: Final = _noted()
 _REQUIRED: Final[Mapping[str, str]] = MappingProxyType(
     {"model": "an assistant's id, asst_ and a UUID", "input": "a text or a list of items"}

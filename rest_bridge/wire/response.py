@@ -114,6 +114,7 @@ def _render_head(response: Response, *, hides_requires_action: bool, dialect: Di
     status = STATUS_WORDS.get(response.status, "in_progress")
     if hides_requires_action and status == "requires_action":
         status = "completed"
+    output = item.render_items(response.output, dialect)
     return {
         "id": response.id,
         "object": "response",
@@ -127,8 +128,8 @@ def _render_head(response: Response, *, hides_requires_action: bool, dialect: Di
         "model": response.assistant_id,
         "previous_response_id": response.previous_response_id or None,
         "conversation": {"id": response.conversation_id} if response.conversation_id else None,
-        "output": item.render_items(response.output, dialect),
-        "output_text": item.output_text(response.output),
+        "output": output,
+        "output_text": item.said_in(output),
         "usage": render_usage(response.usage) if response.HasField("usage") else None,
     }
 
