@@ -20,6 +20,7 @@ from service.model.model import Chunk, TextDelta, TextRun
 from service.model.sse import SseParser
 
 MANY_BYTES = 2 * 1024
+FEW_PIECES = 4
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
@@ -36,6 +37,9 @@ class Reader(Protocol):
 
     def feed(self, data: bytes) -> list[Chunk]:
         """Returns the chunks that `data` completes; often none."""
+
+    def feed_all(self, pieces: Sequence[bytes]) -> list[Chunk]:
+        """Returns what `feed` of all of them together does: sooner, where each is an event."""
 
     def end(self) -> list[Chunk]:
         """Returns the last chunks, once the body ended or `done` is set."""
@@ -70,6 +74,29 @@ class StreamReader:
             # What came before the failure is good, and is shown first.
             self._failure, self.done = failure, True
         return chunks
+
+    def feed_all(self, pieces: Sequence[bytes]) -> list[Chunk]:
+        if len(pieces) < FEW_PIECES:
+            return self.feed(b"".join(pieces))
+        # As below, two are enough to learn from.
+        start = 0 if self._template.learned else 2
+        chunks = self.feed(b"".join(pieces[:start])) if start else []
+        if not self.done and self._parser.between:
+            texts = self._template.begin(pieces[start:])
+            start += len(texts)
+            if texts:
+                chunks.append(TextRun(texts) if len(texts) > 1 else TextDelta(texts[0]))
+        if start < len(pieces) and not self.done:
+            self._feed_behind(b"".join(pieces[start:]), chunks)
+        return chunks
+
+    def _feed_behind(self, data: bytes, chunks: list[Chunk]) -> None:
+        try:
+            chunks += self.feed(data)
+        except NodexaError as failure:
+            if not chunks:
+                raise
+            self._failure, self.done = failure, True
 
     def end(self) -> list[Chunk]:
         if self._failure:
@@ -143,6 +170,9 @@ class JsonReader:
         self._read = read or _read_completion
         self._pieces: list[bytes] = []
         self._size = 0
+
+    def feed_all(self, pieces: Sequence[bytes]) -> list[Chunk]:
+        return self.feed(b"".join(pieces))
 
     def feed(self, data: bytes) -> list[Chunk]:
         self._pieces.append(data)

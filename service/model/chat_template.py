@@ -33,6 +33,11 @@ class TextTemplate:
         self._before = b""
         self._behind = b""
 
+    @property
+    def learned(self) -> bool:
+        """Whether there is an event to compare with."""
+        return bool(self._before)
+
     def learn(self, event: bytes, text: str) -> None:
         """Takes an event that says `text` and nothing else. What can't be learned from is forgotten."""
         self._head = self._before = b""
@@ -67,15 +72,25 @@ class TextTemplate:
             literals = [*(piece[:-left_over] for piece in others), last]
             if between.join(literals) != told:
                 return [], data
-        try:
-            # No string goes on behind a line's end: as many texts as literals are one of each.
-            texts: list[str] = orjson.loads(b'["%b"]' % b'",\n"'.join(literals))
-        except ValueError:
-            return [], data
-        # An empty text is no event of its own.
-        if len(texts) != len(literals) or not all(texts):
-            return [], data
-        return texts, data[end + len(behind) :]
+        texts = _strings(literals)
+        return (texts, data[end + len(behind) :]) if texts else ([], data)
+
+    def begin(self, pieces: Sequence[bytes]) -> list[str]:
+        """Returns the texts of as many of the pieces, from the first on, as are one event each, like the one learned.
+
+        Where anything else is between them, there are none. Nothing has to be looked for, as in `cut`.
+        """
+        before, behind = self._before, self._behind
+        count = len(pieces) if before else 0
+        while count and not (pieces[count - 1].startswith(before) and pieces[count - 1].endswith(behind)):
+            count -= 1
+        if not count:
+            return []
+        start, stop = len(before), -len(behind)
+        literals = [piece[start:stop] for piece in pieces[:count]]
+        if b"".join((before, (behind + before).join(literals), behind)) != b"".join(pieces[:count]):
+            return []
+        return _strings(literals)
 
     def alone(self, data: bytes) -> str:
         """Returns the text where `data` is one event like the one learned and nothing else; empty where it is not."""
@@ -138,3 +153,14 @@ def _string(literal: bytes) -> str:
     except ValueError:
         return ""
     return text if isinstance(text, str) else ""
+
+
+def _strings(literals: Sequence[bytes]) -> list[str]:
+    """The texts that these JSON strings without their quotes say; none where one is no string, or is empty."""
+    try:
+        # No string goes on behind a line's end: as many texts as literals are one of each.
+        texts: list[str] = orjson.loads(b'["%b"]' % b'",\n"'.join(literals))
+    except ValueError:
+        return []
+    # An empty text is no event of its own.
+    return texts if len(texts) == len(literals) and all(texts) else []

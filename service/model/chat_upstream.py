@@ -110,8 +110,8 @@ class Upstream:
         try:
             reader = self._reader(connection, streaming=streaming)
             chunks: list[Chunk] = []
-            while not reader.done and (data := await self._reading(connection, reader)):
-                chunks = reader.feed(data)
+            while not reader.done and (pieces := await self._reading(connection, reader)):
+                chunks = reader.feed(pieces[0]) if len(pieces) == 1 else reader.feed_all(pieces)
                 # What comes with the end goes with it.
                 if chunks and not reader.done:
                     yield chunks
@@ -136,8 +136,8 @@ class Upstream:
         give_back = self._http.release
         try:
             reader = self._reader(connection, streaming=False)
-            while not reader.done and (data := await self._reading(connection, reader)):
-                chunks += reader.feed(data)
+            while not reader.done and (pieces := await self._reading(connection, reader)):
+                chunks += reader.feed_all(pieces)
             chunks += reader.end()
             give_back = self._http.release_soon
         except HttpError as failure:
@@ -216,15 +216,15 @@ class Upstream:
             streams = STREAMS.get(kind.partition(b";")[0].strip().lower(), streaming)
         return (self._readers.stream if streams else self._readers.whole)(self._name)
 
-    def _reading(self, connection: Connection, reader: Reader) -> Awaitable[bytes]:
-        return self._read_to_end(connection) if reader.closing else connection.read()
+    def _reading(self, connection: Connection, reader: Reader) -> Awaitable[list[bytes]]:
+        return self._read_to_end(connection) if reader.closing else connection.pieces()
 
-    async def _read_to_end(self, connection: Connection) -> bytes:
+    async def _read_to_end(self, connection: Connection) -> list[bytes]:
         try:
             async with asyncio.timeout(self._deadlines.closing):
-                return await connection.read()
+                return await connection.pieces()
         except (TimeoutError, HttpError):
-            return b""
+            return []
 
     async def _error_body(self, connection: Connection) -> bytes:
         """Returns the start of an error's body; what can't be read of it is not worth a second error."""

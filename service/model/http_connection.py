@@ -77,17 +77,21 @@ class Connection(asyncio.Protocol):
 
     async def read(self) -> bytes:
         """Returns all of the body that came since the last call, b"" at its end. Raises HttpError when it is cut."""
+        return b"".join(await self.pieces())
+
+    async def pieces(self) -> list[bytes]:
+        """Returns the same in the chunks that the server sent, which often mean something; none at the end."""
         while not self._body:
             if self._complete:
-                return b""
+                return []
             await self._arrival()
-        data = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        pieces = self._body.copy()
         self._body.clear()
         self._arrived = 0
         if self._paused and self._transport:
             self._paused, self._heard = False, self._loop.time()
             self._transport.resume_reading()
-        return data
+        return pieces
 
     @property
     def complete(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -46,6 +46,9 @@ class EventReader:
         self._items = Items(server)
         self._last: list[Chunk] = []
         self._failure: NodexaError | None = None
+
+    def feed_all(self, pieces: Sequence[bytes]) -> list[Chunk]:
+        return self.feed(b"".join(pieces))
 
     def feed(self, data: bytes) -> list[Chunk]:
         chunks: list[Chunk] = []

@@ -15,8 +15,10 @@ from service.model.model import (
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
+    TextRun,
     TokenUsage,
     ToolCallDelta,
+    merged,
 )
 from tests.service.model.chat_json import DONE, STOP, calls, delta, entry, frame, streamed, whole
 
@@ -181,3 +183,37 @@ def test_a_stream_cut_at_any_byte_gives_the_same_chunks() -> None:
     )
     for cut in range(len(stream)):
         assert streamed(stream[:cut], stream[cut:]) == [TextDelta("Hü"), ToolCallDelta(0, "f", "a", "{}"), STOP]
+
+
+TOLD = (delta(role="assistant"), *(delta(content=text) for text in ("a", "b\n", 'c"', "d", "e")), delta("stop"), DONE)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        TOLD,
+        (*TOLD[:2], TOLD[2] + TOLD[3], *TOLD[4:]),
+        (*TOLD[:3], TOLD[3][:20], TOLD[3][20:], *TOLD[4:]),
+        (TOLD[0][:9], TOLD[0][9:], *TOLD[1:]),
+        (*TOLD[:-1], DONE + delta(content="of no interest"), *TOLD[:3]),
+        (*TOLD[:3], b": a comment\n\n", *TOLD[3:]),
+        tuple(bytes([byte]) for byte in b"".join(TOLD)),
+    ],
+)
+def test_the_chunks_of_a_body_give_together_what_their_bytes_do(pieces: tuple[bytes, ...]) -> None:
+    reader, again = StreamReader("m"), StreamReader("m")
+    told = [*reader.feed_all(pieces), *reader.end()]
+    assert merged(told) == merged([*again.feed(b"".join(pieces)), *again.end()])
+    assert merged(told) == [TextRun(["a", "b\n", 'c"', "d", "e"]), STOP]
+    reader = StreamReader("m")
+    later = [*reader.feed_all(pieces[:3]), *reader.feed_all(pieces[3:]), *reader.end()]
+    assert merged(later) == merged(told)
+
+
+def test_chunks_of_a_body_before_a_failure_are_still_given() -> None:
+    reader = StreamReader("m")
+    pieces = [delta(content=text) for text in "abcd"]
+    assert merged(reader.feed_all([*pieces, frame({"error": "secret"})])) == [TextRun(list("abcd"))]
+    assert reader.done
+    with pytest.raises(NodexaError):
+        reader.end()

@@ -176,3 +176,28 @@ def test_nothing_is_taken_of_what_has_another_event_among_them(other: bytes, pla
     alike = [framed(event("x"))] * 3
     data = b"".join([*alike[:place], other, *alike[place:]])
     assert template.cut(data) == ([], data)
+
+
+def test_pieces_that_are_an_event_each_are_read_up_to_the_first_that_is_another() -> None:
+    pieces = [b"data: %b\n\n" % event(text) for text in ("a", "b\n", 'c"')]
+    assert learned().begin([*pieces, b"data: %b\n\n" % event("end", finish="stop"), b"data: [DONE]\n\n"]) == [
+        "a",
+        "b\n",
+        'c"',
+    ]
+    assert TextTemplate().begin(pieces) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"data: %b\n\n" % event(""),
+        b"data: %b\n\n" % event("x", finish="stop"),
+        b"data: %b\n\ndata: %b\n\n" % (event("x"), event("y")),
+        (b"data: %b\n\n" % event("x"))[:30],
+        b"",
+    ],
+)
+def test_pieces_with_anything_else_between_them_are_left_to_others(other: bytes) -> None:
+    whole = b"data: %b\n\n" % event("a")
+    assert learned().begin([whole, other, whole]) == []
