@@ -22,15 +22,15 @@ class Departure:
 
     def __init__(self) -> None:
         self.over = False
-        self._told: set[Callable[[], None]] = set()
+        self._told: set[Callable[[], object]] = set()
 
-    def tell(self, leave: Callable[[], None]) -> None:
+    def tell(self, leave: Callable[[], object]) -> None:
         """Has `leave` called when the client goes, or soon when it has gone."""
         if self.over:
             asyncio.get_running_loop().call_soon(leave)
         self._told.add(leave)
 
-    def forget(self, leave: Callable[[], None]) -> None:
+    def forget(self, leave: Callable[[], object]) -> None:
         """Nobody waits for it any more."""
         self._told.discard(leave)
 

@@ -11,7 +11,8 @@ import grpc
 from rest_bridge.body import read_json_body
 from rest_bridge.core import Core, refused
 from rest_bridge.headers import Metadata, RawHeaders, metadata
-from rest_bridge.presence import Departure, Presence, Receive
+from rest_bridge.hop_call import HopCall
+from rest_bridge.presence import ClientLeft, Departure, Presence, Receive
 from rest_bridge.reply import Reply
 from rest_bridge.settings import Settings
 from rest_bridge.sse import Send
@@ -99,11 +100,25 @@ class Call:
         Raises RequestError for what the core refuses, and ClientLeft.
         """
         try:
+            if isinstance(rpc, HopCall):
+                return await self._told(rpc)
             async with Presence(self.departure):
                 return await rpc
             raise AssertionError("an ended block has returned or raised")
         except grpc.aio.AioRpcError as error:
             raise refused(error, repeatable=repeatable) from None
+
+    async def _told(self, rpc: HopCall[T]) -> T:
+        # Such a call can be ended by whoever knows it: nothing has to cancel this task.
+        self.departure.tell(rpc.cancel)
+        try:
+            return await rpc
+        except grpc.aio.AioRpcError:
+            if self.departure.over:
+                raise ClientLeft from None
+            raise
+        finally:
+            self.departure.forget(rpc.cancel)
 
 
 async def send_answer(answer: Answer, send: Send, *marks: tuple[bytes, bytes]) -> None:

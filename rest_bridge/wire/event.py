@@ -22,7 +22,7 @@ from rest_bridge.errors import RequestError, error_headers, error_object
 from rest_bridge.wire import item, json
 from rest_bridge.wire.dialect import Dialect, told_name
 from rest_bridge.wire.event_body import BODIES, EVENT_NAMES, PHASES, SNAPSHOTS, error_body, event_name, place_of
-from rest_bridge.wire.response import render_response, render_settings
+from rest_bridge.wire.response import dump_settings, dump_snapshot, render_response, render_settings
 from rest_bridge.wire.runs import last_number, singly
 
 LOGPROBS: Final = "message.output_text.logprobs"
@@ -77,7 +77,8 @@ class StreamRenderer:
         self.dialect = Dialect.OPENAI
         self._framing = framing
         self._hidden = False
-        self._settings = render_settings(ResponseSettings())
+        self._settings = ResponseSettings()
+        self._dumped = b""
         self._logprobs = True
         self._templates: dict[str, bytes] = {}
         self._response: Response | None = None
@@ -94,7 +95,8 @@ class StreamRenderer:
 
     def _frames(self, batch: EventBatch) -> list[bytes]:
         if batch.HasField("settings"):
-            self._settings = render_settings(batch.settings)
+            self._settings = batch.settings
+            self._dumped = dump_settings(batch.settings)
             self._hidden = self._hides(batch.settings)
             self._logprobs = LOGPROBS in batch.settings.include
         plain = () if self._logprobs else _DELTA_ENDS
@@ -137,7 +139,7 @@ class StreamRenderer:
         if not over or self._response is None:
             return [told]
         output = item.render_items(self._done, self.dialect)
-        failed = render_response(self._response, self._settings) | {
+        failed = render_response(self._response, render_settings(self._settings)) | {
             "status": "failed",
             "error": error_object(code, message, ""),
             "output": output,
@@ -156,10 +158,15 @@ class StreamRenderer:
     def _frame(self, kind: str, number: int, body: Any) -> bytes:
         if kind in SNAPSHOTS:
             self._response = body.response
-            shown = render_response(
-                body.response, self._settings, hides_requires_action=self._hidden, dialect=self.dialect
+            shown = dump_snapshot(
+                body.response,
+                self._settings,
+                self._dumped or dump_settings(self._settings),
+                hides_requires_action=self._hidden,
+                dialect=self.dialect,
             )
-            return self._event(EVENT_NAMES[kind], number, {"response": shown})
+            name = EVENT_NAMES[kind].encode()
+            return self._framing(name, b'{"type":"%b","sequence_number":%d,"response":%b}' % (name, number, shown))
         if kind in _PART_BEGINNINGS:
             self._templates.pop(body.item_id, None)
         elif kind == "output_item_done":

@@ -92,18 +92,47 @@ def dump_response(
     response: Response, *, hides_requires_action: bool = False, dialect: Dialect = Dialect.OPENAI
 ) -> bytes:
     """The whole object as JSON, of a response with its settings: what render_response says of it."""
-    data = response.settings.SerializeToString()
+    settings = response.settings
+    return dump_snapshot(
+        response,
+        settings,
+        dump_settings(settings),
+        hides_requires_action=hides_requires_action,
+        dialect=dialect,
+    )
+
+
+def dump_snapshot(
+    response: Response,
+    settings: ResponseSettings,
+    dumped: bytes,
+    *,
+    hides_requires_action: bool = False,
+    dialect: Dialect = Dialect.OPENAI,
+) -> bytes:
+    """The same of a response whose settings stand elsewhere; `dumped` is what dump_settings says of them."""
     head = _render_head(response, hides_requires_action=hides_requires_action, dialect=dialect)
     # What the dialect doesn't know isn't in the output, and told apart.
-    if len(data) <= _LONG and not response.truncated_items and len(head["output"]) == len(response.output):
-        return json.dump(head)[:-1] + (_dump_short(data) if len(data) <= _SHORT else _dump_long(data))
-    settings = render_settings(response.settings)
-    return json.dump({**head, **settings, **_of_our_own(response, settings, dialect)})
+    if not response.truncated_items and len(head["output"]) == len(response.output):
+        return json.dump(head)[:-1] + dumped
+    shown = render_settings(settings)
+    return json.dump({**head, **shown, **_of_our_own(response, shown, dialect)})
+
+
+def dump_settings(settings: ResponseSettings) -> bytes:
+    """What stands in a response's JSON behind all else: nothing of it is in the head, too."""
+    data = settings.SerializeToString()
+    if len(data) > _LONG:
+        return _dumped(_render_settings(settings))
+    return _dump_short(data) if len(data) <= _SHORT else _dump_long(data)
 
 
 def _dump_known(data: bytes) -> bytes:
-    """What stands in the JSON behind all else: nothing of it is in the head, too."""
-    return b"," + json.dump(dict(_render_known(data)))[1:]
+    return _dumped(_render_known(data))
+
+
+def _dumped(settings: Mapping[str, Any]) -> bytes:
+    return b"," + json.dump(dict(settings))[1:]
 
 
 _dump_short = functools.lru_cache(maxsize=256)(_dump_known)
