@@ -1,4 +1,7 @@
-"""How often a response goes to disk: as often as somebody may see more of it, and no more often."""
+"""How often a response goes to disk: as often as somebody may see more of it, and no more often.
+
+Requests have names here: what they begin is written before anybody is asked, so that no time decides.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ async def test_an_answer_that_nobody_reads_before_its_end_is_written_with_it_unl
 ) -> None:
     core.model.add([[TextDelta(text)], [TextDelta(text)], [STOP]])
 
-    response = await create(core)
+    response = await create(core, request_id="order-1")
 
     assert said(response) == text * 2
     written = await core.core.database.read(
@@ -41,7 +44,7 @@ async def test_what_a_model_says_last_is_written_with_the_end_unless_it_is_long(
 ) -> None:
     core.model.add(turn)
 
-    events = await stream(core)
+    events = await stream(core, request_id="order-1")
 
     climb(events)
     written = await core.core.database.read(lambda db: db.execute("select count(*) from response_segments").fetchone())
