@@ -84,9 +84,9 @@ class EarlyRun(Run):
     async def _write_first(self, segment: Segment) -> None:
         if self._late is not None:
             # Kept where this is stopped meanwhile: it has its numbers already.
-            self._unwritten = segment
+            self._pen.hold(segment)
             await asyncio.wait((self._late,))
-            self._unwritten = None
+            segment = self._pen.take() or segment
         if self.log.segments or self._store is None or self._beginning is None:
             await super()._write(segment)
             return

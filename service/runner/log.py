@@ -108,9 +108,9 @@ class EventLog:
         A cancellation is held back until then, so that what is on disk and what is shown never differ.
         """
         if written is None:
-            self._show(segment, last=last)
+            self.show(segment, last=last)
             return
-        written.then(partial(self._show, segment, last=last))
+        written.then(partial(self.show, segment, last=last))
         cancelled: asyncio.CancelledError | None = None
         while not written.done:
             try:
@@ -158,7 +158,8 @@ class EventLog:
         self.closed = True
         self._wake()
 
-    def _show(self, segment: Segment, *, last: bool) -> None:
+    def show(self, segment: Segment, *, last: bool = False) -> None:
+        """Tells the readers of a segment that is on disk."""
         self.segments.append(segment)
         self.closed = self.complete = last
         self._wake()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
-from typing import Final, TypedDict
+from functools import partial
+from typing import Any, Final, TypedDict
 
 from nodexa.v1.response_pb2 import Response
 
@@ -17,7 +18,8 @@ from service.runner.compaction import Shortening
 from service.runner.conversations import Joined
 from service.runner.emit import Emitter
 from service.runner.lifecycle import word
-from service.runner.log import EventLog, joined, segment_of
+from service.runner.log import EventLog, segment_of
+from service.runner.pen import Pen
 from service.runner.rounds import Rounds
 from service.runner.teller import Teller
 from service.runner.truncation import fitted
@@ -124,7 +126,7 @@ class Run:
         self._ending = False
         self._hurried = False
         self._revived = False
-        self._unwritten: Segment | None = None
+        self._pen = Pen(self.log, store, row.id)
 
     @property
     def stored(self) -> bool:
@@ -227,9 +229,9 @@ class Run:
         except asyncio.CancelledError:
             if self._stop is None:
                 raise
-            last = self._stopped(self._stop)
+            conclude = partial(self._stopped, self._stop)
         except NodexaError as error:
-            last = self._failed(error)
+            conclude = partial(self._failed, error)
         except LostRunError:
             self._lose()
             return
@@ -237,8 +239,13 @@ class Run:
             return
         except Exception:
             log.exception("%s failed by a bug", self.row.id)
-            last = self._failed(NodexaError("internal_error", "The platform failed; the operator's log says how."))
-        await self._end(last)
+            bug = NodexaError("internal_error", "The platform failed; the operator's log says how.")
+            conclude = partial(self._failed, bug)
+        else:
+            await self._end(last)
+            return
+        if await self._settled_for_end():
+            await self._end(conclude())
 
     async def _work(self) -> Segment:
         """Lets the model write; the end of the log."""
@@ -250,6 +257,7 @@ class Run:
             await self._show(self._shortening.chunks(self._turn))
         if self._shortening is None or not self._shortening.only:
             await self._show(self._rounds.chunks() if self._rounds else fitted(self._turn))
+        await self._pen.close()
         return self._conclude()
 
     async def _show(self, written: AsyncGenerator[Sequence[Chunk], None]) -> None:
@@ -258,39 +266,37 @@ class Run:
                 # As nearly all come that come in time.
                 alone = len(chunks) == 1 and type(chunks[0]) is TextDelta
                 for portion in (chunks,) if alone else portions(merged(chunks), MOST_AT_ONCE):
-                    ready = self._ready(self._emitter.tell(portion))
-                    if ready is not None:
-                        await self._write(ready)
+                    told = self._emitter.tell(portion)
+                    if told is None:
+                        continue
+                    segment = self._pen.behind(told)
+                    if self._waits_for_end(segment):
+                        self._pen.hold(segment)
+                    else:
+                        await self._write(segment)
+                        if self._rounds is not None:
+                            # A tool runs when what led to it is on disk.
+                            await self._pen.close()
 
-    def _ready(self, told: Segment | None) -> Segment | None:
-        """What is to be written now that this was told; None where it's held back, or nothing."""
-        if told is None:
-            return None
-        segment = self._with_unwritten(told)
-        unread = not self._turn.prompt.streaming
-        if (unread or self._is_over()) and len(segment.data) <= HELD_BYTES:
-            self._unwritten = segment
-            return None
-        return segment
+    def _waits_for_end(self, segment: Segment) -> bool:
+        """Whether it is written together with the end: nobody reads before that, or the model has said its last."""
+        over = self._rounds is None and self._turn.reason is not None
+        return (over or not self._turn.prompt.streaming) and len(segment.data) <= HELD_BYTES
 
-    async def _write(self, segment: Segment) -> None:
+    def _write(self, segment: Segment) -> Coroutine[Any, Any, None]:
+        return self._pen.write(segment)
+
+    async def _settled_for_end(self) -> bool:
+        """Waits for what is on its way, which the end comes behind; whether there is to be an end."""
+        self._ending = True
         try:
-            await self.log.append(segment, self._store.append(self.row.id, segment) if self._store else None)
-        except NodexaError:
-            self._unwritten = segment
-            raise
-
-    def _is_over(self) -> bool:
-        """Whether the model has said its last, so that the end follows at once, and can be written together with it."""
-        return self._rounds is None and self._turn.reason is not None
-
-    def _with_unwritten(self, segment: Segment) -> Segment:
-        """The segment behind what was held back or could not be written."""
-        before = self._unwritten
-        if before is None:
-            return segment
-        self._unwritten = None
-        return joined(before, segment)
+            await self._pen.close()
+        except NodexaError as error:
+            log.error("%s can't be written: %s", self.row.id, error.message)
+        except LostRunError:
+            self._lose()
+            return False
+        return True
 
     def _conclude(self) -> Segment:
         rounds = self._rounds
@@ -318,7 +324,7 @@ class Run:
         self._ending = True
         self.response.truncated_items = self._turn.left_out
         last = self._emitter.finish(status, now=self._clock(), usage=self._turn.usage, reason=reason, error=error)
-        return self._with_unwritten(segment_of(last))
+        return self._pen.behind(segment_of(last))
 
     async def _end(self, segment: Segment) -> None:
         """Writes the end, however long the disk takes: readers wait for it, since a stream may not end without one."""

@@ -16,13 +16,17 @@ class UnreadRun(EarlyRun):
         try:
             await self._turn.at_once(shown)
         except BaseException:
-            self._unwritten = self._emitter.tell(shown)
+            self._keep(shown)
             raise
         text = text_alone(shown)
         if text and self._turn.reason is FinishReason.STOP:
             return self._finish_with(text)
-        self._unwritten = self._emitter.tell(shown)
+        self._keep(shown)
         return self._conclude()
+
+    def _keep(self, shown: list[Chunk]) -> None:
+        if told := self._emitter.tell(shown):
+            self._pen.hold(told)
 
     def _finish_with(self, text: str) -> Segment:
         self._ending = True

@@ -156,6 +156,21 @@ async def test_words_that_come_while_the_beginning_is_written_come_behind_it(cor
     assert await rows(core) == [("completed", 0), ("completed", 2), ("completed", 5)]
 
 
+async def test_words_that_come_while_others_are_written_are_written_together(core: CoreUnderTest) -> None:
+    gate = asyncio.Event()
+    core.model.add([[TextDelta("Once")], gate, *([TextDelta(word)] for word in (" upon", " a", " time")), [STOP]])
+    reading = Reading(core)
+    await reading.until("output_text_delta")
+    async with busy_disk(core):
+        gate.set()
+        assert await rows(core) == [("in_progress", 0)]
+
+    await reading.task
+    climb(reading.told)
+    assert said(reading.told[-1].completed.response) == "Once upon a time"
+    assert await rows(core) == [("completed", 0), ("completed", 5), ("completed", 6)]
+
+
 async def test_what_is_stopped_while_its_beginning_is_written_keeps_the_words_that_waited(core: CoreUnderTest) -> None:
     gate = asyncio.Event()
     core.model.add([gate, [TextDelta("Once")], asyncio.Event()])

@@ -45,7 +45,8 @@ async def test_new_work_is_refused_and_reading_goes_on(core: CoreUnderTest) -> N
 
 async def test_what_runs_fails_with_every_event_in_its_log_once_there_is_room(core: CoreUnderTest) -> None:
     gate = asyncio.Event()
-    core.model.add([[TextDelta("Once")], gate, [TextDelta(LARGE)], [TextDelta("never shown"), STOP]])
+    large = [TextDelta(LARGE)]
+    core.model.add([[TextDelta("Once")], gate, large, large, [TextDelta("never shown"), STOP]])
     running = await create(core, settings=ResponseSettings(background=True))
     following = asyncio.create_task(watch(core, running.id))
     await fill(core, 2)
@@ -62,7 +63,7 @@ async def test_what_runs_fails_with_every_event_in_its_log_once_there_is_room(co
     climb(events)
     failed = events[-1].failed.response
     assert failed.error.code == "storage_unavailable"
-    assert said(failed) == "Once" + LARGE
+    assert said(failed) == "Once" + 2 * LARGE
     assert await watch(core, running.id) == events
     assert (await get(core, running.id)).status == Response.STATUS_FAILED
 
