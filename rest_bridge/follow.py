@@ -51,9 +51,6 @@ class Follower:
 
     When the core is lost, it waits for it up to `patience_seconds`, then attaches again behind the last event that was
     passed on, so that the client sees the log without a gap and without a seam.
-
-    Where nothing of it waits, a batch goes to `show`, which says whether it could pass it on there and then: that takes
-    no turn of the task that reads the rest.
     """
 
     def __init__(
@@ -62,29 +59,35 @@ class Follower:
         *,
         metadata: Metadata,
         patience_seconds: float,
-        show: Callable[[EventBatch], bool] | None = None,
     ) -> None:
         self._core = core
         self._metadata = metadata
         self._patience = patience_seconds
-        self._show = show
         self._loop = asyncio.get_running_loop()
         self._deadline = 0.0
 
     async def follow(
-        self, call: EventCall, position: Position, *, repeatable: bool = True
+        self,
+        call: EventCall,
+        position: Position,
+        *,
+        repeatable: bool = True,
+        show: Callable[[EventBatch], bool] | None = None,
     ) -> AsyncGenerator[EventBatch, None]:
         """Yields the batches of `call`, and of the calls that take up where it broke off.
 
         Raises RequestError when the core refuses, or stays away too long. `repeatable` False says that `call` may have
         started something even when nothing comes back. No call outlives the generator.
+
+        Where nothing of it waits, a batch goes to `show`, which says whether it could pass it on there and then: that
+        takes no turn of the task that reads the rest.
         """
         # A caller who asks for what comes after the end gets nothing, and that is all there is.
         over, begun = bool(position.response_id), position.number
         lost_at: int | None = -1
         try:
             while True:
-                self._offer(call, position)
+                _offer(call, position, show)
                 try:
                     async for batch in call:
                         if batch.events:
@@ -106,18 +109,6 @@ class Follower:
         finally:
             call.cancel()
 
-    def _offer(self, call: EventCall, position: Position) -> None:
-        # gRPC's own calls know nothing of the kind.
-        if self._show is not None and isinstance(call, HopCall):
-            call.offer(functools.partial(self._pass_on, self._show, position))
-
-    @staticmethod
-    def _pass_on(show: Callable[[EventBatch], bool], position: Position, batch: EventBatch) -> bool:
-        if not batch.events or not show(batch):
-            return False
-        position.advance(batch)
-        return True
-
     async def _attach(self, position: Position) -> EventCall:
         if self._loop.time() + PAUSE_SECONDS >= self._deadline or not position.response_id:
             raise _gone(position)
@@ -129,6 +120,19 @@ class Follower:
             raise _gone(position) from None
         request = WatchResponseRequest(id=position.response_id, starting_after=position.number)
         return self._core.responses.WatchResponse(request, metadata=self._metadata)
+
+
+def _offer(call: EventCall, position: Position, show: Callable[[EventBatch], bool] | None) -> None:
+    # gRPC's own calls know nothing of the kind.
+    if show is not None and isinstance(call, HopCall):
+        call.offer(functools.partial(_pass_on, show, position))
+
+
+def _pass_on(show: Callable[[EventBatch], bool], position: Position, batch: EventBatch) -> bool:
+    if not batch.events or not show(batch):
+        return False
+    position.advance(batch)
+    return True
 
 
 def _final(refusal: RequestError, position: Position) -> RequestError:

@@ -149,6 +149,8 @@ class HopCall(Generic[T]):
         if self._end is not None:
             return
         self._end = end
+        # Who takes from it knows it: together they would wait for the garbage collector.
+        self._taker = None
         self._forget(self._number)
         if self.timer is not None:
             self.timer.cancel()

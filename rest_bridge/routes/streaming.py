@@ -48,7 +48,6 @@ class _Passage:
             call.bridge.core,
             metadata=call.metadata(),
             patience_seconds=settings.patience_seconds,
-            show=self._show,
         )
         self._stream = EventStream(
             call.departure,
@@ -66,7 +65,7 @@ class _Passage:
         self._stream.end(stopped(self._position))
 
     async def _frames(self) -> AsyncGenerator[bytes, None]:
-        followed = self._follower.follow(self._opened, self._position, repeatable=self._repeatable)
+        followed = self._follower.follow(self._opened, self._position, repeatable=self._repeatable, show=self._show)
         fresh = True
         async with aclosing(followed) as batches:
             async for batch in batches:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 from nodexa.v1.event_pb2 import EventBatch
 
+from rest_bridge.follow import Follower
+from rest_bridge.hop_call import HopCall
 from rest_bridge.settings import Settings
 from service.model.model import TextDelta
+from service.model.scripted import says
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge
 from tests.rest_bridge.fake_core import PLAIN, Context, event, events, serving_fake, tells, waits
@@ -81,6 +85,21 @@ async def test_departures_leave_nothing_behind(bridge: BridgeUnderTest, core: Co
             if number % 4 == 0:
                 await reader.readuntil(b'"delta":"Once"')
     await until(lambda: len(asyncio.all_tasks()) <= before and not bridge.bridge.streams)
+
+
+async def test_a_stream_that_has_ended_waits_for_no_garbage_collector(
+    bridge: BridgeUnderTest, core: CoreUnderTest
+) -> None:
+    core.model.add(says("Once upon a time"))
+    gc.collect()
+    gc.disable()
+    try:
+        async with bridge.http() as http:
+            answer = await http.post("/v1/responses", json=bridge.body(stream=True))
+        assert answer.content.endswith(b"data: [DONE]\n\n")
+        await until(lambda: not any(isinstance(each, (Follower, HopCall)) for each in gc.get_objects()))
+    finally:
+        gc.enable()
 
 
 def endless(size: int, passed: asyncio.Event, enough: int) -> AsyncIterator[EventBatch]:
