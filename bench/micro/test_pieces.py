@@ -19,7 +19,7 @@ from bench.micro.conftest import Loop
 from rest_bridge.wire.event import StreamRenderer
 from rest_bridge.wire.request import parse_create
 from service.ids import new_id
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.runner.caller import Caller
 from service.runner.emit import Emitter
 from service.runner.fold import fold

@@ -10,7 +10,7 @@ import orjson
 from service.model.anthropic_errors import garbled, stream_error
 from service.model.anthropic_messages import REDACTED, SIGNATURE
 from service.model.chat_errors import broken
-from service.model.model import (
+from service.model.chunk import (
     Annotation,
     Chunk,
     Finish,

@@ -15,7 +15,7 @@ from service.errors import NodexaError
 from service.model.anthropic_answer import Answer
 from service.model.anthropic_errors import garbled
 from service.model.chat_template import TextTemplate
-from service.model.model import Chunk, TextDelta
+from service.model.chunk import Chunk, TextDelta
 from service.model.sse import SseParser
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024

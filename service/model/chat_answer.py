@@ -9,7 +9,7 @@ from nodexa.v1.item_pb2 import TokenLogprob
 
 from service.model.chat_calls import ToolCalls
 from service.model.chat_errors import broken, garbled, told
-from service.model.model import Chunk, Finish, FinishReason, ReasoningDelta, RefusalDelta, TextDelta, TokenUsage
+from service.model.chunk import Chunk, Finish, FinishReason, ReasoningDelta, RefusalDelta, TextDelta, TokenUsage
 
 MAX_TOKENS = 2**53
 FINISH: Mapping[str, FinishReason] = {

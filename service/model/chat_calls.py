@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from service.model.model import ToolCallDelta
+from service.model.chunk import ToolCallDelta
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from service.errors import NodexaError
 from service.model.chat_answer import Answer
 from service.model.chat_errors import garbled
 from service.model.chat_template import LINE_END, TextTemplate
-from service.model.model import Chunk, TextDelta, TextRun
+from service.model.chunk import Chunk, TextDelta, TextRun
 from service.model.sse import SseParser
 
 MANY_BYTES = 2 * 1024

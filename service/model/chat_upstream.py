@@ -16,6 +16,7 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 from service.errors import NodexaError
 from service.model.chat_errors import broken, garbled, log_words, refused, stalled
 from service.model.chat_reply import CHAT, Reader, Readers
+from service.model.chunk import Chunk
 from service.model.http_client import Address, ConnectFailedError, ConnectTimeoutError, HttpClient
 from service.model.http_connection import (
     Connection,
@@ -25,7 +26,6 @@ from service.model.http_connection import (
     MalformedAnswerError,
     TotalTimeoutError,
 )
-from service.model.model import Chunk
 
 log = logging.getLogger(__name__)
 

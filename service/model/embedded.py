@@ -15,9 +15,10 @@ from nodexa.v1.tool_pb2 import FunctionTool
 from service.errors import NodexaError
 from service.model.chat_errors import RefusedError
 from service.model.chat_upstream import Upstream
+from service.model.chunk import Chunk, Finish, FinishReason, TextDelta, TokenUsage, ToolCallDelta
 from service.model.embedded_steps import answering, calling, choosing, must_call, offered
 from service.model.engine import Engine, EngineSettings
-from service.model.model import Abilities, Chunk, Finish, FinishReason, Prompt, TextDelta, TokenUsage, ToolCallDelta
+from service.model.model import Abilities, Prompt
 from service.model.offers import as_functions
 
 log = logging.getLogger(__name__)

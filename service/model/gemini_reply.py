@@ -10,9 +10,7 @@ from nodexa.v1.item_pb2 import TokenLogprob
 
 from service.errors import NodexaError
 from service.model.chat_errors import broken
-from service.model.gemini_errors import garbled
-from service.model.gemini_signature import Place, Signature
-from service.model.model import (
+from service.model.chunk import (
     Chunk,
     Finish,
     FinishReason,
@@ -22,6 +20,8 @@ from service.model.model import (
     TokenUsage,
     ToolCallDelta,
 )
+from service.model.gemini_errors import garbled
+from service.model.gemini_signature import Place, Signature
 
 if TYPE_CHECKING:
     from google.genai.types import (

@@ -9,8 +9,9 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.model.chat_request import OPENAI_ONLY, ChatBodies, is_openai
 from service.model.chat_upstream import Deadlines, Upstream, deadlines_of
+from service.model.chunk import Chunk
 from service.model.http_client import parse_address
-from service.model.model import PASSED_ON, Abilities, Chunk, Prompt
+from service.model.model import PASSED_ON, Abilities, Prompt
 
 HEEDS = PASSED_ON - {"reasoning.summary"}
 

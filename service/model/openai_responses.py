@@ -12,8 +12,9 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 from service.model.chat_errors import RefusedError, garbled
 from service.model.chat_reply import json_object
 from service.model.chat_upstream import Deadlines, Upstream, deadlines_of
+from service.model.chunk import Chunk
 from service.model.http_client import parse_address
-from service.model.model import PASSED_ON, Abilities, Chunk, Prompt
+from service.model.model import PASSED_ON, Abilities, Prompt
 from service.model.responses_reply import readers
 from service.model.responses_request import count_body, responses_body
 

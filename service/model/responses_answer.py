@@ -13,7 +13,7 @@ import orjson
 from nodexa.v1.item_pb2 import Item, Opaque
 
 from service.model.chat_answer import token_logprobs
-from service.model.model import (
+from service.model.chunk import (
     Annotation,
     Chunk,
     MessageEnd,

@@ -11,7 +11,7 @@ from service.errors import NodexaError
 from service.model.chat_answer import MAX_TOKENS
 from service.model.chat_errors import broken, garbled
 from service.model.chat_reply import JsonReader, Readers, json_object
-from service.model.model import Chunk, Finish, FinishReason, TokenUsage
+from service.model.chunk import Chunk, Finish, FinishReason, TokenUsage
 from service.model.responses_answer import Items
 from service.model.responses_errors import failure
 from service.model.sse import SseParser

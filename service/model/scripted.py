@@ -6,17 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 
-from service.model.model import (
-    PASSED_ON,
-    Abilities,
-    Chunk,
-    Finish,
-    FinishReason,
-    Prompt,
-    TextDelta,
-    TokenUsage,
-    ToolCallDelta,
-)
+from service.model.chunk import Chunk, Finish, FinishReason, TextDelta, TokenUsage, ToolCallDelta
+from service.model.model import PASSED_ON, Abilities, Prompt
 
 Step = Sequence[Chunk] | asyncio.Event | BaseException
 """A batch to give out, a gate to wait at, or an exception to raise."""

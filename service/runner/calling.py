@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from nodexa.v1.item_pb2 import Item
 
+from service.model.chunk import Chunk, ToolCallDelta
 from service.model.custom_input import CustomInput
-from service.model.model import Chunk, ToolCallDelta
 from service.model.offers import Offer
 from service.runner.calls import CALL_KINDS, begun_call, done_event
 from service.runner.json_end import JsonEnd

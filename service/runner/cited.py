@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from service.model.model import Annotation, Chunk, Status, TextDelta, TextRun, text_of
+from service.model.chunk import Annotation, Chunk, Status, TextDelta, TextRun, text_of
 from service.tools.citations import citations
 
 _WITHIN: Final = (TextDelta, TextRun, Annotation, Status)

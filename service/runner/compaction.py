@@ -12,7 +12,8 @@ from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
-from service.model.model import Chunk, FinishReason, Model, OutputItem, Prompt, Status, text_of
+from service.model.chunk import Chunk, FinishReason, OutputItem, Status, text_of
+from service.model.model import Model, Prompt
 from service.runner.calls import answers, call_of
 from service.runner.sealed import Sealed
 from service.runner.summary_words import ASK, FRAME, SUMMARY

@@ -15,7 +15,7 @@ from nodexa.v1.response_pb2 import Response, Usage
 
 from service.errors import NodexaError
 from service.ids import NewId
-from service.model.model import (
+from service.model.chunk import (
     Annotation,
     Chunk,
     MessageEnd,

@@ -11,7 +11,7 @@ from typing import Final
 from nodexa.v1.item_pb2 import ToolRun
 from nodexa.v1.response_pb2 import Response
 
-from service.model.model import Chunk
+from service.model.chunk import Chunk
 from service.runner.made_calls import Made, Result, result_of
 from service.runner.step_log import StepLog
 from service.tools.tool import CALL_SECONDS, Call, Errand, Outcome, TokenWantedError, Tool, ToolError

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from nodexa.v1.item_pb2 import Item, Opaque, ToolRun
 
-from service.model.model import OutputItem
+from service.model.chunk import OutputItem
 from service.model.past_calls import APPROVAL_REQUEST, TOKEN_WANTED
 from service.tools.tool import CALL_SECONDS, OUTPUT_BYTES, Call, Errand, Outcome, TokenWantedError, Tool, ToolError
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from nodexa.v1.item_pb2 import Item
 
-from service.model.model import OutputItem
+from service.model.chunk import OutputItem
 from service.runner.tale import Tale
 
 PREFIXES: Final = {"opaque": "item", "compaction": "cmp"}

@@ -13,7 +13,7 @@ from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.ids import NewId
-from service.model.model import Chunk, FinishReason, PassEnd, Status
+from service.model.chunk import Chunk, FinishReason, PassEnd, Status
 from service.model.past_calls import pair, said_of, told
 from service.runner.bench import Bench, laid_out
 from service.runner.budget import Budget

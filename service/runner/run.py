@@ -13,7 +13,7 @@ from typing import Any, Final, TypedDict
 from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
-from service.model.model import Chunk, FinishReason, TextDelta, merged, portions
+from service.model.chunk import Chunk, FinishReason, TextDelta, merged, portions
 from service.runner.compaction import Shortening
 from service.runner.conversations import Joined
 from service.runner.emit import Emitter

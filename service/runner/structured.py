@@ -16,7 +16,8 @@ from nodexa.v1.item_pb2 import ContentPart, InputText, Item, Message, OutputText
 from nodexa.v1.response_pb2 import JsonSchema
 
 from service.errors import NodexaError
-from service.model.model import Chunk, FinishReason, Prompt, RefusalDelta, text_of
+from service.model.chunk import Chunk, FinishReason, RefusalDelta, text_of
+from service.model.model import Prompt
 from service.runner.schema_evaluation import TooMuchError
 from service.runner.schema_value import form_of
 from service.runner.turn import Turn

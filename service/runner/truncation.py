@@ -14,7 +14,7 @@ from nodexa.v1.item_pb2 import Item, Message
 from nodexa.v1.response_pb2 import ResponseSettings
 
 from service.errors import NodexaError
-from service.model.model import Chunk, Status
+from service.model.chunk import Chunk, Status
 from service.runner.calls import answers, call_of
 from service.runner.structured import answered
 from service.runner.turn import Turn

@@ -13,8 +13,9 @@ from nodexa.v1.response_pb2 import Usage
 from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
+from service.model.chunk import Chunk, Finish, FinishReason, TokenUsage, ToolCallDelta
 from service.model.custom_input import parse_input
-from service.model.model import AnswersAtOnce, Chunk, Finish, FinishReason, Model, Prompt, TokenUsage, ToolCallDelta
+from service.model.model import AnswersAtOnce, Model, Prompt
 from service.model.offers import Offer, mode_of, offers, wanted_name
 
 _TOLD: Final = "The function call was refused: {problem}. {advice}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.model.model import Chunk, FinishReason
+from service.model.chunk import Chunk, FinishReason
 from service.runner.early import EarlyRun
 from service.runner.whole import tell_end, text_alone
 from service.store.records import Segment

@@ -19,8 +19,8 @@ from nodexa.v1.event_pb2 import (
 from nodexa.v1.item_pb2 import ContentPart, Item, Message
 from nodexa.v1.response_pb2 import Response, Usage
 
-from service.model.model import Chunk
-from service.model.model import TextDelta as Text
+from service.model.chunk import Chunk
+from service.model.chunk import TextDelta as Text
 from service.runner.log import member
 from service.store.records import Segment
 

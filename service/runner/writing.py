@@ -7,7 +7,7 @@ from typing import Final
 
 from nodexa.v1.item_pb2 import Item, Message, Reasoning, TokenLogprob
 
-from service.model.model import (
+from service.model.chunk import (
     Annotation,
     MessageEnd,
     ReasoningDelta,

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 from nodexa.v1.item_pb2 import Item, Opaque, TokenLogprob
 
-from service.model import model as says
+from service.model import chunk as says
 
 Json = dict[str, Any]
 ENDS = ("stop", "tool_calls", "length", "content_filter")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.model.model import TokenUsage
+from service.model.chunk import TokenUsage
 from service.model.scripted import says
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest

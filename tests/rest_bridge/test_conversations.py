@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from nodexa.v1.response_service_pb2 import CancelResponseRequest
 
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest

@@ -15,7 +15,7 @@ from nodexa.v1.event_pb2 import EventBatch
 from rest_bridge.follow import Follower
 from rest_bridge.hop_call import HopCall
 from rest_bridge.settings import Settings
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import says
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge

@@ -9,7 +9,7 @@ from nodexa.v1.admin_pb2 import ApiKey
 from nodexa.v1.admin_service_pb2 import CreateApiKeyRequest
 
 from service.errors import NodexaError
-from service.model.model import Status
+from service.model.chunk import Status
 from service.model.scripted import says
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest

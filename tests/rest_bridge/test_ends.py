@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.errors import NodexaError
-from service.model.model import Finish, FinishReason, TextDelta
+from service.model.chunk import Finish, FinishReason, TextDelta
 from service.model.scripted import Step, says
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest

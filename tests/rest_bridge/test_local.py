@@ -11,7 +11,7 @@ import pytest
 
 from rest_bridge.local import Local
 from rest_bridge.settings import Settings
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest, running_bridge

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest

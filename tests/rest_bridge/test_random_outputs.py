@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from openai._streaming import SSEDecoder
 
-from service.model.model import PASSED_ON, Abilities, Chunk, Model
+from service.model.chunk import Chunk
+from service.model.model import PASSED_ON, Abilities, Model
 from service.model.scripted import ScriptedModel
 from tests.fakes.chat_server import ChatServer, Raw
 from tests.rest_bridge.ladder import check_ladder, events_of

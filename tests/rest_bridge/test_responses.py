@@ -8,7 +8,7 @@ import pytest
 from nodexa.v1.item_pb2 import TokenLogprob
 
 from service.errors import NodexaError
-from service.model.model import Finish, FinishReason, ReasoningDelta, RefusalDelta, TextDelta, TokenUsage
+from service.model.chunk import Finish, FinishReason, ReasoningDelta, RefusalDelta, TextDelta, TokenUsage
 from service.model.scripted import STOP, Step, calls, says
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from nodexa.v1.response_service_pb2 import WatchResponseRequest
 
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest, events_in
 from tests.rest_bridge.conftest import BridgeUnderTest

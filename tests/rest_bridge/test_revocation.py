@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from rest_bridge.settings import Settings
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import running_bridge

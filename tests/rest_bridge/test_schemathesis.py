@@ -14,7 +14,8 @@ from schemathesis.engine import Status, events, from_schema
 
 from rest_bridge.openapi.document import text
 from rest_bridge.settings import Settings
-from service.model.model import Chunk, Prompt, ReasoningDelta, TextDelta
+from service.model.chunk import Chunk, ReasoningDelta, TextDelta
+from service.model.model import Prompt
 from service.model.scripted import STOP, ScriptedModel
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest

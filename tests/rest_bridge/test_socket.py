@@ -14,7 +14,8 @@ from nodexa.v1.admin_service_pb2 import CreateApiKeyRequest, RevokeApiKeyRequest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from service.model.model import Prompt, TextDelta
+from service.model.chunk import TextDelta
+from service.model.model import Prompt
 from service.model.scripted import says
 from tests.conftest import CoreUnderTest
 from tests.rest_bridge.conftest import BridgeUnderTest

@@ -11,9 +11,9 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 from nodexa.v1.item_pb2 import ContentPart, InputText, Item, Message
 from nodexa.v1.response_pb2 import ResponseSettings
 
-from service.model import model
 from service.model.chat_upstream import Deadlines
-from service.model.model import Chunk, Model, Prompt
+from service.model.chunk import Chunk
+from service.model.model import Model, Prompt
 from service.model.openai_chat import OpenAIChat
 
 QUICK = Deadlines(connect=2.0, idle=0.3, reply=0.3)
@@ -52,8 +52,3 @@ async def batches(model: Model, prompt: Prompt) -> list[Sequence[Chunk]]:
 async def answer(model: Model, prompt: Prompt) -> list[Chunk]:
     """Returns all chunks of a turn."""
     return [chunk for batch in await batches(model, prompt) for chunk in batch]
-
-
-def text_of(chunks: Sequence[Chunk]) -> str:
-    """Returns the text of an answer."""
-    return model.text_of(chunks)

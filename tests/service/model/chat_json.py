@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from service.model.chat_reply import JsonReader, StreamReader
-from service.model.model import Chunk, Finish, FinishReason, ToolCallDelta
+from service.model.chunk import Chunk, Finish, FinishReason, ToolCallDelta
 
 STOP = Finish(FinishReason.STOP)
 DONE = b"data: [DONE]\n\n"

@@ -12,12 +12,12 @@ import pytest
 from service.errors import NodexaError
 from service.model.anthropic_model import AnthropicModel
 from service.model.chat_upstream import Deadlines
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta, text_of
 from tests.fakes.anthropic_frames import Failed, says
 from tests.fakes.anthropic_server import AnthropicServer
 from tests.fakes.chat_server import Raw
 from tests.service.model.anthropic_client import model_on
-from tests.service.model.chat_client import QUICK, Naps, answer, asking, text_of
+from tests.service.model.chat_client import QUICK, Naps, answer, asking
 from tests.service.model.test_openai_chat_faults import certificate
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"

@@ -12,7 +12,7 @@ import pytest
 
 from service.errors import NodexaError
 from service.model.chat_upstream import Deadlines
-from service.model.model import (
+from service.model.chunk import (
     Annotation,
     Chunk,
     Finish,
@@ -23,11 +23,12 @@ from service.model.model import (
     SummaryDelta,
     TextDelta,
     TokenUsage,
+    text_of,
 )
 from tests.fakes.anthropic_frames import Said, calls, says, thinking
 from tests.fakes.anthropic_server import AnthropicServer
 from tests.service.model.anthropic_client import model_on
-from tests.service.model.chat_client import answer, asking, batches, text_of
+from tests.service.model.chat_client import answer, asking, batches
 from tests.service.model.chat_json import STOP, joined
 
 CITY = '{"type":"object","properties":{"city":{"type":"string"}}}'

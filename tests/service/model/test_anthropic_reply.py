@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.errors import NodexaError
 from service.model.anthropic_reply import JsonReader, StreamReader, token_count
-from service.model.model import Chunk, Finish, FinishReason, ReasoningDelta, ReasoningEnd, TextDelta, ToolCallDelta
+from service.model.chunk import Chunk, Finish, FinishReason, ReasoningDelta, ReasoningEnd, TextDelta, ToolCallDelta
 from tests.fakes.anthropic_frames import Said, events, frame, thinking, whole
 
 Json = dict[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.model.model import ToolCallDelta
+from service.model.chunk import ToolCallDelta
 from tests.service.model.chat_json import STOP, calls, delta, entry, joined, streamed
 
 

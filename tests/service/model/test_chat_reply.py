@@ -9,7 +9,7 @@ from nodexa.v1.item_pb2 import TokenLogprob
 
 from service.errors import NodexaError
 from service.model.chat_reply import StreamReader
-from service.model.model import (
+from service.model.chunk import (
     Finish,
     FinishReason,
     ReasoningDelta,

@@ -8,9 +8,10 @@ import pytest
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
+from service.model.chunk import text_of
 from service.model.directory import KINDS, open_model, problem, with_extra
 from tests.fakes.chat_server import ChatServer
-from tests.service.model.chat_client import answer, asking, text_of
+from tests.service.model.chat_client import answer, asking
 
 CHAT = ModelConfig.KIND_OPENAI_CHAT
 

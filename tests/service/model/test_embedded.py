@@ -15,9 +15,10 @@ import pytest_asyncio
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
+from service.model.chunk import Chunk, Finish, FinishReason, TextDelta, TokenUsage, text_of
 from service.model.directory import open_model
-from service.model.model import Chunk, Finish, FinishReason, Model, Prompt, TextDelta, TokenUsage
-from tests.service.model.chat_client import asking, text_of
+from service.model.model import Model, Prompt
+from tests.service.model.chat_client import asking
 from tests.service.model.chat_json import STOP, joined
 
 CITY = {

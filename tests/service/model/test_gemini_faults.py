@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from service.errors import NodexaError
+from service.model.chunk import Finish, FinishReason, TextDelta, text_of
 from service.model.gemini_model import GeminiModel
-from service.model.model import Finish, FinishReason, TextDelta
 from tests.fakes.chat_server import ChatServer, Raw
 from tests.fakes.gemini_server import GeminiServer, Turn, piece, refuses, says
-from tests.service.model.chat_client import QUICK, Naps, answer, asking, text_of
+from tests.service.model.chat_client import QUICK, Naps, answer, asking
 from tests.service.model.gemini_client import gemini_on
 
 BAD_KEY = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}

@@ -11,9 +11,7 @@ import pytest
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.model.chat_upstream import Deadlines
-from service.model.gemini_model import GeminiModel
-from service.model.gemini_signature import Signature
-from service.model.model import (
+from service.model.chunk import (
     Finish,
     FinishReason,
     ReasoningEnd,
@@ -21,9 +19,12 @@ from service.model.model import (
     TextDelta,
     TokenUsage,
     ToolCallDelta,
+    text_of,
 )
+from service.model.gemini_model import GeminiModel
+from service.model.gemini_signature import Signature
 from tests.fakes.gemini_server import GeminiServer, Turn, piece, says
-from tests.service.model.chat_client import answer, asking, batches, text_of
+from tests.service.model.chat_client import answer, asking, batches
 from tests.service.model.gemini_client import gemini_on
 
 STOP = Finish(FinishReason.STOP)

@@ -10,9 +10,9 @@ from google.genai.types import GenerateContentResponse
 from nodexa.v1.item_pb2 import TokenLogprob
 
 from service.errors import NodexaError
+from service.model.chunk import Chunk, Finish, FinishReason, ReasoningEnd, SummaryDelta, TextDelta, TokenUsage
 from service.model.gemini_reply import BAD_CALLS, FINISH, Reply
 from service.model.gemini_signature import Signature
-from service.model.model import Chunk, Finish, FinishReason, ReasoningEnd, SummaryDelta, TextDelta, TokenUsage
 from tests.fakes.gemini_server import piece
 
 SIGNED = {"thoughtSignature": "c2ln"}

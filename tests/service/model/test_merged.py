@@ -6,7 +6,7 @@ import pytest
 from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.item_pb2 import TokenLogprob
 
-from service.model.model import Chunk, MessageEnd, ReasoningDelta, TextDelta, TextRun, merged, text_of
+from service.model.chunk import Chunk, MessageEnd, ReasoningDelta, TextDelta, TextRun, merged, text_of
 from service.model.scripted import STOP
 from tests.conftest import CoreUnderTest
 from tests.service.requests import stream

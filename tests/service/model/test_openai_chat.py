@@ -9,7 +9,7 @@ import pytest
 
 from service.errors import NodexaError
 from service.model.chat_upstream import Deadlines
-from service.model.model import (
+from service.model.chunk import (
     Finish,
     FinishReason,
     ReasoningDelta,
@@ -17,9 +17,10 @@ from service.model.model import (
     TextDelta,
     TextRun,
     TokenUsage,
+    text_of,
 )
 from tests.fakes.chat_server import ChatServer, Raw
-from tests.service.model.chat_client import answer, asking, batches, model_on, text_of
+from tests.service.model.chat_client import answer, asking, batches, model_on
 from tests.service.model.chat_json import DONE, STOP, delta, joined
 
 SCHEMA = '{"type": "object", "properties": {"city": {"type": "string"}}}'

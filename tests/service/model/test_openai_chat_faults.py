@@ -18,10 +18,10 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
 from service.model.chat_upstream import Deadlines, deadlines_of
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta, text_of
 from service.model.openai_chat import OpenAIChat
 from tests.fakes.chat_server import ChatServer, Raw
-from tests.service.model.chat_client import QUICK, Naps, answer, asking, model_on, text_of
+from tests.service.model.chat_client import QUICK, Naps, answer, asking, model_on
 from tests.service.model.chat_json import delta
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"

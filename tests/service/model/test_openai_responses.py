@@ -10,12 +10,13 @@ import pytest
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
-from service.model.model import Abilities, TextDelta
+from service.model.chunk import TextDelta, text_of
+from service.model.model import Abilities
 from service.model.openai_responses import OpenAIResponses
 from tests.fakes.chat_server import Raw
 from tests.fakes.responses_events import answer, message
 from tests.fakes.responses_server import ResponsesServer, Script
-from tests.service.model.chat_client import QUICK, Naps, asking, text_of
+from tests.service.model.chat_client import QUICK, Naps, asking
 from tests.service.model.chat_client import answer as answered
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"

@@ -10,7 +10,7 @@ import pytest
 from nodexa.v1.item_pb2 import TokenLogprob
 
 from service.errors import NodexaError
-from service.model.model import (
+from service.model.chunk import (
     Annotation,
     Chunk,
     Finish,

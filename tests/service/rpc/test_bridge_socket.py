@@ -19,7 +19,7 @@ from nodexa.v1.response_service_pb2 import GetResponseRequest, WatchResponseRequ
 
 from bridge_link.link import SUFFIX, Link
 from bridge_link.parts import CANCEL, CREDIT, END, MESSAGE, OPEN, Pairs, Say, credit, opening, read_end
-from service.model.model import TextDelta, TextRun
+from service.model.chunk import TextDelta, TextRun
 from service.model.scripted import STOP, ScriptedModel, says
 from service.rpc.hop import Bridges
 from service.rpc.hop_call import WINDOW

@@ -16,7 +16,7 @@ from nodexa.v1.response_service_pb2 import (
 )
 
 from service.errors import NodexaError
-from service.model.model import Finish, FinishReason, TextDelta, TokenUsage
+from service.model.chunk import Finish, FinishReason, TextDelta, TokenUsage
 from service.model.scripted import Step, calls, says
 from service.runner.summary_words import ASK, FRAME
 from tests.conftest import CoreUnderTest

@@ -13,7 +13,7 @@ from nodexa.v1.response_pb2 import Response
 from nodexa.v1.response_service_pb2 import ListResponsesRequest
 
 from service.errors import NodexaError
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, Step, says
 from service.runner.early import BEGINNING_WAITS
 from tests.conftest import CoreUnderTest, events_in

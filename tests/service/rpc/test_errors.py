@@ -8,7 +8,7 @@ import pytest
 from nodexa.v1.response_service_pb2 import CreateResponseRequest, GetResponseRequest, WatchResponseRequest
 
 from service.errors import STATUS_OF, NodexaError
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
 from tests.service.refusals import refusal

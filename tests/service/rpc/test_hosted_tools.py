@@ -9,7 +9,8 @@ from google.protobuf.json_format import ParseDict
 from nodexa.v1.item_pb2 import Item, Opaque
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 
-from service.model.model import Abilities, MessageEnd, OutputItem, TextDelta
+from service.model.chunk import MessageEnd, OutputItem, TextDelta
+from service.model.model import Abilities
 from service.model.scripted import STOP, ScriptedModel, says
 from service.settings import Settings
 from tests.conftest import CoreUnderTest, running_core

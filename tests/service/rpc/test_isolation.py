@@ -31,7 +31,7 @@ from nodexa.v1.response_service_pb2 import (
     WatchResponseRequest,
 )
 
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
 from tests.service.conversations import converse, items_in

@@ -21,7 +21,7 @@ from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.response_service_pb2 import CancelResponseRequest, CompactResponseRequest, DeleteResponseRequest
 
 from service.errors import NodexaError
-from service.model.model import TextDelta, TokenUsage
+from service.model.chunk import TextDelta, TokenUsage
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
 from tests.service.refusals import read, refusal

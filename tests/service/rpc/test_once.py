@@ -12,7 +12,7 @@ from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import DeleteResponseRequest
 
 from service.errors import NodexaError
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, says
 from service.store.retention import Retention
 from tests.conftest import CoreUnderTest, events_in

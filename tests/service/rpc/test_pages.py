@@ -12,7 +12,7 @@ from nodexa.v1 import response_service_pb2 as pb
 from nodexa.v1.admin_pb2 import ApiKey, Assistant
 from nodexa.v1.response_pb2 import ResponseSettings
 
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
 from tests.service.refusals import refusal

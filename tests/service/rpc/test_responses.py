@@ -16,7 +16,7 @@ from nodexa.v1.response_service_pb2 import (
     WatchResponseRequest,
 )
 
-from service.model.model import Finish, FinishReason, TextDelta, TokenUsage
+from service.model.chunk import Finish, FinishReason, TextDelta, TokenUsage
 from service.model.scripted import says
 from tests.conftest import CoreUnderTest, events_in
 

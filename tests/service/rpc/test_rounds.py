@@ -16,7 +16,7 @@ from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import CancelResponseRequest
 from nodexa.v1.tool_pb2 import FunctionTool, Tool, ToolChoice, ToolSet
 
-from service.model.model import Finish, FinishReason, ReasoningDelta, ReasoningEnd, TextDelta, TokenUsage, ToolCallDelta
+from service.model.chunk import Finish, FinishReason, ReasoningDelta, ReasoningEnd, TextDelta, TokenUsage, ToolCallDelta
 from service.model.scripted import ScriptedModel, calls, says
 from service.runner.hands import Caps
 from service.settings import Settings

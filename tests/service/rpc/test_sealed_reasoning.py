@@ -5,7 +5,7 @@ from __future__ import annotations
 from nodexa.v1.item_pb2 import ContentPart, Item, Reasoning, ReasoningText, SummaryText
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 
-from service.model.model import Chunk, ReasoningDelta, ReasoningEnd, SummaryDelta, TextDelta
+from service.model.chunk import Chunk, ReasoningDelta, ReasoningEnd, SummaryDelta, TextDelta
 from service.model.scripted import STOP, says
 from tests.conftest import CoreUnderTest
 from tests.service.refusals import refusal

@@ -19,7 +19,7 @@ from nodexa.v1.event_pb2 import ResponseEvent
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import CancelResponseRequest
 
-from service.model.model import TextDelta, TokenUsage
+from service.model.chunk import TextDelta, TokenUsage
 from service.model.scripted import STOP, ScriptedModel, says
 from service.settings import Settings
 from service.store.archive import copy

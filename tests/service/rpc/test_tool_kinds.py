@@ -11,7 +11,7 @@ from google.protobuf.json_format import ParseDict
 from nodexa.v1.item_pb2 import CustomToolCall, FunctionCallOutput, Item
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 
-from service.model.model import Finish, FinishReason, ToolCallDelta
+from service.model.chunk import Finish, FinishReason, ToolCallDelta
 from service.model.scripted import STOP, calls, says
 from tests.conftest import CoreUnderTest
 from tests.service.refusals import refusal

@@ -19,7 +19,8 @@ from nodexa.v1.response_service_pb2 import (
 )
 
 from service.errors import NodexaError
-from service.model.model import Abilities, Finish, FinishReason, TextDelta, TokenUsage, ToolCallDelta
+from service.model.chunk import Finish, FinishReason, TextDelta, TokenUsage, ToolCallDelta
+from service.model.model import Abilities
 from service.model.scripted import STOP, ScriptedModel, Step, calls, says
 from service.settings import Settings
 from tests.conftest import CoreUnderTest, running_core

@@ -10,7 +10,8 @@ from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import ListResponsesRequest
 
 from service.errors import NodexaError
-from service.model.model import Abilities, TextDelta
+from service.model.chunk import TextDelta
+from service.model.model import Abilities
 from service.model.scripted import STOP, ScriptedModel, calls, says
 from tests.conftest import CoreUnderTest
 from tests.service.refusals import refusal

@@ -15,7 +15,7 @@ from nodexa.v1.user_data_service_pb2_grpc import UserDataServiceStub
 from nodexa.v1.user_pb2 import Claim
 from nodexa.v1.user_service_pb2 import ListClaimsRequest, SetClaimsRequest
 
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, ScriptedModel, calls, says
 from service.settings import Settings
 from tests.conftest import CoreUnderTest, running_core

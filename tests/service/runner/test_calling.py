@@ -13,7 +13,7 @@ from nodexa.v1.item_pb2 import Item, Opaque
 from nodexa.v1.response_pb2 import Response
 from nodexa.v1.tool_pb2 import FunctionTool
 
-from service.model.model import Chunk, OutputItem, Status, TextDelta, ToolCallDelta
+from service.model.chunk import Chunk, OutputItem, Status, TextDelta, ToolCallDelta
 from service.model.offers import Offer
 from service.runner.emit import Emitter
 from service.runner.fold import fold

@@ -15,7 +15,7 @@ from nodexa.v1.tool_pb2 import FunctionTool
 
 from service.errors import NodexaError
 from service.ids import NewId
-from service.model.model import (
+from service.model.chunk import (
     Annotation,
     Chunk,
     Finish,

@@ -10,7 +10,7 @@ from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.response_service_pb2 import CancelResponseRequest, DeleteResponseRequest
 
 from service.errors import NodexaError
-from service.model.model import Finish, FinishReason, TextDelta, ToolCallDelta
+from service.model.chunk import Finish, FinishReason, TextDelta, ToolCallDelta
 from service.model.scripted import STOP, ScriptedModel, calls, says
 from service.runner.caller import Caller
 from service.runner.history import History

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 
-from service.model.model import Finish, FinishReason, TextDelta, TextRun, portions
+from service.model.chunk import Finish, FinishReason, TextDelta, TextRun, portions
 from service.runner.log import MESSAGE_BYTES, messages, pieces, segment_of
 
 

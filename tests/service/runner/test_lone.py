@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nodexa.v1.item_pb2 import TokenLogprob
 from nodexa.v1.response_pb2 import Response
 
-from service.model.model import Chunk, MessageEnd, ReasoningDelta, RefusalDelta, TextDelta, TextRun, ToolCallDelta
+from service.model.chunk import Chunk, MessageEnd, ReasoningDelta, RefusalDelta, TextDelta, TextRun, ToolCallDelta
 from service.runner.emit import Emitter
 from service.runner.log import segment_of
 from service.store.records import Segment

@@ -16,7 +16,7 @@ from service.errors import NodexaError
 from service.ids import new_id
 from service.keys import load_keyring
 from service.knowledge.uploads import Uploads
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, ScriptedModel, says
 from service.runner.admission import Admission
 from service.runner.attachments import Attachments

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 
-from service.model.model import TextDelta, TextRun
+from service.model.chunk import TextDelta, TextRun
 from service.runner.emit import Emitter
 from service.runner.fold import fold
 from service.runner.log import MESSAGE_BYTES, events_of, messages, segment_of

@@ -8,7 +8,7 @@ import pytest
 from nodexa.v1.response_pb2 import JsonSchema, Response, ResponseSettings, TextFormat, TextSettings
 
 from service.errors import NodexaError
-from service.model.model import Chunk, Finish, FinishReason, ReasoningDelta, RefusalDelta, TextDelta, TokenUsage
+from service.model.chunk import Chunk, Finish, FinishReason, ReasoningDelta, RefusalDelta, TextDelta, TokenUsage
 from service.model.scripted import STOP, Step, calls, says
 from tests.conftest import CoreUnderTest
 from tests.service.refusals import refusal

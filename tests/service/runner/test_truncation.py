@@ -7,7 +7,7 @@ from nodexa.v1.item_pb2 import ContentPart, InputText, Item, Message, OutputText
 from nodexa.v1.response_pb2 import JsonSchema, Response, ResponseSettings, TextFormat, TextSettings
 
 from service.errors import NodexaError
-from service.model.model import TextDelta, TokenUsage
+from service.model.chunk import TextDelta, TokenUsage
 from service.model.scripted import Step, calls, says
 from service.runner.truncation import TRIES, shortened, turns_of
 from tests.conftest import CoreUnderTest

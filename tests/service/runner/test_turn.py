@@ -7,7 +7,7 @@ from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response, Usage
 from nodexa.v1.tool_pb2 import FunctionChoice, ToolChoice
 
-from service.model.model import Chunk, Finish, FinishReason, ReasoningDelta, TextDelta, TokenUsage, ToolCallDelta
+from service.model.chunk import Chunk, Finish, FinishReason, ReasoningDelta, TextDelta, TokenUsage, ToolCallDelta
 from service.model.scripted import STOP, Step, calls, says
 from tests.conftest import CoreUnderTest
 from tests.service.requests import create, said, stream, with_tools, words_of

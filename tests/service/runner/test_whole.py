@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nodexa.v1.item_pb2 import TokenLogprob
 from nodexa.v1.response_pb2 import Response, Usage
 
-from service.model.model import Chunk, ReasoningDelta, TextDelta, TextRun
+from service.model.chunk import Chunk, ReasoningDelta, TextDelta, TextRun
 from service.runner.emit import Emitter
 from service.runner.log import segment_of
 from service.runner.whole import BEGINNING, tell_beginning, tell_end, text_alone

@@ -8,7 +8,7 @@ from nodexa.v1.event_pb2 import ResponseEvent
 from nodexa.v1.item_pb2 import Compaction, Item, Opaque, Reasoning
 from nodexa.v1.response_pb2 import Response
 
-from service.model.model import (
+from service.model.chunk import (
     Annotation,
     Chunk,
     OutputItem,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, Step
 from tests.conftest import CoreUnderTest
 from tests.service.requests import create, said, stream, watch

@@ -6,7 +6,7 @@ import asyncio
 
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 
-from service.model.model import TextDelta
+from service.model.chunk import TextDelta
 from service.model.scripted import STOP, says
 from service.store.commit import Job
 from tests.conftest import CoreUnderTest
