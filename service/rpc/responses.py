@@ -19,8 +19,9 @@ from service.rpc.gate import Context
 from service.rpc.head import send_head
 from service.rpc.pages import cut_page, page_size, rest_after
 from service.runner.caller import Caller
+from service.runner.kept import FROM_THE_START
 from service.runner.limits import Limiter
-from service.runner.runner import FROM_THE_START, Runner, Told
+from service.runner.runner import Runner, Told
 from service.store.requests import Earlier
 
 M = TypeVar("M")
@@ -71,7 +72,7 @@ class ResponseServicer(ResponseServiceServicer):
 
     async def ListResponses(self, request: pb.ListResponsesRequest, context: Context) -> pb.ListResponsesResponse:
         size = page_size(request.page_size)
-        found = await self._runner.page(
+        found = await self._runner.kept.page(
             CALLER.get(), assistant_id=request.assistant_id, before=request.page_token, limit=size + 1
         )
         page, token = cut_page(found, size)
@@ -79,7 +80,7 @@ class ResponseServicer(ResponseServiceServicer):
 
     async def ListInputItems(self, request: pb.ListInputItemsRequest, context: Context) -> pb.ListInputItemsResponse:
         size = page_size(request.page_size)
-        items = list(await self._runner.input_items(request.response_id, CALLER.get()))
+        items = list(await self._runner.kept.input_items(request.response_id, CALLER.get()))
         if request.order != pb.ListInputItemsRequest.ORDER_ASC:
             items.reverse()
         page, token = cut_page(rest_after(items, request.page_token)[: size + 1], size)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Final
 
 from nodexa.v1.event_pb2 import EventBatch
-from nodexa.v1.item_pb2 import Item, ItemList
+from nodexa.v1.item_pb2 import ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import (
     CompactedConversation,
@@ -24,17 +23,16 @@ from service.runner.caller import Caller
 from service.runner.flow import Flow
 from service.runner.fold import fold
 from service.runner.history import History
+from service.runner.kept import FROM_THE_START, Kept, not_found, with_settings
 from service.runner.limits import Limiter, Permit
 from service.runner.log import events_of, member
 from service.runner.once import expect_same, failure_again, named
 from service.runner.run import Run, Stop
 from service.runner.tail import tail
 from service.store.ownership import Orphan
-from service.store.records import Segment, StoredResponse
+from service.store.records import Segment
 from service.store.requests import Earlier, Named, RequestStore, TwiceError
 from service.store.responses import ResponseStore
-
-FROM_THE_START: Final = -1
 
 Told = Flow | bytes
 """Some of a response's events: what is yet to come of a run that is here, or a serialized batch."""
@@ -53,6 +51,7 @@ class Runner:
         limiter: Limiter,
         drain: float,
     ) -> None:
+        self.kept = Kept(store)
         self._store = store
         self._requests = requests
         self._admission = admission
@@ -92,12 +91,12 @@ class Runner:
     async def again(self, response_id: str, caller: Caller) -> Response:
         """What the earlier call was or will be answered with, an error as it was."""
         run = self._running(response_id, caller)
-        stored = await self._stored(response_id, caller)
+        stored = await self.kept.stored(response_id, caller)
         if stored.row.background:
             return await self.get(response_id, caller)
         if run is not None:
             return Response.FromString(await self.result(run))
-        response = await self._concluded(caller.org_id, response_id)
+        response = await self.kept.concluded(caller.org_id, response_id)
         error = response.error
         failure = failure_again(error.code, error.message, error.param, response_id)
         if failure is not None and not response.output:
@@ -118,9 +117,9 @@ class Runner:
                 async for message in followed:
                     yield message
             return
-        stored = await self._stored(response_id, caller, with_result=False)
+        stored = await self.kept.stored(response_id, caller, with_result=False)
         if not caller.may_resume(stored.row.key_id):
-            raise _not_found(response_id)
+            raise not_found(response_id)
         prefix = EventBatch(settings=stored.settings).SerializeToString()
         async with aclosing(tail(self._store, caller.org_id, response_id, after)) as batches:
             async for message in batches:
@@ -151,7 +150,7 @@ class Runner:
         with run.attend():
             await run.log.ended()
         if run.lost:
-            return (await self._concluded(run.row.org_id, run.row.id)).SerializeToString()
+            return (await self.kept.concluded(run.row.org_id, run.row.id)).SerializeToString()
         if run.refusal is not None:
             raise run.refusal
         failure = run.failure
@@ -165,23 +164,8 @@ class Runner:
         """The response as it stands. Raises NodexaError `response_not_found`."""
         run = self._running(response_id, caller)
         if run is not None:
-            return _with_settings(fold(events_of(run.log.segments)), ResponseSettings.FromString(run.settings))
-        return await self._read_back(await self._stored(response_id, caller))
-
-    async def page(self, caller: Caller, *, assistant_id: str, before: str, limit: int) -> Sequence[Response]:
-        """At most `limit` stored responses, the newest first, older than the id `before`."""
-        found = await self._store.page(
-            caller.org_id, user_id=caller.user_id, assistant_id=assistant_id, before=before, limit=limit
-        )
-        return [await self._read_back(stored) for stored in found]
-
-    async def input_items(self, response_id: str, caller: Caller) -> Sequence[Item]:
-        """The items of the response's own input, the oldest first. Raises NodexaError `response_not_found`."""
-        await self._stored(response_id, caller)
-        found = await self._store.history(caller.org_id, response_id, limit=1)
-        if not found:
-            raise _not_found(response_id)
-        return found[0].input.items
+            return with_settings(fold(events_of(run.log.segments)), ResponseSettings.FromString(run.settings))
+        return await self.kept.read(await self.kept.stored(response_id, caller))
 
     async def cancel(self, response_id: str, caller: Caller) -> Response:
         """Stops a running response; a final one stays as it is. Returns it. Raises NodexaError `response_not_found`."""
@@ -190,11 +174,11 @@ class Runner:
             run.stop(Stop.CANCELLED)
             await run.wait()
             return await self.get(response_id, caller)
-        stored = await self._stored(response_id, caller)
+        stored = await self.kept.stored(response_id, caller)
         if stored.result is None:
             await self._store.ask_to_cancel(caller.org_id, response_id)
-            return await self._concluded(caller.org_id, response_id)
-        return _with_settings(stored.result, stored.settings)
+            return await self.kept.concluded(caller.org_id, response_id)
+        return with_settings(stored.result, stored.settings)
 
     async def cancel_all_of(self, caller: Caller) -> None:
         """Stops all that runs here for the caller's user, also what nothing stores."""
@@ -215,7 +199,7 @@ class Runner:
         stored = await self._store.get(orphan.org_id, orphan.response_id)
         turns = await self._store.history(orphan.org_id, orphan.response_id, limit=1)
         if stored is None or not turns:
-            raise _not_found(orphan.response_id)
+            raise not_found(orphan.response_id)
         row = stored.row
         left = Left(row, stored.settings, turns[0].input.items, response, segments, epoch)
         caller = Caller(row.org_id, row.key_id, user_id=row.user_id)
@@ -250,7 +234,7 @@ class Runner:
         if run is not None:
             run.stop(Stop.CANCELLED)
             await run.wait()
-        await self._stored(response_id, caller)
+        await self.kept.stored(response_id, caller)
         await self._store.delete(caller.org_id, response_id)
         self._history.forget(response_id)
 
@@ -316,36 +300,3 @@ class Runner:
         if run is None or run.row.org_id != caller.org_id or not caller.may_see(run.row.user_id):
             return None
         return run if run.stored and not run.hidden else None
-
-    async def _stored(self, response_id: str, caller: Caller, *, with_result: bool = True) -> StoredResponse:
-        stored = await self._store.get(caller.org_id, response_id, with_result=with_result)
-        if stored is None or not caller.may_see(stored.row.user_id):
-            raise _not_found(response_id)
-        return stored
-
-    async def _concluded(self, org_id: str, response_id: str) -> Response:
-        """The final response of a run that another core brings to its end."""
-        async with aclosing(tail(self._store, org_id, response_id, FROM_THE_START)) as batches:
-            async for _ in batches:
-                pass
-        stored = await self._store.get(org_id, response_id)
-        if stored is None or stored.result is None:
-            raise _not_found(response_id)
-        return _with_settings(stored.result, stored.settings)
-
-    async def _read_back(self, stored: StoredResponse) -> Response:
-        if stored.result is not None:
-            return _with_settings(stored.result, stored.settings)
-        segments = await self._store.segments(stored.row.org_id, stored.row.id, FROM_THE_START)
-        return _with_settings(fold(events_of(segments)), stored.settings)
-
-
-def _with_settings(response: Response, settings: ResponseSettings) -> Response:
-    whole = Response()
-    whole.CopyFrom(response)
-    whole.settings.CopyFrom(settings)
-    return whole
-
-
-def _not_found(response_id: str) -> NodexaError:
-    return NodexaError("response_not_found", f"No response {response_id!r}.", param="id")

@@ -20,8 +20,9 @@ from service.errors import NodexaError
 from service.runner.caller import Caller
 from service.runner.claims import Claims
 from service.runner.conversations import Conversations
+from service.runner.kept import FROM_THE_START
 from service.runner.memory import Memories
-from service.runner.runner import FROM_THE_START, Runner
+from service.runner.runner import Runner
 from service.runner.runs import singly
 from service.store.responses import ResponseStore
 from service.store.user_data import UserData
@@ -109,7 +110,7 @@ class UserRights:
     async def _response(self, name: str, caller: Caller) -> ResponseRecord | None:
         try:
             response = await self.runner.get(name, caller)
-            return ResponseRecord(response=response, input=await self.runner.input_items(name, caller))
+            return ResponseRecord(response=response, input=await self.runner.kept.input_items(name, caller))
         except NodexaError:
             return None
 
