@@ -77,7 +77,8 @@ async def test_the_keys_of_a_disabled_organization_are_not_valid(
 async def test_a_database_that_is_locked_refuses_writes_and_is_read(
     bridge: BridgeUnderTest, core: CoreUnderTest
 ) -> None:
-    core.model.add(says("Before"), says("After"))
+    # That the database is locked is noticed when the model was asked already.
+    core.model.add(says("Before"), says("Lost"), says("After"))
     await core.core.database.write(lambda db: db.conn.execute("pragma busy_timeout=1"))
     async with bridge.http() as http:
         before = (await http.post("/v1/responses", json=bridge.body())).json()

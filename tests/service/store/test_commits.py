@@ -33,14 +33,15 @@ async def test_an_answer_that_nobody_reads_before_its_end_is_written_with_it_unl
 @pytest.mark.parametrize(
     ("turn", "segments"),
     [
-        ([[TextDelta("a"), TextDelta("b"), STOP]], 2),
-        ([[TextDelta("a")], [TextDelta("b"), STOP]], 3),
-        ([[TextDelta("a")], [TextDelta("b")], [STOP]], 4),
-        ([[TextDelta("x" * 100_000), STOP]], 3),
+        ([[TextDelta("a"), TextDelta("b"), STOP]], [2]),
+        ([[TextDelta("a")], [TextDelta("b"), STOP]], [3]),
+        # What is told while the disk is at work goes with what is told next.
+        ([[TextDelta("a")], [TextDelta("b")], [STOP]], [3, 4]),
+        ([[TextDelta("x" * 100_000), STOP]], [3]),
     ],
 )
 async def test_what_a_model_says_last_is_written_with_the_end_unless_it_is_long(
-    core: CoreUnderTest, turn: list[Step], segments: int
+    core: CoreUnderTest, turn: list[Step], segments: list[int]
 ) -> None:
     core.model.add(turn)
 
@@ -48,4 +49,4 @@ async def test_what_a_model_says_last_is_written_with_the_end_unless_it_is_long(
 
     climb(events)
     written = await core.core.database.read(lambda db: db.execute("select count(*) from response_segments").fetchone())
-    assert written == (segments,)
+    assert written[0] in segments
