@@ -33,6 +33,11 @@ class Way:
     groups: Sequence[Sequence[Load]]
     once: Sequence[str] = ()
 
+    @property
+    def folder(self) -> str:
+        """Its name, as a path of a socket takes it."""
+        return self.name.replace(",", "").replace(" ", "-")
+
 
 def in_rounds(ways: Sequence[Way], folder: Path, rounds: int, missing: dict[str, str]) -> list[Row]:
     """All ways, one after the other, in each round; `missing` gets those that don't start, and why."""
@@ -44,7 +49,7 @@ def in_rounds(ways: Sequence[Way], folder: Path, rounds: int, missing: dict[str,
                 if not loads or way.name in missing:
                     continue
                 try:
-                    rows += _measured(way, loads, folder / f"{way.name} {part}", number)
+                    rows += _measured(way, loads, folder / way.folder / str(part), number)
                 except NotStartedError as error:
                     missing[way.name] = str(error)
                     print(f"\n{way.name} is not measured: {error}", flush=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from bench.processes import START_SECONDS, family, free_port, process, wait_for, wait_until_it_answers
+from bench.processes import START_SECONDS, NotStartedError, family, free_port, process, wait_for, wait_until_it_answers
 from service.settings import EMBEDDED_MODEL
 
 
@@ -63,7 +63,10 @@ def sharing(data: Path, model_port: int, *, name: str, cores: int = 2) -> Iterat
             command = [sys.executable, "-m", "service", "--data", str(data), "--shared", "--grpc", address]
             roots.append(stack.enter_context(process(command, log=log)))
             with grpc.insecure_channel(address) as channel:
-                grpc.channel_ready_future(channel).result(START_SECONDS)
+                try:
+                    grpc.channel_ready_future(channel).result(START_SECONDS)
+                except grpc.FutureTimeoutError:
+                    raise NotStartedError(f"its core {number} does not answer") from None
             command = [sys.executable, "-m", "rest_bridge", "--fd", str(door.fileno()), "--core", address]
             roots.append(stack.enter_context(process(command, log=log, files=[door.fileno()])))
         yield _ready(name, data, door.getsockname()[1], roots, log=log)

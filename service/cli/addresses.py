@@ -15,6 +15,8 @@ from typing import Final
 
 # The kernel's limit on the path of a unix socket is 103 to 107 bytes, by platform; that of bridges has some more.
 LONGEST_SOCKET_PATH: Final = 96
+# gRPC reads the path of a unix socket as a part of a URI, and a list.
+_NOT_IN_A_SOCKET_PATH: Final = ",?#%"
 _BACKLOG: Final = 2048
 _ANY: Final[Mapping[str, str]] = MappingProxyType({"0.0.0.0": "127.0.0.1", "::": "::1"})  # noqa: S104
 _REASONS: Final[Mapping[int, str]] = MappingProxyType(
@@ -70,9 +72,18 @@ def parse_grpc(text: str) -> TcpAddress | UnixAddress:
     if not text.startswith("unix:"):
         return parse_tcp(text)
     path = Path(text.removeprefix("unix:")).absolute()
-    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
-        raise AddressError(f"{path} is too long for a unix socket: at most {LONGEST_SOCKET_PATH} bytes")
+    if problem := socket_problem(path):
+        raise AddressError(f"{path} {problem}")
     return UnixAddress(path)
+
+
+def socket_problem(path: Path) -> str:
+    """Why gRPC can't use the path for a unix socket, as the rest of a sentence about it; empty where it can."""
+    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+        return f"is too long for a unix socket: at most {LONGEST_SOCKET_PATH} bytes"
+    if bad := [letter for letter in _NOT_IN_A_SOCKET_PATH if letter in str(path)]:
+        return f"can't be a unix socket for gRPC: it has a {bad[0]!r}"
+    return ""
 
 
 def is_loopback(address: TcpAddress | UnixAddress) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from service.cli.addresses import LONGEST_SOCKET_PATH
+from service.cli.addresses import socket_problem
 
 _LOCK_SECONDS: Final = 3.0
 _LOCK_PAUSE: Final = 0.1
@@ -64,9 +64,9 @@ def unused(directory: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def inner_socket(directory: Path) -> Iterator[Path]:
-    """Where bridges find the core: in the data directory, or somewhere private where that path is too long."""
+    """Where bridges find the core: in the data directory, or somewhere private where that path can't be used."""
     path = directory / "core.sock"
-    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+    if not socket_problem(path):
         yield path
         return
     private = Path(tempfile.mkdtemp(prefix="nodexa-"))

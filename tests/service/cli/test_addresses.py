@@ -43,6 +43,12 @@ def test_a_socket_path_that_no_kernel_takes_is_refused() -> None:
         parse_grpc("unix:/" + "long/" * 30)
 
 
+@pytest.mark.parametrize("letter", [",", "?", "#", "%"])
+def test_a_socket_path_that_grpc_reads_as_something_else_is_refused(letter: str) -> None:
+    with pytest.raises(AddressError, match=r"can't be a unix socket for gRPC: it has a '"):
+        parse_grpc(f"unix:/var/a{letter}b/core.sock")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -52,7 +52,7 @@ def test_the_first_start_makes_a_private_directory_and_says_where_the_key_is(ser
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
 def test_the_first_request_can_be_pasted_into_a_shell(serve: Serve, tmp_path: Path) -> None:
-    served = serve(data=tmp_path / "a place's data").ready()
+    served = serve(data=tmp_path / "a place's data, #1").ready()
     line = next(line for line in served.lines if "curl" in line)
     pasted = subprocess.run(
         ["sh", "-c", f"{line.strip()} -s -o /dev/null -w '%{{http_code}} %{{content_type}}'"],
