@@ -18,6 +18,8 @@ SLACK: Final = 64 * 1024
 """What may stand beside the largest message in its part."""
 QUIET_SECONDS: Final = 10.0
 """Between two looks at whether anything came. After the second silence the other end is asked, after four given up."""
+TOGETHER: Final = 8
+"""So many parts don't wait for more."""
 _CHANCES: Final = 3
 
 log = logging.getLogger(__name__)
@@ -65,13 +67,19 @@ class Link(asyncio.Protocol, Generic[J]):
         self._awaited = 0
 
     def send(self, call: int, kind: int, data: bytes) -> None:
-        """Says something, with all else that is said in this turn of the loop. A link that is over says nothing."""
+        """Says something; a link that is over says nothing.
+
+        What begins a call goes at once, and with it what was said before: the other end works on it while this one
+        goes on. All else waits for what more is said in this turn of the loop, up to `TOGETHER`.
+        """
         if self._transport is None:
             return
-        if not self._said:
+        self._said += (FRAME.pack(len(data), call, kind), data)
+        if kind == OPEN or len(self._said) >= 2 * TOGETHER:
+            self._write()
+        elif len(self._said) == 2:
             # The transport would write each part by itself: a call of the system here, and one more on the other side.
             self._loop.call_soon(self._write)
-        self._said += (FRAME.pack(len(data), call, kind), data)
 
     def close(self) -> None:
         """Ends the link behind what was said."""

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge_link.link import Link, socket_beside
-from bridge_link.parts import FORM, FRAME, HELLO, MESSAGE, PING, PONG, Say
+from bridge_link.link import TOGETHER, Link, socket_beside
+from bridge_link.parts import FORM, FRAME, HELLO, MESSAGE, OPEN, PING, PONG, Say
 
 MOST = 16 * 1024 * 1024
 SECONDS = 10
@@ -58,6 +58,13 @@ class Other:
             while len(data) < size and (more := await self._loop.sock_recv(self._end, size - len(data))):
                 data += more
         return data
+
+    def arrived(self) -> bytes:
+        """What is here already."""
+        try:
+            return self._end.recv(1000)
+        except BlockingIOError:
+            return b""
 
     def finish(self) -> None:
         self._end.shutdown(socket.SHUT_WR)
@@ -178,6 +185,27 @@ async def test_who_asks_is_answered() -> None:
     async with linked() as (_, other):
         await other.send(GREETING + part(0, b"", PING))
         assert await other.read(len(GREETING) + FRAME.size) == GREETING + part(0, b"", PONG)
+
+
+async def test_what_begins_a_call_is_written_at_once_behind_what_was_said() -> None:
+    async with linked() as (link, other):
+        assert await other.read(len(GREETING)) == GREETING
+        link.send(1, MESSAGE, b"one")
+        assert other.arrived() == b""
+        link.send(2, OPEN, b"two")
+        assert other.arrived() == part(1, b"one") + part(2, b"two", OPEN)
+
+
+async def test_all_else_waits_for_the_rest_of_a_turn_but_not_for_many() -> None:
+    async with linked() as (link, other):
+        assert await other.read(len(GREETING)) == GREETING
+        for number in range(TOGETHER + 1):
+            assert other.arrived() == b""
+            link.send(number, MESSAGE, b"x")
+            if number == TOGETHER - 1:
+                assert other.arrived() == b"".join(part(each, b"x") for each in range(TOGETHER))
+        assert other.arrived() == b""
+        assert await other.read(FRAME.size + 1) == part(TOGETHER, b"x")
 
 
 async def test_what_is_said_after_the_end_is_lost_without_an_error() -> None:
