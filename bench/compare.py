@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--full", action="store_true", help="all loads of `make bench` but the 10,000 streams")
     parser.add_argument("--seconds", type=float, help="how long each load lasts (default: 3, with --quick 1)")
     parser.add_argument("--rounds", type=int, help="in how many a load may be measured (default: 3, with --quick 1)")
+    parser.add_argument("--wait", type=float, default=0, help="seconds a load waits for a good pace (default: 0)")
     names = [peer.name for peer in PEERS]
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="these peers alone")
     parser.add_argument("--python", nargs="+", default=[], help="paths of a python3.12 or so that is not on the PATH")
@@ -91,7 +92,8 @@ def _all(
             return Way(peer.name, lambda own: started(peer, own, url, pythons=given.python), [loads])
 
         ways = [Way("nodexa", lambda own: serving(own, port), [loads]), *map(way, peers)]
-        return in_rounds(ways, folder, given.rounds or (1 if given.quick else 3), missing), missing
+        rounds = given.rounds or (1 if given.quick else 3)
+        return in_rounds(ways, folder, rounds, missing, wait=given.wait), missing
 
 
 def _report(rows: Sequence[Row], missing: dict[str, str], peers: Sequence[Peer]) -> str:

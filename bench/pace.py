@@ -10,6 +10,10 @@ import os
 import time
 from typing import Final
 
+EVEN: Final = 1.1
+"""What is at most so many times the best pace is as good as that."""
+_LOOKS: Final = 3
+_BETWEEN: Final = 0.2
 _TRIES: Final = 3
 _SIZE: Final = 6_000
 
@@ -23,6 +27,23 @@ def pace_ms() -> float:
             told.append(float(answer.read()))
         os.waitpid(child, 0)
     return sum(told) / len(told)
+
+
+def best_pace(seconds: float) -> float:
+    """The best that is seen in so many seconds, ms."""
+    seen, until = pace_ms(), time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(_BETWEEN)
+        seen = min(seen, pace_ms())
+    return seen
+
+
+def wait_for(best: float, seconds: float) -> None:
+    """Returns when the machine has run at about its best a few times in a row, or after so many seconds."""
+    until, even = time.monotonic() + seconds, 0
+    while even < _LOOKS and time.monotonic() < until:
+        even = even + 1 if pace_ms() <= best * EVEN else 0
+        time.sleep(_BETWEEN)
 
 
 def _started_on(cpu: int) -> tuple[int, int]:

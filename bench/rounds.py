@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bench.loads import Load, Row, measure
+from bench.pace import EVEN, best_pace, wait_for
 from bench.processes import NotStartedError
 from bench.report import show, show_heads
 from bench.target import Target
@@ -20,8 +22,8 @@ ROUNDS: Final = (
     "*Pace* is how many ms of CPU a fixed piece of work took on all CPUs at once while a load was measured: less is "
     "faster. What was measured at a slow pace was measured again in a later round; here is the round of the best pace."
 )
-EVEN: Final = 1.1
-"""A row that was measured at so many times the pace of the fastest one isn't measured again."""
+LOOKING: Final = 5.0
+"""Seconds in which the machine shows how fast it can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,15 @@ class Way:
         return self.name.replace(",", "").replace(" ", "-")
 
 
-def in_rounds(ways: Sequence[Way], folder: Path, rounds: int, missing: dict[str, str]) -> list[Row]:
-    """All ways, one after the other, in each round; `missing` gets those that don't start, and why."""
+def in_rounds(
+    ways: Sequence[Way], folder: Path, rounds: int, missing: dict[str, str], *, wait: float = 0.0
+) -> list[Row]:
+    """All ways, one after the other, in each round; `missing` gets those that don't start, and why.
+
+    Each load waits at most `wait` seconds for the machine to run at the pace that it can.
+    """
     rows: list[Row] = []
+    best = best_pace(LOOKING) if wait else 0.0
     for number in range(1, rounds + 1):
         for way in ways:
             for part, group in enumerate(way.groups):
@@ -49,7 +57,8 @@ def in_rounds(ways: Sequence[Way], folder: Path, rounds: int, missing: dict[str,
                 if not loads or way.name in missing:
                     continue
                 try:
-                    rows += _measured(way, loads, folder / way.folder / str(part), number)
+                    own = folder / way.folder / str(part)
+                    rows += _measured(way, loads, own, number, partial(wait_for, best, wait))
                 except NotStartedError as error:
                     missing[way.name] = str(error)
                     print(f"\n{way.name} is not measured: {error}", flush=True)
@@ -68,12 +77,13 @@ def told(rows: Sequence[Row]) -> list[Row]:
     return sorted(marked, key=lambda row: order.index(_load_of(row)))
 
 
-def _measured(way: Way, loads: Sequence[Load], folder: Path, number: int) -> Iterator[Row]:
+def _measured(way: Way, loads: Sequence[Load], folder: Path, number: int, ready: Callable[[], object]) -> Iterator[Row]:
     folder.mkdir(parents=True, exist_ok=True)
     with way.start(folder / str(number)) as target:
         print(f"\n{way.name}{f', round {number}' if number > 1 else ''}", flush=True)
         show_heads()
         for load in loads:
+            ready()
             yield show(replace(measure(target, load), round=number))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.goals import goals_table
 from bench.loads import Load, Row
-from bench.pace import pace_ms
+from bench.pace import best_pace, pace_ms, wait_for
 from bench.processes import NotStartedError
 from bench.rounds import Way, in_rounds, told, wanting
 from bench.shape import Shape
@@ -54,6 +54,12 @@ def test_the_targets_say_from_where_to_where_the_rounds_went() -> None:
 
 def test_the_pace_of_the_machine_is_some_time() -> None:
     assert pace_ms() > 0
+
+
+def test_a_load_waits_for_the_best_pace_and_not_for_ever() -> None:
+    assert 0 < best_pace(0.3) < 1_000
+    wait_for(1_000_000.0, 86_400)  # any pace is as good as that one
+    wait_for(0.0, 0.1)
 
 
 def _nowhere(folder: Path) -> AbstractContextManager[Target]:
