@@ -35,21 +35,6 @@ def joined(first: Segment, then: Segment) -> Segment:
     return Segment(first.first, then.last, first.data + then.data)
 
 
-def member(number: int, message: bytes) -> bytes:
-    """A serialized message as field `number` of another: behind or before that one's bytes, it is part of it."""
-    size = len(message)
-    if size < 128:
-        return bytes((number << 3 | 2, size)) + message
-    if size < 16384:
-        return bytes((number << 3 | 2, size & 127 | 128, size >> 7)) + message
-    head = bytearray((number << 3 | 2,))
-    while size > 127:
-        head.append(size & 127 | 128)
-        size >>= 7
-    head.append(size)
-    return bytes(head) + message
-
-
 def events_of(segments: Iterable[Segment]) -> Iterator[ResponseEvent]:
     """The events of the segments, in order, each by itself."""
     for segment in segments:

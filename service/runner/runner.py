@@ -20,12 +20,13 @@ from nodexa.v1.response_service_pb2 import (
 from service.errors import NodexaError
 from service.runner.admission import Admission, Left
 from service.runner.caller import Caller
+from service.runner.fields import member
 from service.runner.flow import Flow
 from service.runner.fold import fold
 from service.runner.history import History
 from service.runner.kept import FROM_THE_START, Kept, not_found, with_settings
 from service.runner.limits import Limiter, Permit
-from service.runner.log import events_of, member
+from service.runner.log import events_of
 from service.runner.once import expect_same, failure_again, named
 from service.runner.run import Run, Stop
 from service.runner.tail import tail

@@ -5,7 +5,7 @@ What the emitter tells event by event is always the same nine events here; a tes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from nodexa.v1.event_pb2 import (
@@ -16,40 +16,53 @@ from nodexa.v1.event_pb2 import (
     ResponseSnapshot,
     TextDelta,
 )
-from nodexa.v1.item_pb2 import ContentPart, Item, Message
+from nodexa.v1.item_pb2 import ContentPart, Item, Message, OutputText
 from nodexa.v1.response_pb2 import Response, Usage
 
 from service.model.chunk import Chunk
 from service.model.chunk import TextDelta as Text
-from service.runner.log import member
+from service.runner.fields import VARINT, member, set_moment, tag
 from service.store.records import Segment
 
-# Numbers in names of ours: each look at a constant of a message's class costs as much as a call.
-_EVENTS: Final = EventBatch.EVENTS_FIELD_NUMBER
-_EVENTS_TAG: Final = _EVENTS << 3 | 2
-_SHORT: Final = 128 - 4
-_NUMBER_TAG: Final = ResponseEvent.SEQUENCE_NUMBER_FIELD_NUMBER << 3
-_RESPONSE: Final = ResponseSnapshot.RESPONSE_FIELD_NUMBER
-_ITEM: Final = OutputItemEvent.ITEM_FIELD_NUMBER
-_ITEM_ID: Final = TextDelta.ITEM_ID_FIELD_NUMBER
-_TEXT: Final = TextDelta.DELTA_FIELD_NUMBER
-_PART: Final = ContentPartEvent.PART_FIELD_NUMBER
-_EMPTY_TEXT: Final = member(_PART, member(ContentPart.OUTPUT_TEXT_FIELD_NUMBER, b""))
-_ASSISTANT: Final = Message.ROLE_ASSISTANT
-_BEGUN: Final = Item.STATUS_IN_PROGRESS
-_OVER: Final = Item.STATUS_COMPLETED
-_COMPLETED: Final = Response.STATUS_COMPLETED
-_CREATED: Final = ResponseEvent.CREATED_FIELD_NUMBER
-_IN_PROGRESS: Final = ResponseEvent.IN_PROGRESS_FIELD_NUMBER
-_ADDED: Final = ResponseEvent.OUTPUT_ITEM_ADDED_FIELD_NUMBER
-_PART_ADDED: Final = ResponseEvent.CONTENT_PART_ADDED_FIELD_NUMBER
-_DELTA: Final = ResponseEvent.OUTPUT_TEXT_DELTA_FIELD_NUMBER
-_TEXT_DONE: Final = ResponseEvent.OUTPUT_TEXT_DONE_FIELD_NUMBER
-_PART_DONE: Final = ResponseEvent.CONTENT_PART_DONE_FIELD_NUMBER
-_DONE: Final = ResponseEvent.OUTPUT_ITEM_DONE_FIELD_NUMBER
-_END: Final = ResponseEvent.COMPLETED_FIELD_NUMBER
 BEGINNING: Final = 2
 """The events before the answer: `created` and `in_progress`."""
+
+
+def _numbered(number: int, kind: int) -> bytes:
+    """How an event begins that has a number, up to the size of what it tells."""
+    return bytes((ResponseEvent.SEQUENCE_NUMBER_FIELD_NUMBER << 3, number)) + tag(kind)
+
+
+# Messages are put together here from bytes of ours: to make each as an object takes three times as long.
+_EVENT: Final = tag(EventBatch.EVENTS_FIELD_NUMBER)
+_CREATED: Final = tag(ResponseEvent.CREATED_FIELD_NUMBER)
+_IN_PROGRESS: Final = _numbered(1, ResponseEvent.IN_PROGRESS_FIELD_NUMBER)
+_KINDS: Final = (
+    ResponseEvent.OUTPUT_ITEM_ADDED_FIELD_NUMBER,
+    ResponseEvent.CONTENT_PART_ADDED_FIELD_NUMBER,
+    ResponseEvent.OUTPUT_TEXT_DELTA_FIELD_NUMBER,
+    ResponseEvent.OUTPUT_TEXT_DONE_FIELD_NUMBER,
+    ResponseEvent.CONTENT_PART_DONE_FIELD_NUMBER,
+    ResponseEvent.OUTPUT_ITEM_DONE_FIELD_NUMBER,
+    ResponseEvent.COMPLETED_FIELD_NUMBER,
+)
+_ENDING: Final = tuple(_numbered(number, kind) for number, kind in enumerate(_KINDS, BEGINNING))
+_SNAPSHOT: Final = tag(ResponseSnapshot.RESPONSE_FIELD_NUMBER)
+_EVENT_ITEM: Final = tag(OutputItemEvent.ITEM_FIELD_NUMBER)
+_EVENT_PART: Final = tag(ContentPartEvent.PART_FIELD_NUMBER)
+_EMPTY_TEXT: Final = member(
+    ContentPartEvent.PART_FIELD_NUMBER, ContentPart(output_text=OutputText()).SerializeToString()
+)
+_ITEM_ID: Final = tag(TextDelta.ITEM_ID_FIELD_NUMBER)
+_DELTA: Final = tag(TextDelta.DELTA_FIELD_NUMBER)
+_ID: Final = tag(Item.ID_FIELD_NUMBER)
+_BEGUN: Final = Item(status=Item.STATUS_IN_PROGRESS, message=Message(role=Message.ROLE_ASSISTANT)).SerializeToString()
+_OVER: Final = Item(status=Item.STATUS_COMPLETED).SerializeToString() + tag(Item.MESSAGE_FIELD_NUMBER)
+_SAID: Final = Message(role=Message.ROLE_ASSISTANT).SerializeToString() + tag(Message.CONTENT_FIELD_NUMBER)
+_OUTPUT_TEXT: Final = tag(ContentPart.OUTPUT_TEXT_FIELD_NUMBER)
+_TEXT: Final = tag(OutputText.TEXT_FIELD_NUMBER)
+_COMPLETED: Final = Response(status=Response.STATUS_COMPLETED).SerializeToString()
+_OUTPUT: Final = _COMPLETED + tag(Response.OUTPUT_FIELD_NUMBER)
 
 
 def text_alone(chunks: Sequence[Chunk]) -> str:
@@ -62,8 +75,9 @@ def text_alone(chunks: Sequence[Chunk]) -> str:
 
 def tell_beginning(response: Response) -> Segment:
     """The log of a response that has just begun."""
-    begun = member(_RESPONSE, response.SerializeToString())
-    return Segment(0, 1, member(_EVENTS, member(_CREATED, begun)) + _event(1, _IN_PROGRESS, begun))
+    told = response.SerializeToString()
+    begun = _SNAPSHOT + VARINT[len(told)] + told
+    return Segment(0, 1, _events(((_CREATED, begun), (_IN_PROGRESS, begun))))
 
 
 def tell_end(response: Response, text: str, usage: Usage | None, *, item_id: str, now: int) -> tuple[Segment, bytes]:
@@ -71,34 +85,37 @@ def tell_end(response: Response, text: str, usage: Usage | None, *, item_id: str
 
     `now` is in milliseconds since 1970.
     """
-    item = response.output.add(id=item_id, status=_BEGUN)
-    message = item.message
-    message.role = _ASSISTANT
-    added = item.SerializeToString()
-    part = message.content.add()
-    part.output_text.text = text
-    item.status = _OVER
-    response.status = _COMPLETED
-    response.complete_time.FromMilliseconds(now)
+    name, words = item_id.encode(), text.encode()
+    named, sized = VARINT[len(name)] + name, VARINT[len(words)] + words
+    part = _TEXT + sized
+    part = _OUTPUT_TEXT + VARINT[len(part)] + part
+    sized_part = VARINT[len(part)] + part
+    message = _SAID + sized_part
+    item = _ID + named + _OVER + VARINT[len(message)] + message
+    sized_item = VARINT[len(item)] + item
+    response.MergeFromString(_OUTPUT + sized_item)
+    set_moment(response.complete_time, now)
     if usage is not None:
         response.usage.CopyFrom(usage)
     result = response.SerializeToString()
-    place = member(_ITEM_ID, item_id.encode())
-    said = place + member(_TEXT, text.encode())
-    events = (
-        _event(2, _ADDED, member(_ITEM, added)),
-        _event(3, _PART_ADDED, place + _EMPTY_TEXT),
-        _event(4, _DELTA, said),
-        _event(5, _TEXT_DONE, said),
-        _event(6, _PART_DONE, place + member(_PART, part.SerializeToString())),
-        _event(7, _DONE, member(_ITEM, item.SerializeToString())),
-        _event(8, _END, member(_RESPONSE, result)),
+    begun, place = _ID + named + _BEGUN, _ITEM_ID + named
+    said = place + _DELTA + sized
+    told = (
+        _EVENT_ITEM + VARINT[len(begun)] + begun,
+        place + _EMPTY_TEXT,
+        said,
+        said,
+        place + _EVENT_PART + sized_part,
+        _EVENT_ITEM + sized_item,
+        _SNAPSHOT + VARINT[len(result)] + result,
     )
-    return Segment(2, 8, b"".join(events)), result
+    return Segment(BEGINNING, 8, _events(zip(_ENDING, told, strict=True))), result
 
 
-def _event(number: int, kind: int, told: bytes) -> bytes:
-    size = len(told)
-    if size < _SHORT:  # As nearly all are: both lengths are one byte.
-        return bytes((_EVENTS_TAG, size + 4, _NUMBER_TAG, number, kind << 3 | 2, size)) + told
-    return member(_EVENTS, bytes((_NUMBER_TAG, number)) + member(kind, told))
+def _events(told: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The events, each from how it begins and what it tells, as a serialized batch."""
+    pieces: list[bytes] = []
+    for begins, message in told:
+        size = VARINT[len(message)]
+        pieces += (_EVENT, VARINT[len(begins) + len(size) + len(message)], begins, size, message)
+    return b"".join(pieces)
