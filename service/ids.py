@@ -17,27 +17,35 @@ ASSISTANT_ID: Final = re.compile(r"asst_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12
 
 def new_id(prefix: str) -> str:
     """A fresh id whose order is the order of making, to the millisecond (UUID version 7, RFC 9562)."""
-    moment = f"{time.time_ns() // 1_000_000:012x}"
-    return f"{prefix}_{moment[:8]}-{moment[8:]}-{_chance()}"
-
-
-def _chance() -> str:
-    """The random end of a UUID. Asking the system for each one's own lets another thread in between, and waits."""
+    now = time.time_ns() // 1_000_000
     try:
-        return _chances.pop()
+        chance = _chances.pop()
     except IndexError:
-        chance = os.urandom(_AT_ONCE * _DIGITS // 2).hex()
-        _chances.extend(_end(chance[at : at + _DIGITS]) for at in range(0, len(chance), _DIGITS))
-        return _chances.pop()
+        _chances.extend(_more())
+        chance = _chances.pop()
+    return f"{prefix}_{_moment.get(now) or _beginning(now)}{chance}"
 
 
-def _end(chance: str) -> str:
-    return f"7{chance[:3]}-{_VARIANTS[chance[3]]}{chance[4:7]}-{chance[7:]}"
+def _beginning(now: int) -> str:
+    """How the ids of one millisecond begin, kept for the next one: who is busy makes several in each."""
+    digits = f"{now:012x}"
+    _moment.clear()
+    beginning = _moment[now] = f"{digits[:8]}-{digits[8:]}-"
+    return beginning
+
+
+def _more() -> list[str]:
+    """Random ends of UUIDs. Asking the system for each one's own lets another thread in between, and waits."""
+    chance = os.urandom(_AT_ONCE * _DIGITS // 2).hex()
+    variants = chance[3::_DIGITS].translate(_VARIANTS)
+    return [f"7{a}-{variant}{b}-{c}" for (a, b, c), variant in zip(_PARTS.findall(chance), variants, strict=True)]
 
 
 _AT_ONCE: Final = 256
 _DIGITS: Final = 19
 """Of chance in each; two bits of one of them say which variant of UUID it is."""
-_VARIANTS: Final = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
+_PARTS: Final = re.compile("(...).(...)(.{12})")
+_VARIANTS: Final = {ord(f"{digit:x}"): f"{digit & 3 | 8:x}" for digit in range(16)}
 _chances: Final[list[str]] = []
+_moment: Final[dict[int, str]] = {}
 os.register_at_fork(after_in_child=_chances.clear)
