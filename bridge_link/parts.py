@@ -66,7 +66,10 @@ def read_head(data: bytes) -> tuple[tuple[str, str | bytes], ...]:
 
 def end(status: int, message: str, metadata: Pairs = ()) -> bytes:
     """An END: the number of a gRPC status (0 is good), its message, and trailing metadata."""
-    return orjson.dumps((status, message, _texts(metadata)))
+    try:
+        return orjson.dumps((status, message, metadata))
+    except TypeError:  # Bytes, which are seldom.
+        return orjson.dumps((status, message, _texts(metadata)))
 
 
 def read_end(data: bytes) -> tuple[int, str, tuple[tuple[str, str | bytes], ...]]:

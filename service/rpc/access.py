@@ -117,7 +117,7 @@ COUNTED: Final = frozenset(
 def check_access(method: str, caller: Caller) -> None:
     """Raises NodexaError `insufficient_scope` unless the caller may call `method` (`/package.Service/Rpc`)."""
     wanted = SCOPES[method]
-    if not wanted & caller.scopes:
+    if wanted.isdisjoint(caller.scopes):
         names = " or ".join(sorted(ApiKey.Scope.Name(scope).removeprefix("SCOPE_").lower() for scope in wanted))
         raise NodexaError("insufficient_scope", f"This needs a key with the scope {names}.")
     if method in OPERATOR_ONLY and not caller.operator:

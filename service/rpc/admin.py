@@ -16,7 +16,7 @@ from service.ids import NewId
 from service.rpc import admin_check as check
 from service.rpc.admin_finding import Finding, unknown
 from service.rpc.audit import event_of
-from service.rpc.caller import CALLER, Authenticator
+from service.rpc.caller import CALLER, REQUEST_ID, Authenticator
 from service.rpc.gate import Context
 from service.rpc.key_maker import KeyMaker
 from service.rpc.pages import cut_page, page_size
@@ -226,8 +226,16 @@ class AdminServicer(AdminServiceServicer):
     def _event(
         self, act: str, target_id: str, *, before: Message | None = None, after: Message | None = None
     ) -> AuditEvent:
-        caller, now = CALLER.get(), self._clock()
-        return event_of(act, target_id, caller, before=before, after=after, id=self._new_id("audit"), now=now)
+        return event_of(
+            act,
+            target_id,
+            CALLER.get(),
+            request_id=REQUEST_ID.get(),
+            before=before,
+            after=after,
+            id=self._new_id("audit"),
+            now=self._clock(),
+        )
 
     async def _check_assistant(self, assistant: Assistant) -> None:
         # In a thread: it may hold schemas of megabytes, and nobody else waits for them.

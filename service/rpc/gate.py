@@ -15,7 +15,7 @@ from nodexa.v1.admin_pb2 import ApiKey
 from service.errors import NodexaError
 from service.ids import NewId
 from service.rpc.access import COUNTED, check_access
-from service.rpc.caller import CALLER, Authenticator
+from service.rpc.caller import CALLER, REQUEST_ID, Authenticator
 from service.rpc.failures import abort
 from service.rpc.head import send_head
 from service.rpc.open_calls import OpenCall, OpenCalls
@@ -24,6 +24,8 @@ from service.runner.runs import told_singly
 
 _OURS: Final = "/nodexa."
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
+# In a name of ours: each look at a constant of a message's class costs as much as a call.
+_NODEXA: Final = ApiKey.DIALECT_NODEXA
 
 # Quoted: only the type stubs know that they are generic.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -70,11 +72,14 @@ class Gate(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(self._unary(handler, method), None, _encode)
 
     def _unary(self, handler: Any, method: str) -> Any:
+        unary, read = handler.unary_unary, handler.request_deserializer
+
         async def answer(data: bytes, context: Context) -> Message:
             request_id = self._request_id(context)
             try:
                 with await self._admitted(method, context, request_id):
-                    return cast(Message, await handler.unary_unary(_decode(data, handler), context))
+                    answered: Message = await unary(_decode(data, read), context)
+                    return answered
             except Exception as error:  # noqa: BLE001 - each becomes what may be told of it
                 # gRPC keeps what ends a call, this frame with it, until Python looks for garbage.
                 del data
@@ -84,12 +89,13 @@ class Gate(grpc.aio.ServerInterceptor):
 
     def _streaming(self, handler: Any, method: str, *, flowing: bool) -> Any:
         stream = handler.unary_stream if flowing else _without_flows(handler.unary_stream)
+        read = handler.request_deserializer
 
         async def answer(data: bytes, context: Context) -> AsyncGenerator[bytes, None]:
             request_id = self._request_id(context)
             try:
                 with await self._admitted(method, context, request_id) as call:
-                    async with aclosing(stream(_decode(data, handler), context)) as messages:
+                    async with aclosing(stream(_decode(data, read), context)) as messages:
                         async for message in messages:
                             if isinstance(message, Flow):
                                 await cast(Passing, context).pass_on(message)
@@ -116,10 +122,12 @@ class Gate(grpc.aio.ServerInterceptor):
 
     async def _admitted(self, method: str, context: Context, request_id: str) -> OpenCall:
         self._calls.expect_room()
-        caller = await self._authenticator.caller(tuple(context.invocation_metadata() or ()), request_id=request_id)
+        metadata = tuple(context.invocation_metadata() or ())
+        caller = self._authenticator.at_hand(metadata) or await self._authenticator.caller(metadata)
         check_access(method, caller)
         CALLER.set(caller)
-        if caller.dialect == ApiKey.DIALECT_NODEXA and not (caller.limited and method in COUNTED):
+        REQUEST_ID.set(request_id)
+        if caller.dialect == _NODEXA and not (caller.limited and method in COUNTED):
             await send_head(context, caller)
         return OpenCall(self._calls, caller.key_id)
 
@@ -151,9 +159,9 @@ async def _refuse(error: Exception, method: str, context: Context, request_id: s
     await abort(context, error.bare(), request_id=request_id)
 
 
-def _decode(data: bytes, handler: Any) -> Message:
+def _decode(data: bytes, read: Callable[[bytes], Message]) -> Message:
     try:
-        return cast(Message, handler.request_deserializer(data))
+        return read(data)
     except DecodeError as error:
         raise NodexaError("invalid_request", "The request's bytes are not a message of this RPC.") from error
 

@@ -19,8 +19,9 @@ WINDOW: Final = 16 * 1024
 # Quoted: only the type stubs know that they are generic.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Metadata: TypeAlias = tuple[tuple[str, str], ...]
-_Status: TypeAlias = tuple[grpc.StatusCode, str]
-_GOOD: Final = (grpc.StatusCode.OK, "")
+_Status: TypeAlias = tuple[int, str]
+_Refusal: TypeAlias = tuple[grpc.StatusCode, str]
+_GOOD: Final = (grpc.StatusCode.OK.value[0], "")
 
 log = logging.getLogger(__name__)
 
@@ -76,13 +77,13 @@ class Calls:
 
     def _begin(self, number: int, method: str, metadata: Metadata, request: bytes) -> None:
         handler = self._rpcs.get(method)
-        refusal = self._refusal(number, known=handler is not None, size=len(request))
+        refusal = self._refusal(number, handler, len(request))
         if refusal is not None:
-            self._say(number, END, end(refusal[0].value[0], refusal[1]))
+            self._say(number, END, end(*_said(*refusal)))
             return
-        call = _Call(number, metadata, largest=self._largest, say=self._say, forget=self._forget)
-        self._open[number] = call
-        call.task = self._loop.create_task(call.run(handler, request))
+        call = self._open[number] = _Call(number, metadata, self._say, self._forget, self._largest)
+        # As create_task does it, which makes each a name of its own first.
+        call.task = asyncio.Task(call.run(handler, request), loop=self._loop, name=method)
 
     def _stop(self, call: _Call) -> None:
         # A task of which only its call knows may be thrown away: this one has to be waited for, too.
@@ -90,10 +91,10 @@ class Calls:
         call.task.add_done_callback(self._ending.discard)
         call.stop()
 
-    def _refusal(self, number: int, *, known: bool, size: int) -> _Status | None:
+    def _refusal(self, number: int, handler: Handler | None, size: int) -> _Refusal | None:
         if self._retiring:
             return grpc.StatusCode.UNAVAILABLE, "The core is going down."
-        if not known:
+        if handler is None:
             return grpc.StatusCode.UNIMPLEMENTED, "There is no such RPC."
         if number in self._open or len(self._open) >= self._most:
             return grpc.StatusCode.RESOURCE_EXHAUSTED, "The bridge has too many calls open."
@@ -108,26 +109,20 @@ class Calls:
 class _Call:
     """One call, and what its servicer sees of gRPC."""
 
-    __slots__ = (
-        *("_flow", "_forget", "_largest", "_metadata", "_number", "_room", "_say", "_status", "_stopped", "_trailing"),
-        *("_unread", "task"),
-    )
     task: asyncio.Task[None]
+    _status: _Status = _GOOD
+    _trailing: Pairs = ()
+    _unread = 0
+    _room: asyncio.Future[None] | None = None
+    _flow: Flow | None = None
+    _stopped = False
 
-    def __init__(
-        self, number: int, metadata: Metadata, *, largest: int, say: Say, forget: Callable[[int], None]
-    ) -> None:
+    def __init__(self, number: int, metadata: Metadata, say: Say, forget: Callable[[int], None], largest: int) -> None:
         self._number = number
         self._metadata = metadata
-        self._largest = largest
         self._say = say
         self._forget = forget
-        self._status: _Status = _GOOD
-        self._trailing: Pairs = ()
-        self._unread = 0
-        self._room: asyncio.Future[None] | None = None
-        self._flow: Flow | None = None
-        self._stopped = False
+        self._largest = largest
 
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         """The metadata that came with the call."""
@@ -143,7 +138,7 @@ class _Call:
 
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Pairs = ()) -> NoReturn:
         """Ends the call with an error."""
-        self._status = code, details
+        self._status = _said(code, details)
         if trailing_metadata:
             self._trailing = trailing_metadata
         raise grpc.aio.AbortError("The call was aborted.")
@@ -197,13 +192,12 @@ class _Call:
             pass
         except asyncio.CancelledError:
             # Not passed on: a task that keeps an exception keeps all that the exception has seen.
-            self._status = grpc.StatusCode.CANCELLED, ""
+            self._status = _said(grpc.StatusCode.CANCELLED)
         except Exception:
             log.exception("a call failed by a bug")
-            self._status = grpc.StatusCode.UNKNOWN, ""
+            self._status = _said(grpc.StatusCode.UNKNOWN)
         finally:
-            code, why = self._status
-            self._say(self._number, END, end(code.value[0], why, self._trailing))
+            self._say(self._number, END, end(*self._status, self._trailing))
             if not self._stopped:
                 self._forget(self._number)
 
@@ -228,9 +222,14 @@ class _Call:
         raise self._too_large()
 
     def _too_large(self) -> grpc.aio.AbortError:
-        self._status = _too_large("answer", self._largest)
+        self._status = _said(*_too_large("answer", self._largest))
         return grpc.aio.AbortError("The answer is too large.")
 
 
-def _too_large(what: str, most: int) -> _Status:
+def _said(code: grpc.StatusCode, why: str = "") -> _Status:
+    """As an END says it."""
+    return code.value[0], why
+
+
+def _too_large(what: str, most: int) -> _Refusal:
     return grpc.StatusCode.RESOURCE_EXHAUSTED, f"The {what} has more than {most} bytes."

@@ -41,7 +41,7 @@ class OpenCall:
 
     # No `asyncio.timeout` and no generator: this stands before every call.
     def __enter__(self) -> OpenCall:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._calls.loop)
         if task is not None:
             self._task, self._cancelling = task, task.cancelling()
         self._calls.add(self._key_id, self)
@@ -75,6 +75,8 @@ class OpenCalls:
     """Counts and watches the calls of all keys; at most `most` at a time."""
 
     def __init__(self, working: Working, *, most: int) -> None:
+        # Asking which loop runs costs a call of the system each time.
+        self.loop = asyncio.get_running_loop()
         self._working = working
         self._most = most
         self._count = 0

@@ -13,7 +13,7 @@ from nodexa.v1.user_data_service_pb2_grpc import UserDataServiceServicer
 from service.errors import NodexaError
 from service.ids import NewId
 from service.rpc.audit import event_of
-from service.rpc.caller import CALLER, MAX_USER_ID
+from service.rpc.caller import CALLER, MAX_USER_ID, REQUEST_ID
 from service.rpc.gate import Context
 from service.runner.caller import Caller
 from service.runner.user_data import UserRights
@@ -57,5 +57,7 @@ class UserDataServicer(UserDataServiceServicer):
 
     async def _note(self, act: str, done: Message | None) -> None:
         # Not the user: an id may be a name, and what is erased must not stay here.
-        event = event_of(act, "", CALLER.get(), after=done, id=self._new_id("audit"), now=self._clock())
+        event = event_of(
+            act, "", CALLER.get(), request_id=REQUEST_ID.get(), after=done, id=self._new_id("audit"), now=self._clock()
+        )
         await self._store.noting(event).note()

@@ -32,7 +32,9 @@ class AtHand(Generic[K, V]):
         found = self._kept.get(name)
         if found is None:
             return None
-        return found[1] if found[0] + (WHILE_ASKED if name in self._asked else 0) > self._clock() else None
+        until, value = found
+        now = self._clock()
+        return value if now < until or (name in self._asked and now < until + WHILE_ASKED) else None
 
     async def get(self, name: K, ask: Callable[[], Awaitable[V | None]]) -> V | None:
         """What is at hand, or else the answer of `ask`, to which all who want it meanwhile listen. Raises as `ask`."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from nodexa.v1.admin_pb2 import ApiKey, Limits
 
 
-# Not frozen, though nobody changes it: each call makes one.
-@dataclass(slots=True)
+# One for all calls of a key that speak for nobody.
+@dataclass(frozen=True, slots=True)
 class Caller:
     """An authenticated caller: the key's organization and rights, and the end user it speaks for (empty: none).
 
@@ -20,7 +20,6 @@ class Caller:
     scopes: frozenset[int] = field(default_factory=frozenset)
     operator: bool = False
     user_id: str = ""
-    request_id: str = ""
     dialect: int = ApiKey.DIALECT_UNSPECIFIED
     key_limits: Limits | None = None
     org_limits: Limits | None = None
