@@ -11,6 +11,7 @@ from typing import Final
 from service.runner.log import EventLog, joined
 from service.store.records import Segment
 from service.store.responses import ResponseStore
+from service.store.unposted import Unposted
 from service.store.written import Written
 
 MOST_WAITING: Final = 32 * 1024
@@ -24,6 +25,7 @@ class Pen:
         self._log = log
         self._store = store
         self._response_id = response_id
+        self.unposted = Unposted()
         self._asked: tuple[Segment, Written[None]] | None = None
         self._unwritten: Segment | None = None
         self._held = False
@@ -71,7 +73,7 @@ class Pen:
                 written.result()
 
     def _ask(self, store: ResponseStore, segment: Segment) -> None:
-        written = store.append(self._response_id, segment)
+        written = store.append(self._response_id, segment, self.unposted)
         self._asked = segment, written
         written.then(partial(self._go_on, store, segment))
 

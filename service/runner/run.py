@@ -357,7 +357,7 @@ class Run:
 
     def _write_end(self, store: ResponseStore, segment: Segment) -> Written[None]:
         said = self._joined.said(self.response) if self._joined else None
-        return store.finish(self.row.id, segment, **self._ended(), said=said)
+        return store.finish(self.row.id, segment, **self._ended(), said=said, unposted=self._pen.unposted)
 
     def _ended(self) -> Ended:
         self.result = self.result or self.response.SerializeToString()

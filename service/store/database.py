@@ -7,7 +7,6 @@ last commit ran goes into the next one. A lock beside the file keeps a second co
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import itertools
 import logging
 import os
@@ -26,7 +25,15 @@ from service.errors import NodexaError
 from service.store import logs
 from service.store.checkpoint import Checkpoints
 from service.store.commit import UNAVAILABLE, Job, Request, commit, is_outage, outside, unavailable
-from service.store.migrations import migrations, newer_steps
+from service.store.opening import (
+    FIXED_WAL_RESET_BUG,
+    BrokenDatabaseError,
+    InUseError,
+    OldSQLiteError,
+    bring_up_to_date,
+    connect,
+    lock_beside,
+)
 from service.store.sqlite import sqlite3
 from service.store.turns import Turns
 from service.store.written import Written
@@ -36,21 +43,10 @@ T = TypeVar("T")
 READERS: Final = 4
 QUEUE_LIMIT: Final = 4096
 GROUP_LIMIT: Final = 256
-FIXED_WAL_RESET_BUG: Final = (3, 51, 3)
+
+__all__ = ["BrokenDatabaseError", "Database", "InUseError", "OldSQLiteError"]
 
 log = logging.getLogger(__name__)
-
-
-class InUseError(OSError):
-    """Another process has the database open; the message says which one and what to do."""
-
-
-class OldSQLiteError(ValueError):
-    """This SQLite can't be shared by several processes; the message says what to do."""
-
-
-class BrokenDatabaseError(ValueError):
-    """The file can't be opened as a database; the message says which one and what to do."""
 
 
 class Database:
@@ -82,10 +78,10 @@ class Database:
                 f"Several cores on one database need SQLite 3.51.3 or newer; this is {sqlite3.sqlite_version}. Install "
                 "the package pysqlite3, or run one core."
             )
-        lock = _lock(path.with_suffix(".lock"), shared=shared)
+        lock = lock_beside(path.with_suffix(".lock"), shared=shared)
         database = cls(path, asyncio.get_running_loop(), lock, shared=shared)
         try:
-            await asyncio.to_thread(_migrate, path)
+            await asyncio.to_thread(bring_up_to_date, path)
         except BaseException as error:
             os.close(lock)
             if isinstance(error, sqlite3.DatabaseError):
@@ -94,6 +90,11 @@ class Database:
             raise
         database._writer.start()
         return database
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may write, too."""
+        return self._shared
 
     async def write(self, job: Job[T], *, new_work: bool = False) -> T:
         """Runs `job` in the writer's next transaction; returns when it is on disk. Raises as `submit`."""
@@ -155,7 +156,7 @@ class Database:
     def _read(self, job: Job[T]) -> T:
         tables = getattr(self._local, "tables", None)
         if tables is None:
-            tables = self._local.tables = Tables(_connect(self._path, read_only=True), execute_plugins=False)
+            tables = self._local.tables = Tables(connect(self._path, read_only=True), execute_plugins=False)
             self._opened.append(tables)
         try:
             return job(tables)
@@ -166,7 +167,7 @@ class Database:
             raise
 
     def _write_all(self) -> None:
-        tables = Tables(_connect(self._path), execute_plugins=False)
+        tables = Tables(connect(self._path), execute_plugins=False)
         logs.prepare(tables.conn)
         checkpoints = Checkpoints(self._path)
         turns = Turns(self._path.with_suffix(".turns")) if self._shared else None
@@ -199,56 +200,3 @@ def _transactions(group: list[Request]) -> Iterator[list[Request]]:
         together = list(requests)
         for start in range(0, len(together), GROUP_LIMIT):
             yield together[start : start + GROUP_LIMIT]
-
-
-def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-    conn = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=5)
-    pragmas = ["foreign_keys=on", "cache_size=-16000", "temp_store=memory"]
-    if not read_only:
-        # What is deleted is overwritten: nobody should find it in a page that is free.
-        pragmas += [
-            "secure_delete=on",
-            "journal_mode=wal",
-            "synchronous=full",
-            "wal_autocheckpoint=1000",
-            "journal_size_limit=67108864",
-        ]
-    for pragma in pragmas:
-        conn.execute(f"pragma {pragma}")
-    return conn
-
-
-def _migrate(path: Path) -> None:
-    version = sqlite3.sqlite_version_info
-    note = "" if version >= FIXED_WAL_RESET_BUG else " (one core only: the WAL-reset bug is fixed in 3.51.3)"
-    log.info("SQLite %s%s", sqlite3.sqlite_version, note)
-    # Two cores that start at once must not both find the same step missing.
-    lock = os.open(path.with_suffix(".migration.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    conn = _connect(path)
-    try:
-        path.chmod(0o600)
-        tables = Tables(conn, execute_plugins=False)
-        if newer := newer_steps(tables):
-            raise BrokenDatabaseError(
-                f"{path} was used by a newer Nodexa ({newer[0]}). Run that one, or restore a backup from before it."
-            )
-        migrations.apply(tables)
-    finally:
-        conn.close()
-        os.close(lock)
-
-
-def _lock(path: Path, *, shared: bool) -> int:
-    """A descriptor that holds the lock until it is closed, or its process dies. Raises InUseError."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise InUseError(
-            f"The data directory {path.parent} is in use by another core. Stop that one, or name another by --data, or "
-            "start all of its cores with --shared."
-        ) from None
-    return lock

@@ -183,6 +183,15 @@ def chapters(db: Tables) -> None:
         begin delete from chapters where root_id = old.root_id; end""")
 
 
+@migrations(name="0021_daybook")
+def daybook(db: Tables) -> None:
+    """Pieces of running logs in the order in which they came; what is posted to its log is deleted later."""
+    db.execute("""
+        create table daybook(
+          number integer primary key, response_id text not null, first_seq integer not null,
+          last_seq integer not null check(last_seq >= first_seq), batch blob not null) strict""")
+
+
 def newer_steps(db: Tables) -> list[str]:
     """The steps that were taken with this database and that this version doesn't know."""
     known = {step.name for step in migrations.pending(Tables(memory=True, execute_plugins=False))}

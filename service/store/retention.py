@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Final
 
 from sqlite_utils import Database as Tables
 
 from service.store.commit import Job
 from service.store.database import Database
+from service.store.daybook import forget
 
 BATCH: Final = 200
 """Responses of one transaction: few enough that nobody who writes meanwhile notices."""
@@ -43,11 +45,13 @@ class Retention:
 
 
 def _expire(db: Tables, now: int) -> int:
-    return db.conn.execute(
-        """delete from responses where id in (
-             select id from responses where expires_at <= ? and status not in ('queued', 'in_progress') limit ?)""",
+    rows = db.conn.execute(
+        "select id from responses where expires_at <= ? and status not in ('queued', 'in_progress') limit ?",
         (now, BATCH),
-    ).rowcount
+    ).fetchall()
+    forget(db, chain.from_iterable(rows))
+    db.conn.executemany("delete from responses where id = ?", rows)
+    return len(rows)
 
 
 def _forget_requests(db: Tables, made_before: int) -> int:
@@ -69,6 +73,7 @@ def _drop_logs(db: Tables, finished_before: int) -> int:
     rows = db.conn.execute(
         "select id from responses where finished_at < ? and log_dropped = 0 limit ?", (finished_before, BATCH)
     ).fetchall()
+    forget(db, chain.from_iterable(rows))
     db.conn.executemany("delete from response_segments where response_id = ?", rows)
     db.conn.executemany("delete from steps where response_id = ?", rows)
     db.conn.executemany("update responses set log_dropped = 1 where id = ?", rows)

@@ -10,6 +10,7 @@ from nodexa.v1.item_pb2 import ItemList
 from sqlite_utils import Database as Tables
 
 from service.store.database import Database
+from service.store.daybook import forget
 
 BATCH: Final = 200
 """Rows of one transaction: few enough that nobody who writes meanwhile notices."""
@@ -61,6 +62,7 @@ class UserData:
             for response_id, conversation_id in rows:
                 if conversation_id:
                     _take_out(db, response_id, conversation_id)
+            forget(db, (name for name, _ in rows))
             db.conn.executemany("delete from responses where id = ?", [(name,) for name, _ in rows])
             return [name for name, _ in rows]
 

@@ -32,6 +32,11 @@ class Written(Generic[T]):
             yield from self.over()
         return self.result()
 
+    @property
+    def failed(self) -> bool:
+        """Whether it is over and came to nothing."""
+        return isinstance(self._outcome, Exception)
+
     def over(self) -> asyncio.Future[None]:
         """Done when this is, whatever came of it."""
         self._waiter = self._loop.create_future()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nodexa.v1.admin_service_pb2 import GetOrganizationRequest
 
-from service.store.database import FIXED_WAL_RESET_BUG
+from service.store.opening import FIXED_WAL_RESET_BUG
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.chat_words import Reply, words
 from tests.faults.core_process import CoreProcess, answering_core, asking, assistant_on, core_process
