@@ -49,6 +49,8 @@ class Envelope:
         upgrade = scope["type"] == "websocket"
         # Taken out, for it knows the scope: together they would wait for the garbage collector.
         reply: Reply | None = scope.pop(REPLY_KEY, None)
+        if reply is not None:
+            reply.mark = b"%b: %b\r\n" % mark
 
         async def send_marked(message: Message) -> None:
             nonlocal status
@@ -79,8 +81,10 @@ class Envelope:
             await send_answer(answer, send_marked)
         elif answer is not None:
             status = answer.status
-            if not replied(answer, reply, mark):
+            if not replied(answer, reply):
                 await send_answer(answer, send, mark)
+        elif reply is not None and reply.begun:
+            status = 200
         self._note(scope, request_id, status, started, named)
 
     def _fresh_id(self) -> str:

@@ -12,10 +12,19 @@ REPLY_KEY: Final = "nodexa.reply"
 
 
 class Reply(Protocol):
-    """What writes to a client at once, where there is nothing to heed but the bytes."""
+    """What writes to a client at once, where there is nothing to heed but the bytes.
+
+    `mark` is the last field of the head, as it is sent. `begun` says whether a good answer has begun this way.
+    """
+
+    mark: bytes
+    begun: bool
 
     def whole(self, fields: bytes, body: bytes) -> bool:
         """Writes a good answer, given the fields of its head as they are sent. Whether that could be done."""
+
+    def begin(self, fields: bytes, body: bytes) -> bool:
+        """Writes the head of a good answer, and the first piece of its body. Whether that could be done."""
 
     def takes(self) -> bool:
         """Whether a piece of a body that has begun could be written now."""
@@ -23,26 +32,42 @@ class Reply(Protocol):
     def piece(self, body: bytes) -> None:
         """Writes a piece of a body, where `takes` says so."""
 
+    def last(self, body: bytes) -> bool:
+        """Writes the last piece of a body, where `takes` says so. Whether that could be done."""
+
 
 class DirectReply:
     """Writes to the client of one request, past uvicorn's messages. Where there is more to heed, they are the way."""
 
-    __slots__ = ("_cycle",)
+    __slots__ = ("_cycle", "begun", "mark")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
+        self.begun = False
+        self.mark = b""
 
     def whole(self, fields: bytes, body: bytes) -> bool:
         """Writes a good answer in one piece. Whether it could be."""
-        cycle = self._cycle
-        heeds = cycle.flow.write_paused or cycle.disconnected or cycle.response_started or not cycle.keep_alive
-        if heeds or cycle.access_log or cycle.scope["method"] == "HEAD":
+        if self._heeds():
             return False
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        cycle.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[200], _shown(*cycle.default_headers), fields, body))
-        cycle.message_event.set()
-        cycle.on_response()
+        cycle = self._cycle
+        self._begin()
+        cycle.transport.write(
+            b"%b%b%b%b\r\n%b" % (STATUS_LINE[200], _shown(*cycle.default_headers), fields, self.mark, body)
+        )
+        self._end()
+        return True
+
+    def begin(self, fields: bytes, body: bytes) -> bool:
+        """Writes the head of a good answer and the first piece of its body, which isn't empty. Whether it could be."""
+        if self._heeds():
+            return False
+        cycle = self._cycle
+        self._begin()
+        cycle.chunked_encoding = True
+        head = b"%b%b%b%btransfer-encoding: chunked\r\n\r\n"
+        shown = head % (STATUS_LINE[200], _shown(*cycle.default_headers), fields, self.mark)
+        cycle.transport.write(b"%b%x\r\n%b\r\n" % (shown, len(body), body))
         return True
 
     def takes(self) -> bool:
@@ -54,6 +79,29 @@ class DirectReply:
     def piece(self, body: bytes) -> None:
         """Writes a piece of a body, which isn't empty."""
         self._cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+
+    def last(self, body: bytes) -> bool:
+        """Writes the last piece of a body. Whether the connection is one that stays, which is all that is done here."""
+        if not self._cycle.keep_alive:
+            return False
+        self._cycle.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+        self._end()
+        return True
+
+    def _heeds(self) -> bool:
+        cycle = self._cycle
+        heeds = cycle.flow.write_paused or cycle.disconnected or cycle.response_started or not cycle.keep_alive
+        return heeds or cycle.access_log or cycle.scope["method"] == "HEAD"
+
+    def _begin(self) -> None:
+        self.begun = self._cycle.response_started = True
+        self._cycle.waiting_for_100_continue = False
+
+    def _end(self) -> None:
+        cycle = self._cycle
+        cycle.response_complete = True
+        cycle.message_event.set()
+        cycle.on_response()
 
 
 @functools.lru_cache(maxsize=4)

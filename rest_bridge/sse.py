@@ -20,6 +20,7 @@ HEADERS: Final = (
     # nginx and its kin would gather events otherwise.
     (b"x-accel-buffering", b"no"),
 )
+_FIELDS: Final = b"".join([b"%b: %b\r\n" % field for field in HEADERS])
 HEARTBEAT: Final = b": heartbeat\n\n"
 DONE: Final = b"data: [DONE]\n\n"
 TURN_BYTES: Final = 4 * 1024
@@ -31,8 +32,8 @@ log = logging.getLogger(__name__)
 class EventStream:
     """One answer of events to one client.
 
-    Its head, with `headers`, waits for the first frame, so that a failure before has an HTTP status, but at most
-    `opening_seconds`.
+    Its head, with these `headers` besides, waits for the first frame, so that a failure before has an HTTP status, but
+    at most `opening_seconds`.
     """
 
     def __init__(
@@ -45,12 +46,13 @@ class EventStream:
         opening_seconds: float,
         heartbeat_seconds: float,
     ) -> None:
-        self.headers: tuple[tuple[bytes, bytes], ...] = HEADERS
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
         self._send = send
         self._reply = reply
         self._request_id = request_id
         self._interval = heartbeat_seconds
         self._started = False
+        self._finished = False
         self._loop = asyncio.get_running_loop()
         self._last_sent = self._loop.time()
         due = self._last_sent + min(opening_seconds, heartbeat_seconds)
@@ -60,25 +62,36 @@ class EventStream:
         """Whether `write` could be called now."""
         return self._started and self._reply is not None and self._reply.takes()
 
-    def write(self, frames: bytes) -> None:
-        """Sends them at once, where `takes` says so."""
-        if frames and self._reply is not None:
-            self._last_sent = self._loop.time()
+    def write(self, frames: bytes, *, over: bool = False) -> None:
+        """Sends them at once, where `takes` says so. `over` says that these are the last, so that `[DONE]` follows."""
+        if self._reply is None:
+            return
+        self._last_sent = self._loop.time()
+        if over:
+            self._finished = self._reply.last(frames + DONE)
+        if frames and not self._finished:
             self._reply.piece(frames)
 
     def end(self, refusal: RequestError) -> None:
         """Makes the stream end soon, with `refusal` told to the client."""
         self._presence.end(refusal)
 
-    async def play(self, frames: AsyncGenerator[bytes, None], *, interrupted: Callable[[RequestError], bytes]) -> None:
+    async def play(
+        self,
+        frames: AsyncGenerator[bytes, None],
+        *,
+        over: Callable[[], bool],
+        interrupted: Callable[[RequestError], bytes],
+    ) -> None:
         """Sends what `frames` yields, one write each, then `[DONE]`.
 
-        A RequestError before the head is raised to the caller; afterwards `interrupted` makes an event of it. Raises
-        ClientLeft. `frames` is closed in any case.
+        `over` says whether what was yielded is the last of it, which is sent with `[DONE]`. A RequestError before the
+        head is raised to the caller; afterwards `interrupted` makes an event of it. Raises ClientLeft. `frames` is
+        closed in any case.
         """
         try:
             async with aclosing(frames), self._presence:
-                await self._pass_on(frames)
+                await self._pass_on(frames, over)
                 await self._start()
             last = DONE
         except RequestError as refusal:
@@ -90,14 +103,15 @@ class EventStream:
                 raise
             # The process ends; this is the last chance to say so.
             last = interrupted(RequestError("server_draining", "The server was stopped.")) + DONE
-        await self._send({"type": "http.response.body", "body": last, "more_body": False})
+        if not self._finished:
+            await self._send({"type": "http.response.body", "body": last, "more_body": False})
 
-    async def _pass_on(self, frames: AsyncGenerator[bytes, None]) -> None:
+    async def _pass_on(self, frames: AsyncGenerator[bytes, None], over: Callable[[], bool]) -> None:
         unwaited = 0
         try:
             async for frame in frames:
                 if frame:
-                    await self._write(frame)
+                    await self._write(frame, over=over())
                 # uvicorn's send returns at once when the client is gone, and a replay need not wait for anything else:
                 # without this, such a loop would never let anybody notice. Tokens that come alone are waited for.
                 unwaited += len(frame) or TURN_BYTES
@@ -113,17 +127,28 @@ class EventStream:
     async def _start(self) -> None:
         if not self._started:
             self._started = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": list(self.headers)})
+            headers = [*HEADERS, *self.headers]
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
-    async def _write(self, body: bytes) -> None:
-        if not self._started:
-            await self._start()
+    async def _write(self, body: bytes, *, over: bool = False) -> None:
         self._last_sent = self._loop.time()
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        if not self._started and self._begun_with(body):
+            return
+        await self._start()
+        if self.takes():
+            self.write(body, over=over)
+        else:
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    def _begun_with(self, body: bytes) -> bool:
+        """Whether the head could be sent in one piece with the first frames."""
+        fields = _FIELDS + b"".join([b"%b: %b\r\n" % field for field in self.headers])
+        self._started = self._reply is not None and self._reply.begin(fields, body)
+        return self._started
 
     async def _beat(self) -> float:
         if not self._started:
             await self._start()
-        elif self._loop.time() - self._last_sent >= self._interval:
+        elif not self._finished and self._loop.time() - self._last_sent >= self._interval:
             await self._write(HEARTBEAT)
         return self._last_sent + self._interval

@@ -129,12 +129,11 @@ async def send_answer(answer: Answer, send: Send, *marks: tuple[bytes, bytes]) -
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
-def replied(answer: Answer, reply: Reply | None, mark: tuple[bytes, bytes]) -> bool:
+def replied(answer: Answer, reply: Reply | None) -> bool:
     """Whether `reply` could send the answer, as the usual one that it must be."""
     if reply is None or answer.status != 200 or answer.headers != JSON:
         return False
-    fields = b"content-type: application/json\r\ncontent-length: %d\r\n%b: %b\r\n"
-    return reply.whole(fields % (len(answer.body), *mark), answer.body)
+    return reply.whole(b"content-type: application/json\r\ncontent-length: %d\r\n" % len(answer.body), answer.body)
 
 
 Endpoint = Callable[[Call], Awaitable[Answer | None]]

@@ -24,7 +24,7 @@ from rest_bridge.routes.call import Answer, Call
 from rest_bridge.routes.turn import take_turn
 from rest_bridge.websocket import Close, Socket
 from rest_bridge.wire import field, json
-from rest_bridge.wire.event import StreamRenderer, bare, refusal_event
+from rest_bridge.wire.event import StreamRenderer, bare, messages, refusal_event
 from rest_bridge.wire.request import parse_create
 
 CREATE, RESUME = "response.create", "response.resume"
@@ -152,7 +152,7 @@ class _Session:
         now = Timestamp()
         now.GetCurrentTime()
         batch = warm_up(request, response_id=f"resp_{uuid.uuid4()}", now=now)
-        for message in StreamRenderer(lambda _: False, bare).frames(batch):
+        for message in messages(StreamRenderer(lambda _: False, bare).render(batch)):
             await self._socket.write(message)
         return batch.events[-1].completed.response
 

@@ -10,7 +10,7 @@ from nodexa.v1.event_pb2 import EventBatch
 
 from rest_bridge.core import rates
 from rest_bridge.errors import RequestError
-from rest_bridge.follow import OUTLIVED, EventCall, Follower, Position
+from rest_bridge.follow import OUTLIVED, TERMINAL, EventCall, Follower, Position
 from rest_bridge.routes.call import Call
 from rest_bridge.sse import EventStream
 from rest_bridge.wire.dialect import dialect_of, hides_requires_action
@@ -59,7 +59,7 @@ class _Passage:
         )
 
     async def run(self) -> None:
-        await self._stream.play(self._frames(), interrupted=self._interrupted)
+        await self._stream.play(self._frames(), over=self._over, interrupted=self._interrupted)
 
     def interrupt(self) -> None:
         self._stream.end(stopped(self._position))
@@ -79,10 +79,13 @@ class _Passage:
     def _show(self, batch: EventBatch) -> bool:
         if not self._stream.takes():
             return False
-        self._stream.write(self._renderer.render(batch))
+        self._stream.write(self._renderer.render(batch), over=batch.events[-1].WhichOneof("kind") in TERMINAL)
         return True
+
+    def _over(self) -> bool:
+        return self._position.final
 
     def _interrupted(self, refusal: RequestError) -> bytes:
         # A core that is gone for good takes the response along.
         over = refusal.code not in OUTLIVED
-        return b"".join(self._renderer.interrupted(refusal.code, refusal.message, over=over))
+        return self._renderer.interrupted(refusal.code, refusal.message, over=over)

@@ -18,7 +18,7 @@ from rest_bridge.routes.call import Call
 from rest_bridge.routes.streaming import stopped
 from rest_bridge.websocket import Socket
 from rest_bridge.wire.dialect import dialect_of, hides_requires_action
-from rest_bridge.wire.event import StreamRenderer, bare
+from rest_bridge.wire.event import StreamRenderer, bare, messages
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class _Turn:
                 if not self._told:
                     self._told = True
                     self._renderer.dialect = dialect_of(self._call.headers, await opened.initial_metadata())
-                yield self._renderer.frames(batch)
+                yield messages(self._renderer.render(batch))
                 for event in batch.events[-1:]:
                     kind = event.WhichOneof("kind")
                     self._final = getattr(event, kind).response if kind in TERMINAL else None
@@ -100,7 +100,7 @@ class _Turn:
     async def _break_off(self, refusal: RequestError) -> None:
         # A core that is gone for good takes the response along.
         over = refusal.code not in OUTLIVED
-        for message in self._renderer.interrupted(refusal.code, refusal.message, over=over):
+        for message in messages(self._renderer.interrupted(refusal.code, refusal.message, over=over)):
             await self._socket.write(message)
 
 

@@ -38,6 +38,10 @@ _ITEMS: Final = frozenset({"output_item_added", "output_item_done"})
 _PART_BEGINNINGS: Final = frozenset({"content_part_added", "reasoning_summary_part_added"})
 
 
+_SHOWN: Final = [b"%d" % number for number in range(2000)]
+"""The numbers that most events have, as they are sent."""
+_Template = tuple[bytes, bytes, bytes]
+"""What stands before the number of a delta, between that and its text, and behind."""
 Framing = Callable[[bytes, bytes], bytes]
 """The name and the JSON of an event → what is sent."""
 
@@ -48,8 +52,13 @@ def sse(name: bytes, data: bytes) -> bytes:
 
 
 def bare(name: bytes, data: bytes) -> bytes:
-    """As a WebSocket has it: a message is an event."""
-    return data
+    """As a WebSocket has it: a message is an event. Here each stands on a line."""
+    return data + b"\n"
+
+
+def messages(frames: bytes) -> list[bytes]:
+    """The messages of frames that are `bare`."""
+    return frames.splitlines()
 
 
 def refusal_event(refusal: RequestError) -> bytes:
@@ -80,20 +89,13 @@ class StreamRenderer:
         self._settings = ResponseSettings()
         self._dumped = b""
         self._logprobs = True
-        self._templates: dict[str, bytes] = {}
+        self._templates: dict[str, _Template] = {}
         self._response: Response | None = None
         self._done: list[Item] = []
         self._number = 0
 
     def render(self, batch: EventBatch) -> bytes:
         """The frames of a batch, to be written at once; empty when it holds no event that is known here."""
-        return json.one_line(b"".join(self._frames(batch)))
-
-    def frames(self, batch: EventBatch) -> list[bytes]:
-        """The frames of a batch, one for each event that the client knows."""
-        return [json.one_line(frame) for frame in self._frames(batch)]
-
-    def _frames(self, batch: EventBatch) -> list[bytes]:
         if batch.HasField("settings"):
             self._settings = batch.settings
             self._dumped = dump_settings(batch.settings)
@@ -112,24 +114,27 @@ class StreamRenderer:
             elif kind in plain:
                 # Nearly all events of a stream: only the number and the new text differ, so only they are made anew.
                 delta = getattr(event, kind)
-                template = templates.get(delta.item_id) or self._template(kind, delta)
-                frames.append(template % (number, dumps(delta.delta)))
+                before, between, behind = templates.get(delta.item_id) or self._template(kind, delta)
+                frames += (before, b"%d" % number, between, dumps(delta.delta), behind)
             elif self._known(kind, event):
                 frames.append(self._frame(kind, number, getattr(event, kind)))
         self._number = number
-        return frames
+        return json.one_line(b"".join(frames))
 
-    def _run(self, event: ResponseEvent) -> Iterable[bytes]:
-        """The frames of a run of text deltas: nothing is done for each that can be done for all."""
+    def _run(self, event: ResponseEvent) -> list[bytes]:
+        """The frames of a run of text deltas, in pieces: nothing is done for each that can be done for all."""
         if self._logprobs:
             return [self._frame("output_text_delta", number, delta) for number, delta in singly(event)]
-        run = event.output_text_deltas
-        template = self._templates.get(run.item_id) or self._template("output_text_delta", run)
+        run, first = event.output_text_deltas, event.sequence_number
+        before, between, behind = self._templates.get(run.item_id) or self._template("output_text_delta", run)
         # Indented, since a line's end stands between two texts and never in one.
-        literals = orjson.dumps(list(run.deltas), option=orjson.OPT_INDENT_2)[4:-2].split(b",\n  ")
-        return map(template.__mod__, enumerate(literals, event.sequence_number))
+        literals = orjson.dumps(run.deltas[:], option=orjson.OPT_INDENT_2)[4:-2].split(b",\n  ")
+        pieces = [before, b"", between, b"", behind] * len(literals)
+        pieces[1::5] = _numbers(first, first + len(literals))
+        pieces[3::5] = literals
+        return pieces
 
-    def interrupted(self, code: str, message: str, *, over: bool) -> list[bytes]:
+    def interrupted(self, code: str, message: str, *, over: bool) -> bytes:
         """Tells a client that its stream ends early for a reason that is not in the log.
 
         What is told bears the number of the last event of the log that was passed on, so that resuming from the last
@@ -137,7 +142,7 @@ class StreamRenderer:
         """
         told = self._event("error", self._number, error_body(code, message, ""))
         if not over or self._response is None:
-            return [told]
+            return json.one_line(told)
         output = item.render_items(self._done, self.dialect)
         failed = render_response(self._response, render_settings(self._settings)) | {
             "status": "failed",
@@ -145,7 +150,7 @@ class StreamRenderer:
             "output": output,
             "output_text": item.said_in(output),
         }
-        return [told, self._event(EVENT_NAMES["failed"], self._number, {"response": failed})]
+        return json.one_line(told + self._event(EVENT_NAMES["failed"], self._number, {"response": failed}))
 
     def _known(self, kind: str, event: ResponseEvent) -> bool:
         if kind == "item_progress":
@@ -165,8 +170,7 @@ class StreamRenderer:
                 hides_requires_action=self._hidden,
                 dialect=self.dialect,
             )
-            name = EVENT_NAMES[kind].encode()
-            return self._framing(name, b'{"type":"%b","sequence_number":%d,"response":%b}' % (name, number, shown))
+            return self._framed(EVENT_NAMES[kind], number, b'"response":%b}' % shown)
         if kind in _PART_BEGINNINGS:
             self._templates.pop(body.item_id, None)
         elif kind == "output_item_done":
@@ -175,16 +179,24 @@ class StreamRenderer:
         return self._event(event_name(kind, body), number, BODIES[kind](body))
 
     def _event(self, name: str, number: int, body: Mapping[str, Any]) -> bytes:
-        name = told_name(self.dialect, name)
-        return self._framing(name.encode(), json.dump({"type": name, "sequence_number": number, **body}))
+        return self._framed(told_name(self.dialect, name), number, orjson.dumps(body)[1:])
+
+    def _framed(self, name: str, number: int, members: bytes) -> bytes:
+        word = name.encode()
+        return self._framing(word, b'{"type":"%b","sequence_number":%d,%b' % (word, number, members))
 
     def _template(
         self, kind: str, delta: TextDelta | TextDeltas | ArgumentsDelta | InputDelta | SummaryTextDelta
-    ) -> bytes:
-        """What all deltas of an item share until its next content part, with places for the number and the text."""
+    ) -> _Template:
+        """What all deltas of an item share until its next content part."""
         name = EVENT_NAMES[kind]
-        head = json.dump({"type": name, **place_of(delta)}).replace(b"%", b"%%")
-        data = b'%b,"sequence_number":%%d,"delta":%%b%b' % (head[:-1], _DELTA_ENDS[kind])
-        template = self._framing(name.encode(), data)
-        self._templates[delta.item_id] = template
+        head = orjson.dumps({"type": name, **place_of(delta)})
+        # No text of an event has a zero byte in its JSON: it marks the places of the number and the text.
+        data = b'%b,"sequence_number":\0,"delta":\0%b' % (head[:-1], _DELTA_ENDS[kind])
+        before, between, behind = self._framing(name.encode(), data).split(b"\0")
+        template = self._templates[delta.item_id] = (before, between, behind)
         return template
+
+
+def _numbers(first: int, end: int) -> Iterable[bytes]:
+    return _SHOWN[first:end] if end <= len(_SHOWN) else [b"%d" % number for number in range(first, end)]

@@ -1,4 +1,4 @@
-"""Whole answers on one connection: however they are written, a client reads the same."""
+"""Answers and streams on one connection: however they are written, a client reads the same."""
 
 from __future__ import annotations
 
@@ -52,3 +52,25 @@ async def test_a_client_of_an_older_http_gets_its_answer_and_the_end(
     told = list(answers_in(await exchange(bridge.port, asking(core, bridge).replace(b"HTTP/1.1", b"HTTP/1.0"))))
 
     assert [json.loads(body)["output_text"] for _, _, body in told] == ["One"]
+
+
+async def test_streams_on_one_connection_end_alike_whether_it_stays_or_not(
+    core: CoreUnderTest, bridge: BridgeUnderTest
+) -> None:
+    core.model.add(says("One"), says("Two"))
+    body = json.dumps(bridge.body(stream=True)).encode()
+    fields = {"content_type": "application/json", "content_length": str(len(body)), "x_api_key": core.key}
+
+    stays = head("POST", "/v1/responses", **fields) + body
+    told = await exchange(bridge.port, stays + head("POST", "/v1/responses", **fields, connection="close") + body)
+
+    one, two, rest = told.split(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+    assert rest == b""
+    for stream, text in ((one, b"One"), (two, b"Two")):
+        top, _, chunks = stream.partition(b"\r\n\r\n")
+        assert top.lower().endswith(b"transfer-encoding: chunked")
+        assert top.count(b"x-request-id: req_") == 1
+        assert chunks.index(b"event: response.created\n") < chunks.index(b'"delta":"%b"' % text)
+        assert chunks.rindex(b"event: response.completed\n") > chunks.index(b'"text":"%b"' % text)
+    assert b"connection: close" in two
+    assert b"connection: close" not in one
