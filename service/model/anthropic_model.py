@@ -14,8 +14,8 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
 from service.model.anthropic_request import HEEDS, count_body, message_body
-from service.model.chat_upstream import Deadlines, deadlines_of
 from service.model.chunk import Chunk
+from service.model.deadlines import Deadlines, deadlines_of
 from service.model.http_client import parse_address
 from service.model.model import Abilities, Prompt
 

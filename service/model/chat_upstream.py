@@ -8,24 +8,26 @@ import logging
 import random
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-
-from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
 from service.model.chat_errors import broken, garbled, log_words, refused, stalled
 from service.model.chat_reply import CHAT, Reader, Readers
 from service.model.chunk import Chunk
-from service.model.http_client import Address, ConnectFailedError, ConnectTimeoutError, HttpClient
-from service.model.http_connection import (
-    Connection,
+from service.model.deadlines import Deadlines
+from service.model.http_client import Address, HttpClient
+from service.model.http_connection import Connection
+from service.model.http_errors import (
+    ConnectFailedError,
     ConnectionLostError,
+    ConnectTimeoutError,
     HttpError,
     IdleTimeoutError,
     MalformedAnswerError,
     TotalTimeoutError,
 )
+from service.model.model import Take
+from service.model.pouring import Pouring
 
 log = logging.getLogger(__name__)
 
@@ -35,33 +37,6 @@ FIRST_BACKOFF = 0.2
 MAX_ERROR_BYTES = 64 * 1024
 MAX_SHORT_BYTES = 64 * 1024
 STREAMS: Mapping[bytes, bool] = {b"text/event-stream": True, b"application/json": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """How long a model server may take, in seconds."""
-
-    connect: float = 5.0
-    """To accept a connection, name look-up and TLS included."""
-
-    idle: float = 120.0
-    """Between two arrivals of bytes in a stream; the wait for the first token is one of them."""
-
-    total: float = 3600.0
-    """For a whole answer, tries included: a server that sends and sends, or a byte now and then, is stopped there."""
-
-    reply: float = 600.0
-    """For a whole answer that is not streamed: nothing comes before its end."""
-
-    closing: float = 5.0
-    """For the usage and the end mark, once the answer itself is whole; then they are missed without complaint."""
-
-
-def deadlines_of(config: ModelConfig, otherwise: Deadlines) -> Deadlines:
-    """What the administrator set for a model, and `otherwise` for the rest."""
-    idle, total = config.idle_seconds or otherwise.idle, config.total_seconds or otherwise.total
-    # An answer that is not streamed has one arrival, its end; who sets how long a silence may be means that one too.
-    return replace(otherwise, idle=idle, reply=config.idle_seconds or otherwise.reply, total=total)
 
 
 @functools.cache
@@ -129,17 +104,20 @@ class Upstream:
         finally:
             give_back(connection)
 
-    async def answer(self, body: bytes, chunks: list[Chunk]) -> None:
-        """Posts `body`, which asks for no stream, and puts into `chunks` what `stream` would yield. Raises as that."""
+    async def write(self, body: bytes, take: Take, *, streaming: bool) -> None:
+        """As `stream`, but has `take` called with what each read brings; raises what that raises, too."""
         until = asyncio.get_running_loop().time() + self._deadlines.total
-        connection = await self._ask(body, streaming=False, until=until)
+        connection = await self._ask(body, streaming=streaming, until=until)
         give_back = self._http.release
         try:
-            reader = self._reader(connection, streaming=False)
-            while not reader.done and (pieces := await self._reading(connection, reader)):
-                chunks += reader.feed_all(pieces)
-            chunks += reader.end()
+            pouring = Pouring(self._reader(connection, streaming=streaming), take)
+            while not pouring.reader.done and await self._pour(connection, pouring):
+                if pouring.wait is not None:
+                    await pouring.wait()
+            last = await pouring.last()
             give_back = self._http.release_soon
+            if (wait := take(last)) is not None:
+                await wait()
         except HttpError as failure:
             raise self._told(failure) from None
         finally:
@@ -225,6 +203,16 @@ class Upstream:
                 return await connection.pieces()
         except (TimeoutError, HttpError):
             return []
+
+    async def _pour(self, connection: Connection, pouring: Pouring) -> bool:
+        """Lets the answer come until there is something to wait for; whether there may be more of it."""
+        if pouring.reader.closing:
+            try:
+                async with asyncio.timeout(self._deadlines.closing):
+                    return await connection.pour(pouring.hear)
+            except (TimeoutError, HttpError):
+                return False
+        return await connection.pour(pouring.hear)
 
     async def _error_body(self, connection: Connection) -> bytes:
         """Returns the start of an error's body; what can't be read of it is not worth a second error."""

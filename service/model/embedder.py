@@ -12,7 +12,8 @@ import orjson
 
 from service.errors import NodexaError
 from service.model.chat_errors import garbled, told
-from service.model.chat_upstream import Deadlines, Upstream
+from service.model.chat_upstream import Upstream
+from service.model.deadlines import Deadlines
 from service.model.http_client import parse_address
 from service.settings import EmbeddingsSettings
 

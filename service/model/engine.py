@@ -16,7 +16,8 @@ from pathlib import Path
 
 from service.errors import NodexaError
 from service.model import weights
-from service.model.chat_upstream import Deadlines, Upstream
+from service.model.chat_upstream import Upstream
+from service.model.deadlines import Deadlines
 from service.model.http_client import Address
 
 log = logging.getLogger(__name__)

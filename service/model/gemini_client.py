@@ -20,7 +20,8 @@ from google.genai import errors, types
 
 from service.errors import NodexaError
 from service.model.chat_errors import broken, stalled
-from service.model.chat_upstream import RETRY_STATUSES, Deadlines
+from service.model.chat_upstream import RETRY_STATUSES
+from service.model.deadlines import Deadlines
 from service.model.gemini_errors import AskFailedError, failure, garbled, log_word, refusal
 from service.model.gemini_request import GeminiRequest
 

@@ -12,19 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from service.model.http_connection import Connection, ConnectionLostError, HttpError
+from service.model.http_connection import Connection
+from service.model.http_errors import ConnectFailedError, ConnectionLostError, ConnectTimeoutError, HttpError
 
 MAX_IDLE_CONNECTIONS = 128
 DRAIN_SECONDS = 1.0
 URL_SAFE = "/%:@!$&'()*+,;=~?"
-
-
-class ConnectFailedError(HttpError):
-    """No connection: an unknown host, a closed port, a certificate that is not trusted."""
-
-
-class ConnectTimeoutError(HttpError):
-    """No connection in time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,28 +9,16 @@ from typing import cast
 
 import httptools
 
+from service.model.http_errors import (
+    ConnectionLostError,
+    HttpError,
+    IdleTimeoutError,
+    MalformedAnswerError,
+    TotalTimeoutError,
+)
+
 HIGH_WATER = 256 * 1024
 MAX_HEAD_BYTES = 64 * 1024
-
-
-class HttpError(Exception):
-    """The exchange failed; the text is for our own log only."""
-
-
-class ConnectionLostError(HttpError):
-    """The connection broke before the end of the answer."""
-
-
-class IdleTimeoutError(HttpError):
-    """No byte came for too long."""
-
-
-class TotalTimeoutError(HttpError):
-    """The answer did not come to its end in time."""
-
-
-class MalformedAnswerError(HttpError):
-    """What came is not HTTP."""
 
 
 class Connection(asyncio.Protocol):
@@ -53,7 +41,9 @@ class Connection(asyncio.Protocol):
         self._keep_alive = False
         self._paused = False
         self._failure: HttpError | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        # True for who pours and has enough for now.
+        self._waiter: asyncio.Future[bool] | None = None
+        self._take: Callable[[list[bytes]], bool] | None = None
         self._idle_timeout = 0.0
         self._until = 0.0
         self._heard = 0.0
@@ -85,13 +75,24 @@ class Connection(asyncio.Protocol):
             if self._complete:
                 return []
             await self._arrival()
-        pieces = self._body.copy()
-        self._body.clear()
-        self._arrived = 0
-        if self._paused and self._transport:
-            self._paused, self._heard = False, self._loop.time()
-            self._transport.resume_reading()
-        return pieces
+        return self._taken()
+
+    async def pour(self, take: Callable[[list[bytes]], bool]) -> bool:
+        """Calls `take` with what `pieces` would return, as it comes, for as long as it wants more.
+
+        Returns whether there may be more: False at the end of the body. Raises HttpError, and what `take` raises.
+        """
+        while True:
+            if self._body and not take(self._taken()):
+                return True
+            if self._complete:
+                return False
+            self._take = take
+            try:
+                if await self._arrival():
+                    return True
+            finally:
+                self._take = None
 
     @property
     def complete(self) -> bool:
@@ -134,7 +135,7 @@ class Connection(asyncio.Protocol):
         elif self._arrived > HIGH_WATER and not self._paused and self._transport and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
-        self._wake()
+        self._hand_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._head_done and exc is None and self._failure is None and not self._sized():
@@ -175,7 +176,33 @@ class Connection(asyncio.Protocol):
     def _sized(self) -> bool:
         return b"content-length" in self.headers or b"transfer-encoding" in self.headers
 
-    def _arrival(self) -> asyncio.Future[None]:
+    def _taken(self) -> list[bytes]:
+        pieces = self._body.copy()
+        self._body.clear()
+        self._arrived = 0
+        if self._paused and self._transport:
+            self._paused, self._heard = False, self._loop.time()
+            self._transport.resume_reading()
+        return pieces
+
+    def _hand_on(self) -> None:
+        take, waiter = self._take, self._waiter
+        # Who waits no more, being cancelled, is told nothing more.
+        if take is None or waiter is None or waiter.done() or not self._body:
+            self._wake()
+            return
+        try:
+            enough = not take(self._taken())
+        except Exception as error:  # noqa: BLE001 - it is raised where somebody waits
+            self._waiter = None
+            waiter.set_exception(error)
+            # What was raised knows this frame.
+            del waiter
+            return
+        if enough or self._complete:
+            self._wake(enough=enough)
+
+    def _arrival(self) -> asyncio.Future[bool]:
         """Done when more is there, or the connection failed: no coroutine, for each token waits for one."""
         if self._failure:
             # Another of the same kind: what was raised knows all that waited for it, this object among them.
@@ -183,10 +210,10 @@ class Connection(asyncio.Protocol):
         self._waiter = self._loop.create_future()
         return self._waiter
 
-    def _wake(self) -> None:
+    def _wake(self, *, enough: bool = False) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+            waiter.set_result(enough)
 
     def _mind_time(self, due: float) -> None:
         # One timer for many exchanges, moved on when it fires: cheaper than one for each, or for each arrival.

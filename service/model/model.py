@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence, Set
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence, Set
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -65,7 +66,7 @@ class Abilities:
     """What a model can do: call functions, see images, read files, also files that it has to fetch itself.
 
     `hosted` says that it runs tools which the platform doesn't, and reads their items: both are handed to it as they
-    came. `heeds` are those of PASSED_ON that have an effect. `at_once` says that it is of those that AnswersAtOnce.
+    came. `heeds` are those of PASSED_ON that have an effect. `at_once` says that it is of those that WritesAtOnce.
     """
 
     tools: bool = True
@@ -104,8 +105,25 @@ class Model(Protocol):
         """Releases connections, threads and memory."""
 
 
-class AnswersAtOnce(Protocol):
-    """What a model has besides whose answer comes whole where nobody reads before its end."""
+Wait = Callable[[], Awaitable[None]]
+"""What has to be called and awaited before a model may say more; who is cancelled before that loses nothing by it."""
+Take = Callable[[Sequence[Chunk]], Wait | None]
+"""Takes what is ready together; returns what to wait for, None for nothing."""
 
-    async def answer(self, prompt: Prompt, chunks: list[Chunk]) -> None:
-        """Puts into `chunks` all that `stream` would yield, also where it raises as that does."""
+
+class WritesAtOnce(Protocol):
+    """What a model has besides that tells what it reads by a call, with neither a generator nor a task in between."""
+
+    async def write(self, prompt: Prompt, take: Take) -> None:
+        """Has `take` called with each batch that `stream` would yield; nothing follows once this is cancelled.
+
+        Raises as that does, and what `take` raises.
+        """
+
+
+async def hand_on(written: AsyncGenerator[Sequence[Chunk], None], take: Take) -> None:
+    """Has `take` called with each batch of a generator, which is closed at the end."""
+    async with aclosing(written) as batches:
+        async for batch in batches:
+            if (wait := take(batch)) is not None:
+                await wait()

@@ -8,10 +8,11 @@ from typing import Any
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.model.chat_request import OPENAI_ONLY, ChatBodies, is_openai
-from service.model.chat_upstream import Deadlines, Upstream, deadlines_of
+from service.model.chat_upstream import Upstream
 from service.model.chunk import Chunk
+from service.model.deadlines import Deadlines, deadlines_of
 from service.model.http_client import parse_address
-from service.model.model import PASSED_ON, Abilities, Prompt
+from service.model.model import PASSED_ON, Abilities, Prompt, Take
 
 HEEDS = PASSED_ON - {"reasoning.summary"}
 
@@ -56,8 +57,8 @@ class OpenAIChat:
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
         return self._upstream.stream(self._bodies.body(prompt), streaming=prompt.streaming)
 
-    async def answer(self, prompt: Prompt, chunks: list[Chunk]) -> None:
-        await self._upstream.answer(self._bodies.body(prompt), chunks)
+    async def write(self, prompt: Prompt, take: Take) -> None:
+        await self._upstream.write(self._bodies.body(prompt), take, streaming=prompt.streaming)
 
     async def close(self) -> None:
         self._upstream.close()

@@ -11,10 +11,11 @@ from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.model.chat_errors import RefusedError, garbled
 from service.model.chat_reply import json_object
-from service.model.chat_upstream import Deadlines, Upstream, deadlines_of
+from service.model.chat_upstream import Upstream
 from service.model.chunk import Chunk
+from service.model.deadlines import Deadlines, deadlines_of
 from service.model.http_client import parse_address
-from service.model.model import PASSED_ON, Abilities, Prompt
+from service.model.model import PASSED_ON, Abilities, Prompt, Take
 from service.model.responses_reply import readers
 from service.model.responses_request import count_body, responses_body
 
@@ -90,8 +91,8 @@ class OpenAIResponses:
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Chunk], None]:
         return self._upstream.stream(responses_body(prompt, **self._said), streaming=prompt.streaming)
 
-    async def answer(self, prompt: Prompt, chunks: list[Chunk]) -> None:
-        await self._upstream.answer(responses_body(prompt, **self._said), chunks)
+    async def write(self, prompt: Prompt, take: Take) -> None:
+        await self._upstream.write(responses_body(prompt, **self._said), take, streaming=prompt.streaming)
 
     async def close(self) -> None:
         self._upstream.close()

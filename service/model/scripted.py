@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import aclosing
 
 from service.model.chunk import Chunk, Finish, FinishReason, TextDelta, TokenUsage, ToolCallDelta
-from service.model.model import PASSED_ON, Abilities, Prompt
+from service.model.model import PASSED_ON, Abilities, Prompt, Take, hand_on
 
 Step = Sequence[Chunk] | asyncio.Event | BaseException
 """A batch to give out, a gate to wait at, or an exception to raise."""
@@ -65,10 +64,8 @@ class ScriptedModel:
         finally:
             self.stopped += not ended
 
-    async def answer(self, prompt: Prompt, chunks: list[Chunk]) -> None:
-        async with aclosing(self.stream(prompt)) as batches:
-            async for batch in batches:
-                chunks += batch
+    async def write(self, prompt: Prompt, take: Take) -> None:
+        await hand_on(self.stream(prompt), take)
 
     async def close(self) -> None:
         self.closed = True

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Final
 
 from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
+from service.model.model import Wait
+from service.runner.attended import FIRST_READER_SECONDS
 from service.runner.lifecycle import advance
 from service.runner.log import joined
-from service.runner.run import FIRST_READER_SECONDS, RefusedError, Run
+from service.runner.run import RefusedError, Run
 from service.runner.whole import BEGINNING, tell_beginning
 from service.store.records import Segment
 from service.store.requests import Named
@@ -77,18 +78,23 @@ class EarlyRun(Run):
         except Exception:
             log.exception("%s can't be begun by a bug", self.row.id)
 
-    def _write(self, segment: Segment) -> Coroutine[Any, Any, None]:
+    def _write(self, segment: Segment) -> Wait | None:
         # No step of its own for each batch.
-        return super()._write(segment) if self.log.segments else self._write_first(segment)
+        if self.log.segments:
+            return super()._write(segment)
+        # Kept where this is stopped meanwhile: it has its numbers already.
+        self._pen.hold(segment)
+        return self._write_first
 
-    async def _write_first(self, segment: Segment) -> None:
+    async def _write_first(self) -> None:
         if self._late is not None:
-            # Kept where this is stopped meanwhile: it has its numbers already.
-            self._pen.hold(segment)
             await asyncio.wait((self._late,))
-            segment = self._pen.take() or segment
+        segment = self._pen.take()
+        if segment is None:
+            return
         if self.log.segments or self._store is None or self._beginning is None:
-            await super()._write(segment)
+            if (wait := super()._write(segment)) is not None:
+                await wait()
             return
         self._put_off()
         begun = joined(self._beginning, segment)

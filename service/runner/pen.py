@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
+from service.model.model import Wait
 from service.runner.log import EventLog, joined
 from service.store.records import Segment
 from service.store.responses import ResponseStore
@@ -44,8 +45,11 @@ class Pen:
         before = self.take()
         return joined(before, segment) if before else segment
 
-    async def write(self, segment: Segment) -> None:
-        """Has it written. Raises what the store raised of what was asked for before, and keeps it back behind that."""
+    def write(self, segment: Segment) -> Wait | None:
+        """Has it written; returns what to wait for before more is told, None for nothing.
+
+        That raises what the store raised of what was asked for before, and keeps the segment back behind that.
+        """
         self._held = False
         if self._store is None:
             self._log.show(segment)
@@ -54,7 +58,8 @@ class Pen:
         else:
             self._unwritten = segment
             if self._asked[1].done or len(segment.data) > MOST_WAITING:
-                await self._settled()
+                return self._settled
+        return None
 
     async def close(self) -> None:
         """Returns when nothing is on its way any more: what waits is kept back for the end. Raises as `write`."""

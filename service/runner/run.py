@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, Final, TypedDict
+from typing import Final, TypedDict
 
 from nodexa.v1.response_pb2 import Response
 
 from service.errors import NodexaError
 from service.model.chunk import Chunk, FinishReason, TextDelta, merged, portions
+from service.model.model import Wait, hand_on
+from service.runner.attended import FIRST_READER_SECONDS, Attended
 from service.runner.compaction import Shortening
 from service.runner.conversations import Joined
 from service.runner.emit import Emitter
 from service.runner.lifecycle import word
-from service.runner.log import EventLog, segment_of
+from service.runner.log import segment_of
 from service.runner.pen import Pen
 from service.runner.rounds import Rounds
 from service.runner.teller import Teller
-from service.runner.truncation import fitted
+from service.runner.truncation import write_fitted
 from service.runner.turn import Turn
 from service.settings import Clock
 from service.store.records import LostRunError, ResponseRow, Segment
@@ -30,8 +31,6 @@ from service.store.requests import Named
 from service.store.responses import ResponseStore
 from service.store.written import Written
 
-FIRST_READER_SECONDS: Final = 1.0
-"""How long a new run waits for its first reader, however impatient it is."""
 MOST_AT_ONCE: Final = 128
 """Events that become one batch, which every reader holds as a whole, however many a hasty model sends at once."""
 RETRY_SECONDS: Final = 0.5
@@ -62,22 +61,7 @@ class Stop(enum.Enum):
     INTERRUPTED = "interrupted"
 
 
-class Attendance:
-    """One reader of a run, for as long as a block lasts. No generator: every call has one."""
-
-    __slots__ = ("_run",)
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def __enter__(self) -> None:
-        self._run.count_reader(1)
-
-    def __exit__(self, *_: object) -> None:
-        self._run.count_reader(-1)
-
-
-class Run:
+class Run(Attended):
     """Drives a turn into the log.
 
     `teller` has the response as it stands, without settings; it is final once the log is closed. `store` is None for a
@@ -101,9 +85,9 @@ class Run:
         shortening: Shortening | None = None,
         rounds: Rounds | None = None,
     ) -> None:
+        super().__init__(patience)
         self.row = row
         self.settings = settings
-        self.log = EventLog()
         self.failure: NodexaError | None = None
         self.refusal: NodexaError | None = None
         self.result = b""
@@ -114,12 +98,9 @@ class Run:
         self._made: Emitter | None = None
         self._store = store
         self._clock = clock
-        self._patience = patience
         self._joined = joined
         self._shortening = shortening
         self._rounds = rounds
-        self._readers = 0
-        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._stop: Stop | None = None
         self._at_work = False
@@ -191,15 +172,6 @@ class Run:
     def _start(self) -> None:
         self._task = asyncio.create_task(self._drive(), name=self.row.id)
 
-    def attend(self) -> Attendance:
-        """Counts a reader: when the last one leaves, the run goes on for its patience and is then cancelled."""
-        return Attendance(self)
-
-    def count_reader(self, change: int) -> None:
-        """For Attendance: one more, or one less."""
-        self._readers += change
-        self._mind_readers()
-
     def stop(self, why: Stop) -> None:
         """Ends the run soon; one that is ending anyway is only kept from waiting for the disk when it's interrupted."""
         self._hurried = why is Stop.INTERRUPTED
@@ -213,14 +185,8 @@ class Run:
         """Returns when the response is final and its log complete."""
         await self.log.wait_closed()
 
-    def _mind_readers(self, *, at_least: float = 0.0) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._readers or self.log.closed or self._patience is None:
-            return
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(max(self._patience, at_least), self.stop, Stop.CANCELLED)
+    def _leave(self) -> None:
+        self.stop(Stop.CANCELLED)
 
     async def _drive(self) -> None:
         self._at_work = True
@@ -251,39 +217,57 @@ class Run:
         """Lets the model write; the end of the log."""
         if self._revived:
             taken_up = self._emitter.take_up(self._rounds.adopted if self._rounds else {})
-            if taken_up.events:
-                await self._write(segment_of(taken_up))
+            if taken_up.events and (wait := self._write(segment_of(taken_up))) is not None:
+                await wait()
         if self._shortening is not None:
-            await self._show(self._shortening.chunks(self._turn))
+            await hand_on(self._shortening.chunks(self._turn), self._take)
         if self._shortening is None or not self._shortening.only:
-            await self._show(self._rounds.chunks() if self._rounds else fitted(self._turn))
+            await (hand_on(self._rounds.chunks(), self._take) if self._rounds else write_fitted(self._turn, self._take))
         await self._pen.close()
         return self._conclude()
 
-    async def _show(self, written: AsyncGenerator[Sequence[Chunk], None]) -> None:
-        async with aclosing(written) as batches:
-            async for chunks in batches:
-                # As nearly all come that come in time.
-                alone = len(chunks) == 1 and type(chunks[0]) is TextDelta
-                for portion in (chunks,) if alone else portions(merged(chunks), MOST_AT_ONCE):
-                    told = self._emitter.tell(portion)
-                    if told is None:
-                        continue
-                    segment = self._pen.behind(told)
-                    if self._waits_for_end(segment):
-                        self._pen.hold(segment)
-                    else:
-                        await self._write(segment)
-                        if self._rounds is not None:
-                            # A tool runs when what led to it is on disk.
-                            await self._pen.close()
+    def _take(self, chunks: Sequence[Chunk]) -> Wait | None:
+        """Tells what the model wrote; returns what to wait for before it may write more."""
+        # As nearly all come that come in time.
+        if len(chunks) == 1 and type(chunks[0]) is TextDelta:
+            return self._tell(chunks)
+        return self._tell_each(portions(merged(chunks), MOST_AT_ONCE))
+
+    def _tell_each(self, rest: Iterator[Sequence[Chunk]]) -> Wait | None:
+        for portion in rest:
+            if (wait := self._tell(portion)) is not None:
+                return partial(self._tell_on, wait, rest)
+        return None
+
+    async def _tell_on(self, wait: Wait, rest: Iterator[Sequence[Chunk]]) -> None:
+        await wait()
+        for portion in rest:
+            if (more := self._tell(portion)) is not None:
+                await more()
+
+    def _tell(self, portion: Sequence[Chunk]) -> Wait | None:
+        told = self._emitter.tell(portion)
+        if told is None:
+            return None
+        segment = self._pen.behind(told)
+        if self._waits_for_end(segment):
+            self._pen.hold(segment)
+            return None
+        wait = self._write(segment)
+        # A tool runs when what led to it is on disk.
+        return wait if self._rounds is None else partial(self._on_disk, wait)
+
+    async def _on_disk(self, wait: Wait | None) -> None:
+        if wait is not None:
+            await wait()
+        await self._pen.close()
 
     def _waits_for_end(self, segment: Segment) -> bool:
         """Whether it is written together with the end: nobody reads before that, or the model has said its last."""
         over = self._rounds is None and self._turn.reason is not None
         return (over or not self._turn.prompt.streaming) and len(segment.data) <= HELD_BYTES
 
-    def _write(self, segment: Segment) -> Coroutine[Any, Any, None]:
+    def _write(self, segment: Segment) -> Wait | None:
         return self._pen.write(segment)
 
     async def _settled_for_end(self) -> bool:

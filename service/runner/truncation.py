@@ -15,6 +15,7 @@ from nodexa.v1.response_pb2 import ResponseSettings
 
 from service.errors import NodexaError
 from service.model.chunk import Chunk, Status
+from service.model.model import Take, hand_on
 from service.runner.calls import answers, call_of
 from service.runner.structured import answered
 from service.runner.turn import Turn
@@ -26,13 +27,24 @@ _SHARE: Final = 4
 _STAYING: Final = (Message.ROLE_SYSTEM, Message.ROLE_DEVELOPER)
 
 
+async def write_fitted(turn: Turn, take: Take) -> None:
+    """Has `take` called with each batch of `fitted(turn)`, by the model where nothing has to stand between."""
+    if turn.model.abilities.at_once and not _cuts(turn) and not turn.prompt.settings.text.format.json_schema.strict:
+        await turn.write(take)
+    else:
+        await hand_on(fitted(turn), take)
+
+
 def fitted(turn: Turn) -> AsyncGenerator[Sequence[Chunk], None]:
     """`answered(turn)`, of which `turn.left_out` says afterwards how many items it had to leave out.
 
     Raises NodexaError `context_length_exceeded` where even the newest turn is too long, and as `answered` does.
     """
-    cuts = turn.prompt.settings.truncation == ResponseSettings.TRUNCATION_AUTO
-    return _cut_to_fit(turn) if cuts else answered(turn)
+    return _cut_to_fit(turn) if _cuts(turn) else answered(turn)
+
+
+def _cuts(turn: Turn) -> bool:
+    return turn.prompt.settings.truncation == ResponseSettings.TRUNCATION_AUTO
 
 
 async def _cut_to_fit(turn: Turn) -> AsyncGenerator[Sequence[Chunk], None]:

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Collection, Sequence, Set
+from collections.abc import AsyncGenerator, Sequence, Set
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, cast
 
-from nodexa.v1.item_pb2 import FunctionCall, FunctionCallOutput, Item
 from nodexa.v1.response_pb2 import Usage
 from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
 from service.model.chunk import Chunk, Finish, FinishReason, TokenUsage, ToolCallDelta
-from service.model.custom_input import parse_input
-from service.model.model import AnswersAtOnce, Model, Prompt
+from service.model.model import Model, Prompt, Take, Wait, WritesAtOnce
 from service.model.offers import Offer, mode_of, offers, wanted_name
-
-_TOLD: Final = "The function call was refused: {problem}. {advice}"
-_CALL: Final = "Call one of these functions with a JSON object: {names}."
-_ANSWER: Final = "Answer without calling a function."
-
+from service.runner.refused_calls import Call, arguments_problem, told_of
 
 _NOTED: Final = frozenset({ToolCallDelta, TokenUsage, Finish})
-
-
-@dataclass(slots=True)
-class _Call:
-    name: str
-    call_id: str
-    custom: bool = False
-    pieces: list[str] = field(default_factory=list)
-
-    @property
-    def arguments(self) -> str:
-        return "".join(self.pieces)
 
 
 @dataclass(slots=True)
@@ -52,11 +34,11 @@ class Turn:
     reason: FinishReason | None = None
     left_out: int = 0
     ours: Set[str] = frozenset()
-    calls: dict[int, _Call] = field(default_factory=dict)
+    calls: dict[int, Call] = field(default_factory=dict)
     offers: dict[str, Offer] = field(init=False)
     _usages: list[Usage | None] = field(default_factory=list)
-    _refused: list[tuple[_Call, str]] = field(default_factory=list)
-    _hidden: dict[int, _Call] = field(default_factory=dict)
+    _refused: list[tuple[Call, str]] = field(default_factory=list)
+    _hidden: dict[int, Call] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """`offers` are the tools that may be called, by the names that the model knows them by."""
@@ -85,18 +67,17 @@ class Turn:
                         yield shown
             prompt = self._another(first=prompt is self.prompt)
 
-    async def at_once(self, shown: list[Chunk]) -> None:
-        """Puts into `shown` what the response shows, of a model that answers at once. Raises as `chunks`."""
-        model, prompt = cast(AnswersAtOnce, self.model), cast("Prompt | None", self.prompt)
+    async def write(self, take: Take) -> None:
+        """Has `take` called with what `chunks` yields, of a model that writes at once; raises as both."""
+        model, prompt = cast(WritesAtOnce, self.model), cast("Prompt | None", self.prompt)
         while prompt is not None:
             self._begin_pass()
-            written: list[Chunk] = []
-            try:
-                await model.answer(prompt.told(), written)
-            finally:
-                if written:
-                    shown += self._sift(written)
+            await model.write(prompt.told(), partial(self._show, take))
             prompt = self._another(first=prompt is self.prompt)
+
+    def _show(self, take: Take, batch: Sequence[Chunk]) -> Wait | None:
+        shown = self._sift(batch)
+        return take(shown) if shown else None
 
     def _another(self, *, first: bool) -> Prompt | None:
         """What the model is told after a pass, the `first` or the second; None where there is nothing to say."""
@@ -108,7 +89,7 @@ class Turn:
             raise _invalid_call(self._refused[0][1])
         self.calls.clear()
         refused, self._refused = self._refused, []
-        return _told(self.prompt, refused, self.offers)
+        return told_of(self.prompt, refused, self.offers)
 
     @property
     def usage(self) -> Usage | None:
@@ -141,7 +122,7 @@ class Turn:
         if self.reason is None:
             raise NodexaError("upstream_protocol_error", "The model's answer broke off without an end.")
         for index, call in list(self.calls.items()):
-            if self.reason is FinishReason.STOP and (problem := _arguments_problem(call)):
+            if self.reason is FinishReason.STOP and (problem := arguments_problem(call)):
                 if call.name not in self.ours:
                     raise _invalid_call(problem)
                 self._refuse(index, problem)
@@ -157,7 +138,7 @@ class Turn:
         shown = [chunk for chunk in batch if type(chunk) not in _NOTED or self._note(chunk)]
         if self.calls and self.reason is FinishReason.STOP:
             for index in self.calls.keys() - before:
-                if problem := _arguments_problem(self.calls[index]):
+                if problem := arguments_problem(self.calls[index]):
                     self._refuse(index, problem)
             shown = [c for c in shown if not (isinstance(c, ToolCallDelta) and c.index in self._hidden)]
         return shown
@@ -181,7 +162,7 @@ class Turn:
         call = self.calls.get(chunk.index)
         if call is None:
             offer = self.offers.get(chunk.name)
-            call = _Call(chunk.name, chunk.call_id, custom=offer is not None and offer.custom)
+            call = Call(chunk.name, chunk.call_id, custom=offer is not None and offer.custom)
             self.calls[chunk.index] = call
         call.pieces.append(chunk.arguments)
         if call.name not in self.offers:
@@ -222,33 +203,6 @@ def _usage(counted: TokenUsage) -> Usage:
     if counted.cache_write_tokens:
         usage.cache_write_tokens = counted.cache_write_tokens
     return usage
-
-
-def _told(prompt: Prompt, refused: Sequence[tuple[_Call, str]], names: Collection[str]) -> Prompt:
-    """The prompt with the refused calls and what was wrong with them; `names` are the functions that may be called."""
-    advice = _CALL.format(names=", ".join(sorted(names))) if names else _ANSWER
-    items = list(prompt.items)
-    for number, (call, _) in enumerate(refused):
-        arguments = call.arguments if not _arguments_problem(call) else "{}"
-        call_id = call.call_id or f"refused_{number}"
-        items.append(Item(function_call=FunctionCall(call_id=call_id, name=call.name, arguments=arguments)))
-    for number, (call, problem) in enumerate(refused):
-        told = _TOLD.format(problem=problem, advice=advice)
-        call_id = call.call_id or f"refused_{number}"
-        items.append(Item(function_call_output=FunctionCallOutput(call_id=call_id, text=told)))
-    return replace(prompt, items=items)
-
-
-def _arguments_problem(call: _Call) -> str:
-    if call.custom:
-        return (
-            "" if parse_input(call.arguments) is not None else f"the arguments of {call.name!r} lack the text `input`"
-        )
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError):
-        return f"the arguments of {call.name!r} are not JSON"
-    return "" if isinstance(arguments, dict) else f"the arguments of {call.name!r} are not a JSON object"
 
 
 def _invalid_call(problem: str) -> NodexaError:

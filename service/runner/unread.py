@@ -14,7 +14,7 @@ class UnreadRun(EarlyRun):
     async def _work(self) -> Segment:
         shown: list[Chunk] = []
         try:
-            await self._turn.at_once(shown)
+            await self._turn.write(shown.extend)
         except BaseException:
             self._keep(shown)
             raise

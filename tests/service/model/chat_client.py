@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf.json_format import ParseDict
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 from nodexa.v1.item_pb2 import ContentPart, InputText, Item, Message
 from nodexa.v1.response_pb2 import ResponseSettings
 
-from service.model.chat_upstream import Deadlines
 from service.model.chunk import Chunk
-from service.model.model import Model, Prompt
+from service.model.deadlines import Deadlines
+from service.model.model import Model, Prompt, WritesAtOnce, hand_on
 from service.model.openai_chat import OpenAIChat
 
 QUICK = Deadlines(connect=2.0, idle=0.3, reply=0.3)
@@ -44,9 +44,14 @@ def asking(text: str, /, *, streaming: bool = True, **settings: Any) -> Prompt:
 
 
 async def batches(model: Model, prompt: Prompt) -> list[Sequence[Chunk]]:
-    """Returns all batches of a turn."""
+    """Returns all batches of a turn, as a run gets them of such a model."""
+    told: list[Sequence[Chunk]] = []
     async with asyncio.timeout(20):
-        return [batch async for batch in model.stream(prompt)]
+        if model.abilities.at_once:
+            await cast(WritesAtOnce, model).write(prompt, told.append)
+        else:
+            await hand_on(model.stream(prompt), told.append)
+    return told
 
 
 async def answer(model: Model, prompt: Prompt) -> list[Chunk]:

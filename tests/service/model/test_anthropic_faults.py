@@ -11,8 +11,8 @@ import pytest
 
 from service.errors import NodexaError
 from service.model.anthropic_model import AnthropicModel
-from service.model.chat_upstream import Deadlines
 from service.model.chunk import TextDelta, text_of
+from service.model.deadlines import Deadlines
 from tests.fakes.anthropic_frames import Failed, says
 from tests.fakes.anthropic_server import AnthropicServer
 from tests.fakes.chat_server import Raw

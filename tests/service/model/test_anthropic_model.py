@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from service.errors import NodexaError
-from service.model.chat_upstream import Deadlines
 from service.model.chunk import (
     Annotation,
     Chunk,
@@ -25,6 +24,7 @@ from service.model.chunk import (
     TokenUsage,
     text_of,
 )
+from service.model.deadlines import Deadlines
 from tests.fakes.anthropic_frames import Said, calls, says, thinking
 from tests.fakes.anthropic_server import AnthropicServer
 from tests.service.model.anthropic_client import model_on

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 import pytest
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
-from service.model.chat_upstream import Deadlines
 from service.model.chunk import (
     Finish,
     FinishReason,
@@ -21,6 +20,7 @@ from service.model.chunk import (
     ToolCallDelta,
     text_of,
 )
+from service.model.deadlines import Deadlines
 from service.model.gemini_model import GeminiModel
 from service.model.gemini_signature import Signature
 from tests.fakes.gemini_server import GeminiServer, Turn, piece, says

@@ -6,13 +6,8 @@ import asyncio
 
 import pytest
 
-from service.model.http_connection import (
-    HIGH_WATER,
-    Connection,
-    ConnectionLostError,
-    IdleTimeoutError,
-    MalformedAnswerError,
-)
+from service.model.http_connection import HIGH_WATER, Connection
+from service.model.http_errors import ConnectionLostError, IdleTimeoutError, MalformedAnswerError
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
 
@@ -148,3 +143,68 @@ async def test_one_answer_after_the_other_is_read_on_one_connection() -> None:
     assert (connection.status, await connection.read(), await connection.read()) == (404, b"abc", b"")
     assert connection.reusable
     connection.abort()
+
+
+async def test_who_takes_what_comes_is_called_with_it_until_it_has_enough() -> None:
+    connection, _ = await asked(HEAD % 4 + b"a")
+    told: list[list[bytes]] = []
+
+    def take(pieces: list[bytes]) -> bool:
+        told.append(pieces)
+        return pieces != [b"b"]
+
+    pouring = asyncio.ensure_future(connection.pour(take))
+    await asyncio.sleep(0)
+    connection.data_received(b"b")
+    connection.data_received(b"c")
+    assert told == [[b"a"], [b"b"]], "the call comes with the bytes, and none after it was enough"
+    assert await pouring
+
+    connection.data_received(b"d")
+    assert not await connection.pour(take)
+    assert told[2:] == [[b"c", b"d"]]
+    assert connection.reusable
+
+
+async def test_who_is_cancelled_is_told_nothing_more() -> None:
+    connection, _ = await asked(HEAD % 2)
+    told: list[list[bytes]] = []
+
+    def take(pieces: list[bytes]) -> bool:
+        told.append(pieces)
+        return True
+
+    pouring = asyncio.ensure_future(connection.pour(take))
+    await asyncio.sleep(0)
+    pouring.cancel()
+    connection.data_received(b"ok")
+    with pytest.raises(asyncio.CancelledError):
+        await pouring
+    assert told == []
+
+
+async def test_what_goes_wrong_with_what_came_is_raised_where_it_is_waited_for() -> None:
+    connection, _ = await asked(HEAD % 2)
+
+    def take(_: list[bytes]) -> bool:
+        raise ValueError("nonsense")
+
+    pouring = asyncio.ensure_future(connection.pour(take))
+    await asyncio.sleep(0)
+    connection.data_received(b"o")
+    with pytest.raises(ValueError, match="nonsense"):
+        await pouring
+
+
+async def test_what_came_before_a_failure_is_taken_before_it_is_told() -> None:
+    connection, _ = await asked(HEAD % 9 + b"some")
+    told: list[list[bytes]] = []
+
+    def take(pieces: list[bytes]) -> bool:
+        told.append(pieces)
+        return True
+
+    connection.connection_lost(None)
+    with pytest.raises(ConnectionLostError):
+        await connection.pour(take)
+    assert told == [[b"some"]]

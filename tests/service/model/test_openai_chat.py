@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 
 from service.errors import NodexaError
-from service.model.chat_upstream import Deadlines
 from service.model.chunk import (
+    Chunk,
     Finish,
     FinishReason,
     ReasoningDelta,
@@ -19,6 +19,8 @@ from service.model.chunk import (
     TokenUsage,
     text_of,
 )
+from service.model.deadlines import Deadlines
+from service.model.model import Wait
 from tests.fakes.chat_server import ChatServer, Raw
 from tests.service.model.chat_client import answer, asking, batches, model_on
 from tests.service.model.chat_json import DONE, STOP, delta, joined
@@ -72,6 +74,32 @@ async def test_what_comes_in_one_read_with_a_failure_is_given_out_before_it(serv
     assert await anext(stream) == [TextDelta("a")]
     with pytest.raises(NodexaError):
         await anext(stream)
+
+
+async def test_what_who_takes_has_to_wait_for_is_waited_for_before_more_comes(server: ChatServer) -> None:
+    told: list[str] = []
+
+    async def wait() -> None:
+        told.append("waited")
+
+    def take(batch: Sequence[Chunk]) -> Wait:
+        told.append(text_of(batch))
+        return wait
+
+    async with asyncio.timeout(5):
+        await model_on(server.url).write(asking("Hello world"), take)
+    assert told[1::2] == ["waited"] * (len(told) // 2)
+    assert "".join(told[::2]) == "Hello world"
+
+
+async def test_who_can_take_no_more_closes_the_socket(server: ChatServer) -> None:
+    def take(_: Sequence[Chunk]) -> None:
+        raise ValueError("full")
+
+    async with asyncio.timeout(5):
+        with pytest.raises(ValueError, match="full"):
+            await model_on(server.url).write(asking("hang"), take)
+        await server.hung_up.wait()
 
 
 async def test_what_comes_in_one_read_is_one_batch(server: ChatServer) -> None:

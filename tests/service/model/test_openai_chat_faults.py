@@ -17,8 +17,8 @@ from cryptography.x509.oid import NameOID
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
-from service.model.chat_upstream import Deadlines, deadlines_of
 from service.model.chunk import TextDelta, text_of
+from service.model.deadlines import Deadlines, deadlines_of
 from service.model.openai_chat import OpenAIChat
 from tests.fakes.chat_server import ChatServer, Raw
 from tests.service.model.chat_client import QUICK, Naps, answer, asking, model_on
