@@ -23,6 +23,7 @@ from service.runner.caller import Caller
 from service.runner.compaction import Shortening, shortening_of, shortening_of_all
 from service.runner.conversations import Joined
 from service.runner.early import EarlyRun
+from service.runner.fields import set_moment
 from service.runner.history import History
 from service.runner.input_check import check_user_tokens, only_words, with_ids
 from service.runner.lifecycle import word
@@ -85,7 +86,8 @@ class Admission:
 
     async def admit(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run:
         """The run of an acceptable request, its input items with ids. Raises NodexaError for every refusal."""
-        check_user_tokens(request.user_tokens)
+        tokens = request.user_tokens
+        check_user_tokens(tokens)
         # Nearly all input is: nothing of what is asked of other items need be asked of it.
         words = only_words(request.input)
         if not words:
@@ -99,11 +101,11 @@ class Admission:
                 "What is said in a conversation is kept there: leave out store, or set it to true.",
                 param="store",
             )
-        turn, shortening = await self._turn(request, caller, read, only=only)
-        response, now = self._begun(request, background=settled.background), self._clock()
-        response.create_time.FromMilliseconds(now)
+        shortening = await self._shortening(request, caller, read, only=only) if only or settled.compacts else None
+        turn, row = Turn(read.model, read.prompt), self._row(request, caller, background=settled.background)
+        response = _begun(request, row)
         return self._prepare(
-            self._row(response, caller, now, background=settled.background),
+            row,
             turn,
             response,
             caller,
@@ -118,9 +120,11 @@ class Admission:
                 caller,
                 seal=self._seal,
                 new_id=self._new_id,
-                tokens=request.user_tokens,
+                tokens=tokens,
                 stored=settled.stored,
-            ),
+            )
+            if read.wanted or read.held
+            else None,
         )
 
     async def readmit(self, left: Left, caller: Caller) -> Run:
@@ -145,8 +149,8 @@ class Admission:
         only = asks_to_compact(request.input)
         words = only_words(request.input)
         read = await self._reading.read(request, caller, words=words, streaming=True, open_end=only)
-        turn, shortening = await self._turn(request, caller, read, only=only)
-        store = self._store.under(left.epoch)
+        shortening = await self._shortening(request, caller, read, only=only)
+        turn, store = Turn(read.model, read.prompt), self._store.under(left.epoch)
         if any(item.HasField("compaction") for item in left.response.output):
             # What came before it is in it, and it is part of what was said.
             turn.prompt, shortening = replace(read.prompt, items=()), None
@@ -166,18 +170,17 @@ class Admission:
             rounds=rounds,
         )
 
-    async def _turn(
+    async def _shortening(
         self, request: CreateResponseRequest, caller: Caller, read: Read, *, only: bool
-    ) -> tuple[Turn, Shortening | None]:
-        """The model's work, and what comes before it."""
-        shortening: Shortening | None = None
+    ) -> Shortening | None:
+        """What comes before the model's work, if anything does."""
         if only:
-            shortening = shortening_of_all(read.prompt, Sealed(self._seal, caller.org_id))
-        elif read.settled.compacts:
-            before = request.previous_response_id
-            spent = read.joined.seen.tokens if read.joined else await self._history.tokens(before, caller)
-            shortening = await shortening_of(read.model, read.prompt, Sealed(self._seal, caller.org_id), spent=spent)
-        return Turn(read.model, read.prompt), shortening
+            return shortening_of_all(read.prompt, Sealed(self._seal, caller.org_id))
+        if not read.settled.compacts:
+            return None
+        before = request.previous_response_id
+        spent = read.joined.seen.tokens if read.joined else await self._history.tokens(before, caller)
+        return await shortening_of(read.model, read.prompt, Sealed(self._seal, caller.org_id), spent=spent)
 
     async def prompt(self, request: CountInputTokensRequest, caller: Caller) -> tuple[Model, Prompt]:
         """The model to ask, and all that it would be told first. Raises NodexaError for every refusal."""
@@ -208,15 +211,6 @@ class Admission:
         compacted.create_time.FromMilliseconds(self._clock())
         return compacted
 
-    def _begun(self, request: CreateResponseRequest, *, background: bool) -> Response:
-        return Response(
-            id=self._new_id("resp"),
-            assistant_id=request.assistant_id,
-            status=Response.STATUS_QUEUED if background else Response.STATUS_UNSPECIFIED,
-            previous_response_id=request.previous_response_id,
-            conversation_id=request.conversation_id,
-        )
-
     def _prepare(
         self,
         row: ResponseRow,
@@ -246,20 +240,34 @@ class Admission:
             rounds=rounds,
         )
 
-    def _row(self, response: Response, caller: Caller, now: int, *, background: bool) -> ResponseRow:
+    def _row(self, request: CreateResponseRequest, caller: Caller, *, background: bool) -> ResponseRow:
+        now = self._clock()
         return ResponseRow(
-            id=response.id,
+            id=self._new_id("resp"),
             org_id=caller.org_id,
-            assistant_id=response.assistant_id,
+            assistant_id=request.assistant_id,
             user_id=caller.user_id,
             key_id=caller.key_id,
-            previous_response_id=response.previous_response_id,
+            previous_response_id=request.previous_response_id,
             # Nothing waits in a queue yet: the first batch of the log leads to this state, in the background too.
             status=_BEGUN,
             background=background,
             created_at=now,
             expires_at=now + self._retention,
         )
+
+
+def _begun(request: CreateResponseRequest, row: ResponseRow) -> Response:
+    response = Response(id=row.id, assistant_id=row.assistant_id)
+    # Each field that is set costs as much as a call, and most requests have none of these.
+    if row.background:
+        response.status = Response.STATUS_QUEUED
+    if row.previous_response_id:
+        response.previous_response_id = row.previous_response_id
+    if request.conversation_id:
+        response.conversation_id = request.conversation_id
+    set_moment(response.create_time, row.created_at)
+    return response
 
 
 def _kind_of(turn: Turn, settled: Settled, *, stored: bool) -> type[Run]:

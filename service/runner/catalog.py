@@ -46,6 +46,12 @@ class Catalog:
             raise NodexaError("assistant_not_found", f"No assistant {assistant_id!r}.", param="model")
         return assistant
 
+    def open_at_hand(self, name: str) -> Model | None:
+        """The model, if it is open and what is known of it was read a moment ago."""
+        known = self._configs.find(None)
+        opened = self._open.get(name)
+        return opened[1] if known is not None and opened is not None and opened[0] is known.get(name) else None
+
     async def configs(self) -> Sequence[ModelConfig]:
         """All models by name, the operator's file included."""
         return [config for _, config in sorted((await self._known()).items())]

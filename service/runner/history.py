@@ -34,6 +34,22 @@ class _Conversation:
     size: int = 0
 
 
+# Not frozen, though nobody changes it: each response that ends makes one.
+@dataclass(slots=True)
+class _Fresh:
+    """A turn that nobody went on from yet, as most never are: what was `asked` is read when somebody does."""
+
+    row: ResponseRow
+    asked: bytes
+    result: Response
+    size: int
+
+    def turn(self) -> Turn:
+        row, asked = self.row, ItemList.FromString(self.asked)
+        whose = (row.org_id, row.user_id, row.created_at)
+        return Turn(row.id, row.previous_response_id, *whose, asked, self.result, self.size)
+
+
 class History:
     """Recalls conversations. Final turns never change, so they are kept until the memory bound or a deletion."""
 
@@ -44,7 +60,7 @@ class History:
         self._bytes = 0
         self._deletions = 0
         # Turns that nobody went on from yet, and conversations by the responses that they can be continued from.
-        self._fresh: OrderedDict[str, Turn] = OrderedDict()
+        self._fresh: OrderedDict[str, _Fresh] = OrderedDict()
         self._pasts: dict[str, tuple[Past, _Conversation]] = {}
         # The turns of chapters, at which no past is kept: a branch that goes off there is read anew.
         self._bound: dict[str, _Conversation] = {}
@@ -71,16 +87,15 @@ class History:
         """The tokens of a response, prompt and answer; None where nobody counted. Raises as `recall` does."""
         return (await self.recall(response_id, caller)).tokens if response_id else None
 
-    def keep(self, row: ResponseRow, asked: ItemList, result: Response, size: int) -> None:
+    def keep(self, row: ResponseRow, asked: bytes, result: Response, size: int) -> None:
         """Takes a turn that just became final and is on disk: the next one need not read it.
 
-        `size` is in bytes, of what was asked and of the result: to ask them for it is to serialize them once more.
+        `asked` is an ItemList, serialized; `size` is that of the result in bytes: to ask it is to serialize it again.
         """
-        size += OVERHEAD
+        size += len(asked) + OVERHEAD
         if size > self._limit or row.id in self._fresh or row.id in self._pasts:
             return
-        whose = (row.org_id, row.user_id, row.created_at)
-        self._fresh[row.id] = Turn(row.id, row.previous_response_id, *whose, asked, result, size)
+        self._fresh[row.id] = _Fresh(row, asked, result, size)
         self._grow(size)
 
     def forget(self, response_id: str) -> None:
@@ -97,7 +112,7 @@ class History:
         while wanted and wanted not in self._pasts:
             if wanted not in self._fresh:
                 return None
-            turns.append(self._fresh[wanted])
+            turns.append(self._fresh[wanted].turn())
             wanted = turns[-1].previous_response_id
         return self._joined(turns) if turns else self._pasts[response_id][0]
 

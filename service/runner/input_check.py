@@ -86,12 +86,13 @@ def check_user_tokens(tokens: Mapping[str, str]) -> None:
         raise NodexaError("invalid_user_tokens", message, param="x-user-tokens")
 
 
-def with_ids(items: Iterable[Item], new_id: NewId) -> Iterator[Item]:
+def with_ids(items: Iterable[Item], new_id: NewId) -> list[Item]:
     """The items, each with an id; those that have one keep it."""
-    for item in items:
+    named = list(items)
+    for item in named:
         if not item.id:
-            item.id = new_id(_PREFIXES[str(item.WhichOneof("kind"))])
-        yield item
+            item.id = new_id(_PREFIXES[item.WhichOneof("kind") or ""])
+    return named
 
 
 def check_readable(items: Sequence[Item], *, abilities: Abilities, model: str, name: str = "input") -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Final
 
 from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.item_pb2 import Item, ItemList
@@ -33,6 +34,9 @@ from service.runner.settling import Settled, Settling
 from service.seal import Seal
 from service.store.conversation_rows import Seen
 from service.tools.toolbox import Toolbox, Wanted
+
+_NO_PAST: Final = Past()
+"""Where a conversation begins: nothing is ever added to it."""
 
 
 # Not frozen, though nobody changes it: one is made for each request.
@@ -99,17 +103,19 @@ class Reading:
         if assistant is None:  # One that is at hand has an id.
             check_assistant_id(request.assistant_id)
         given, tokens = request.settings, request.user_tokens
-        goes_on = bool(request.previous_response_id and (open_end or tokens))
-        if not words and (request.input or not goes_on):
+        goes_on = request.previous_response_id or request.conversation_id
+        if not words and (request.input or not (request.previous_response_id and (open_end or tokens))):
             check_items(request.input)
         if assistant is None:
             assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
-        model = await self._catalog.model(assistant.model)
-        settled = await self._settling.settle(given, assistant, model)
+        model = self._catalog.open_at_hand(assistant.model) or await self._catalog.model(assistant.model)
+        settled = self._settling.at_hand(given, assistant, model) or await self._settling.settle(
+            given, assistant, model
+        )
         hosted = model.abilities.hosted
         if settled.tools and given.tools.tools:
             await self._toolbox.check(settled.settings.tools.tools, org_id=caller.org_id, own=False, hosted=hosted)
-        past, seen = await self._recall(request, caller)
+        past, seen = await self._recall(request, caller) if goes_on else (_NO_PAST, None)
         unread = [] if words else _unread(request.input, model, assistant)
         if seen:
             unread += check_readable(past.said.items, abilities=model.abilities, model=assistant.model, name=FIELD)
@@ -120,11 +126,14 @@ class Reading:
         settings = settled.settings
         if not words:
             await self._look_up(request, past, caller)
-        asked = list(with_ids(request.input, self._new_id))
+        asked = with_ids(request.input, self._new_id)
         plain = past.plain and (words or all(map(is_plain, asked)))
-        held = _held(past, asked, tokens, plain=plain, hosted=hosted, open_end=open_end)
-        before = FIELD if seen else "previous_response_id"
-        items = self._told(past, asked, caller, before=before, plain=plain, hosted=hosted, open_end=open_end)
+        held: list[Held] = []
+        items: Sequence[Item] = asked
+        if goes_on or not words:
+            held = _held(past, asked, tokens, plain=plain, hosted=hosted, open_end=open_end)
+            before = FIELD if seen else "previous_response_id"
+            items = self._told(past, asked, caller, before=before, plain=plain, hosted=hosted, open_end=open_end)
         prompt = Prompt(
             instructions=system_prompt(assistant, given),
             items=items,

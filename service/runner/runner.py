@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from typing import Final
 
 from nodexa.v1.event_pb2 import EventBatch
-from nodexa.v1.item_pb2 import ItemList
+from nodexa.v1.item_pb2 import Item, ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import (
     CompactedConversation,
@@ -20,12 +21,12 @@ from nodexa.v1.response_service_pb2 import (
 from service.errors import NodexaError
 from service.runner.admission import Admission, Left
 from service.runner.caller import Caller
-from service.runner.fields import member
+from service.runner.fields import VARINT, member, tag
 from service.runner.flow import Flow
 from service.runner.fold import fold
 from service.runner.history import History
 from service.runner.kept import FROM_THE_START, Kept, not_found, with_settings
-from service.runner.limits import Limiter, Permit
+from service.runner.limits import FREE, Limiter, Permit
 from service.runner.log import events_of
 from service.runner.once import expect_same, failure_again, named
 from service.runner.run import Run, Stop
@@ -34,6 +35,11 @@ from service.store.ownership import Orphan
 from service.store.records import Segment
 from service.store.requests import Earlier, Named, RequestStore, TwiceError
 from service.store.responses import ResponseStore
+
+# Numbers in names of ours: each look at a constant of a message's class costs as much as a call.
+_ITEMS: Final = ItemList.ITEMS_FIELD_NUMBER
+_BATCH_SETTINGS: Final = tag(EventBatch.SETTINGS_FIELD_NUMBER)
+_SETTINGS: Final = tag(Response.SETTINGS_FIELD_NUMBER)
 
 Told = Flow | bytes
 """Some of a response's events: what is yet to come of a run that is here, or a serialized batch."""
@@ -75,7 +81,7 @@ class Runner:
         with self._limiter.enter(caller) as permit:
             run = await self._admission.admit(request, caller, streaming=streaming)
             try:
-                await self._launch(run, ItemList(items=request.input), name, permit)
+                await self._launch(run, _serialized(request.input), name, permit)
             except TwiceError:
                 if name is not None and (earlier := await self._earlier(name)):
                     return earlier
@@ -129,7 +135,7 @@ class Runner:
 
     async def follow(self, run: Run, *, after: int = FROM_THE_START) -> AsyncGenerator[Told, None]:
         """`watch` for a run that the caller has in hand."""
-        prefix = member(EventBatch.SETTINGS_FIELD_NUMBER, run.settings)
+        prefix = _BATCH_SETTINGS + VARINT[len(run.settings)] + run.settings
         flow = Flow(run.log, after, prefix)
         with run.attend():
             yield flow
@@ -159,7 +165,7 @@ class Runner:
             failure.response_id = run.row.id
             raise failure
         written = run.result or run.response.SerializeToString()
-        return written + member(Response.SETTINGS_FIELD_NUMBER, run.settings)
+        return written + _SETTINGS + VARINT[len(run.settings)] + run.settings
 
     async def get(self, response_id: str, caller: Caller) -> Response:
         """The response as it stands. Raises NodexaError `response_not_found`."""
@@ -211,7 +217,8 @@ class Runner:
             self._live[row.id] = run
             run.revive(segments)
             permit.keep()
-            run.log.when_closed(lambda: self._reap(run, turns[0].input, turns[0].size, permit))
+            asked = turns[0].input.SerializeToString()
+            run.log.when_closed(lambda: self._reap(run, asked, permit))
 
     def cancel_own(self, response_ids: Sequence[str]) -> None:
         """Stops those of the runs that are still here."""
@@ -277,27 +284,32 @@ class Runner:
                     run.stop(Stop.INTERRUPTED)
             await asyncio.sleep(0.02)
 
-    async def _launch(self, run: Run, items: ItemList, name: Named | None, permit: Permit) -> None:
+    async def _launch(self, run: Run, asked: bytes, name: Named | None, permit: Permit) -> None:
         self._live[run.row.id] = run
-        given = items.SerializeToString()
         try:
-            await run.begin(given, name)
+            await run.begin(asked, name)
         finally:
             if run.begun:
                 permit.keep()
-                run.log.when_closed(lambda: self._reap(run, items, len(given), permit))
+                run.log.when_closed(lambda: self._reap(run, asked, permit))
             else:
                 del self._live[run.row.id]
 
-    def _reap(self, run: Run, asked: ItemList, size: int, permit: Permit) -> None:
+    def _reap(self, run: Run, asked: bytes, permit: Permit) -> None:
         if run.kept:
-            self._history.keep(run.row, asked, run.response, size + len(run.result))
+            self._history.keep(run.row, asked, run.response, len(run.result))
         if self._live.get(run.row.id) is run:
             del self._live[run.row.id]
-        permit.leave(run.response.usage)
+        if permit is not FREE:
+            permit.leave(run.response.usage)
 
     def _running(self, response_id: str, caller: Caller) -> Run | None:
         run = self._live.get(response_id)
         if run is None or run.row.org_id != caller.org_id or not caller.may_see(run.row.user_id):
             return None
         return run if run.stored and not run.hidden else None
+
+
+def _serialized(items: Iterable[Item]) -> bytes:
+    """The items as a serialized ItemList, none of them copied."""
+    return b"".join([member(_ITEMS, item.SerializeToString()) for item in items])

@@ -19,7 +19,8 @@ WANTED: Final = "reasoning.encrypted_content"
 """What `include` says to get reasoning sealed."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes it: one is made for each request.
+@dataclass(slots=True)
 class Sealed:
     """Closes and opens the items of one organization."""
 

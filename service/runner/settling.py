@@ -72,16 +72,19 @@ class Settling:
         self._kept: dict[tuple[int, int, bytes], tuple[Assistant, Model, Settled]] = {}
         self._size = 0
 
+    def at_hand(self, asked: ResponseSettings, assistant: Assistant, model: Model) -> Settled | None:
+        """What `settle` came to before."""
+        found = self._kept.get((id(assistant), id(model), asked.SerializeToString()))
+        return found[2] if found is not None else None
+
     async def settle(self, asked: ResponseSettings, assistant: Assistant, model: Model) -> Settled:
         """The effective settings, not to be changed; what has no effect is in their `ignored`. Raises NodexaError."""
-        said = asked.SerializeToString()
-        found = self._kept.get((id(assistant), id(model), said))
-        if found is not None:
-            return found[2]
+        if found := self.at_hand(asked, assistant, model):
+            return found
         runs = partial(self._toolbox.runs, hosted=model.abilities.hosted)
         settings = await _settled(asked, assistant, model, runs)
         settled = Settled(settings, shown(settings).SerializeToString())
-        self._keep(said, assistant, model, settled)
+        self._keep(asked.SerializeToString(), assistant, model, settled)
         return settled
 
     def _keep(self, said: bytes, assistant: Assistant, model: Model, settled: Settled) -> None:
