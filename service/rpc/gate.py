@@ -111,11 +111,7 @@ class Gate(grpc.aio.ServerInterceptor):
         return answer
 
     def _request_id(self, context: Context) -> str:
-        given = ""
-        for name, value in context.invocation_metadata() or ():
-            if name == "x-request-id":
-                given = str(value)
-                break
+        given = str(dict(context.invocation_metadata() or ()).get("x-request-id", ""))
         request_id = given if _REQUEST_ID.fullmatch(given) else self._new_id("req")
         context.set_trailing_metadata((("x-request-id", request_id),))
         return request_id

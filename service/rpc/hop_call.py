@@ -145,7 +145,7 @@ class _Call:
 
     async def pass_on(self, flow: Flow) -> None:
         """Sends what a log says, to its end: as soon as it is shown, and as far as there is room."""
-        over = asyncio.get_running_loop().create_future()
+        over: asyncio.Future[None] = self.task.get_loop().create_future()
         self._flow = flow
 
         def take(message: bytes) -> bool:
@@ -206,7 +206,7 @@ class _Call:
             async for message in messages:
                 room = self._send(self._fitting(message if isinstance(message, bytes) else serialize(message)))
                 if not room:
-                    self._room = asyncio.get_running_loop().create_future()
+                    self._room = self.task.get_loop().create_future()
                     await self._room
 
     def _send(self, message: bytes) -> bool:

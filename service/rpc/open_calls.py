@@ -28,30 +28,29 @@ class OpenCall:
     `writing` is set while the transport has its last message: it isn't at its own code then.
     """
 
-    __slots__ = ("_calls", "_cancelling", "_cut", "_key_id", "_task", "ends", "writing")
+    ends = False
+    writing = False
+    _task: asyncio.Task[Any] | None = None
+    _cancelling = 0
+    _cut = False
 
     def __init__(self, calls: OpenCalls, key_id: str) -> None:
+        self.key_id = key_id
         self._calls = calls
-        self._key_id = key_id
-        self._task: asyncio.Task[Any] | None = None
-        self._cancelling = 0
-        self._cut = False
-        self.ends = False
-        self.writing = False
 
     # No `asyncio.timeout` and no generator: this stands before every call.
     def __enter__(self) -> OpenCall:
         task = asyncio.current_task(self._calls.loop)
         if task is not None:
             self._task, self._cancelling = task, task.cancelling()
-        self._calls.add(self._key_id, self)
+        self._calls.open.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         task, self._task = self._task, None
-        self._calls.discard(self._key_id, self)
+        self._calls.open.discard(self)
         if not self._cut or task is None:
             return
         # One whom others have cancelled too is cancelled.
@@ -72,38 +71,20 @@ class OpenCall:
 
 
 class OpenCalls:
-    """Counts and watches the calls of all keys; at most `most` at a time."""
+    """Watches the calls of all keys, which are `open`; at most `most` at a time."""
 
     def __init__(self, working: Working, *, most: int) -> None:
         # Asking which loop runs costs a call of the system each time.
         self.loop = asyncio.get_running_loop()
+        self.open: set[OpenCall] = set()
         self._working = working
         self._most = most
-        self._count = 0
-        self._of_key: dict[str, set[OpenCall]] = {}
 
     def expect_room(self) -> None:
         """Raises NodexaError `server_overloaded` when there are as many as may be."""
-        if self._count >= self._most:
+        if len(self.open) >= self._most:
             message = f"The core has {self._most} calls open, as many as it may have; try again soon."
             raise NodexaError("server_overloaded", message, retry_after=1)
-
-    def add(self, key_id: str, call: OpenCall) -> None:
-        """Counts a call that begins."""
-        self._count += 1
-        calls = self._of_key.get(key_id)
-        if calls is None:
-            self._of_key[key_id] = {call}
-        else:
-            calls.add(call)
-
-    def discard(self, key_id: str, call: OpenCall) -> None:
-        """Counts it no more."""
-        self._count -= 1
-        calls = self._of_key[key_id]
-        calls.discard(call)
-        if not calls:
-            del self._of_key[key_id]
 
     async def run(self) -> None:
         """Looks at the keys every second, until it is cancelled."""
@@ -118,11 +99,11 @@ class OpenCalls:
 
     async def look(self) -> None:
         """Ends the calls of the keys that don't work any more."""
-        keys = list(self._of_key)
+        keys = {call.key_id for call in self.open}
         if not keys:
             return
-        for key_id in frozenset(keys) - await self._working(keys):
-            calls = [call for call in self._of_key.get(key_id, ()) if not call.ends]
+        for key_id in keys - await self._working(list(keys)):
+            calls = [call for call in self.open if call.key_id == key_id and not call.ends]
             if calls:
                 log.info("ending %d calls of the key %s, which stopped working", len(calls), key_id)
             for call in calls:

@@ -23,11 +23,11 @@ class Caller:
     dialect: int = ApiKey.DIALECT_UNSPECIFIED
     key_limits: Limits | None = None
     org_limits: Limits | None = None
+    limited: bool = field(init=False)
 
-    @property
-    def limited(self) -> bool:
-        """Whether anything limits what it may use."""
-        return self.key_limits is not None or self.org_limits is not None
+    def __post_init__(self) -> None:
+        """`limited` is whether anything limits what it may use."""
+        object.__setattr__(self, "limited", self.key_limits is not None or self.org_limits is not None)
 
     def may_see(self, owner_id: str) -> bool:
         """Whether a thing of the end user `owner_id` is visible; without a user of its own a caller sees all."""

@@ -126,9 +126,9 @@ class EventLog:
         else:
             self._at_end.append(call)
 
-    def ended(self) -> asyncio.Future[None]:
-        """Done when the last segment is in. For one who waits."""
-        ended = asyncio.get_running_loop().create_future()
+    def ended(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """Done when the last segment is in. For one who waits, in this loop: asking which one runs is a system call."""
+        ended = loop.create_future()
         # Who waits may leave before that.
         self.when_closed(lambda: None if ended.done() else ended.set_result(None))
         return ended
@@ -136,7 +136,7 @@ class EventLog:
     async def wait_closed(self) -> None:
         """Returns when the last segment is in."""
         if not self.closed:
-            await self.ended()
+            await self.ended(asyncio.get_running_loop())
 
     def abandon(self) -> None:
         """Lets the readers go without an end: the log goes on elsewhere."""

@@ -67,6 +67,7 @@ class Runner:
         self._drain = drain
         self._live: dict[str, Run] = {}
         self._draining = False
+        self._loop = asyncio.get_running_loop()
 
     async def start(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run | Earlier:
         """Accepts a request: the response is in the log and the model at work. Raises NodexaError for every refusal.
@@ -155,7 +156,7 @@ class Runner:
         Raises the failure when it came before any output and a caller can act on it.
         """
         with run.attend():
-            await run.log.ended()
+            await run.log.ended(self._loop)
         if run.lost:
             return (await self.kept.concluded(run.row.org_id, run.row.id)).SerializeToString()
         if run.refusal is not None:

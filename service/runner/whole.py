@@ -116,6 +116,7 @@ def _events(told: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The events, each from how it begins and what it tells, as a serialized batch."""
     pieces: list[bytes] = []
     for begins, message in told:
-        size = VARINT[len(message)]
-        pieces += (_EVENT, VARINT[len(begins) + len(size) + len(message)], begins, size, message)
+        length = len(message)
+        size = VARINT[length]
+        pieces += (_EVENT, VARINT[len(begins) + len(size) + length], begins, size, message)
     return b"".join(pieces)
