@@ -11,6 +11,8 @@ from service.store.sqlite import sqlite3
 
 LARGE: Final = 32 * 1024 * 1024
 """Bytes. SQLite itself begins at the log's start again after 4 MB, whenever nobody happens to read."""
+LOOK: Final = 0.05
+"""Seconds between two looks at it: to look is to give the interpreter away, and to wait for it again."""
 PATIENCE_MS: Final = 1000
 """How long writing waits for the readers."""
 PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -20,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """The writer's own: asked after each commit, it does something once the log of the database at `path` is large."""
+    """The writer's own: told of each commit, it does something once the log of the database at `path` is large."""
 
     def __init__(self, path: Path) -> None:
         self._log = f"{path}-wal"
@@ -29,7 +31,10 @@ class Checkpoints:
 
     def after_commit(self, conn: sqlite3.Connection, *, now: float) -> None:
         """Empties a log that has become large; readers that come meanwhile don't need it. `now` is in seconds."""
-        if now < self._not_before or (size := self._size()) < LARGE:
+        if now < self._not_before:
+            return
+        self._not_before = now + LOOK
+        if (size := self._size()) < LARGE:
             return
         (patience,) = conn.execute("pragma busy_timeout").fetchone()
         conn.execute(f"pragma busy_timeout={PATIENCE_MS}")
@@ -45,6 +50,6 @@ class Checkpoints:
 
     def _size(self) -> int:
         try:
-            return os.stat(self._log).st_size  # noqa: PTH116 - asked after each commit, at a fifth of the price
+            return os.stat(self._log).st_size  # noqa: PTH116 - at a fifth of the price
         except FileNotFoundError:
             return 0

@@ -92,9 +92,12 @@ def unavailable() -> NodexaError:
 
 def _one_statement(group: Sequence[Request]) -> list[Shared]:
     """The jobs of a group that takes one statement, which is a transaction by itself; else none."""
-    jobs = [request.job for request in group if isinstance(request.job, Shared)]
-    alike = len(jobs) == len(group) <= MOST_ROWS and all(job.rows is jobs[0].rows for job in jobs)
-    return jobs if alike else []
+    first = group[0].job
+    if not isinstance(first, Shared) or len(group) > MOST_ROWS:
+        return []
+    rows = first.rows
+    jobs = [request.job for request in group if isinstance(request.job, Shared) and request.job.rows is rows]
+    return jobs if len(jobs) == len(group) else []
 
 
 def _run(tables: Tables, group: Sequence[Request]) -> list[Any]:

@@ -196,6 +196,9 @@ class Database:
 
 def _transactions(group: list[Request]) -> Iterator[list[Request]]:
     """What goes to disk together, in order; what runs in no transaction stands by itself."""
+    if len(group) <= GROUP_LIMIT and True not in [request.alone for request in group]:
+        yield group
+        return
     for _, requests in itertools.groupby(group, key=lambda request: request.alone):
         together = list(requests)
         for start in range(0, len(together), GROUP_LIMIT):

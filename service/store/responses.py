@@ -13,7 +13,7 @@ from service.store.logs import APPENDED, BEGUN, ENDED, ids
 from service.store.records import ResponseRow, Segment
 from service.store.requests import Named, remember
 from service.store.response_reads import ResponseReads
-from service.store.rows import Row, Rows, Shared
+from service.store.rows import Row, Shared
 from service.store.unposted import Clearing, Unposted
 from service.store.written import Written
 
@@ -25,6 +25,7 @@ class ResponseStore(ResponseReads):
         super().__init__(database)
         self._owner = owner
         self.epoch = epoch
+        self._alone = not database.shared
         self._clearing = Clearing(database)
 
     def under(self, epoch: int) -> ResponseStore:
@@ -105,15 +106,17 @@ class ResponseStore(ResponseReads):
         Raises LostRunError when the run is another's now, or its log doesn't end right before the segment: somebody
         else wrote, and the caller must stop at once.
         """
-        if unposted is None:
-            return self._add(APPENDED, response_id, segment)
-        # Others look for it in the log.
-        if unposted.takes(segment) and not self._database.shared:
-            unposted.enter(segment)
+        place = APPENDED
+        # Where others write, they look for it in the log.
+        if unposted is not None and self._alone and unposted.enter(segment):
             self._clearing.count()
-            return self._add(ENTERED, response_id, segment)
-        written = self._add(APPENDED, response_id, unposted.behind(segment))
-        unposted.post(written)
+            place = ENTERED
+        elif unposted is not None:
+            segment = unposted.behind(segment)
+        added = (response_id, segment.first, segment.last, segment.data, self._owner, self.epoch)
+        written = self._database.submit(Shared(place, added))
+        if unposted is not None and place is APPENDED:
+            unposted.post(written)
         return written
 
     def finish(
@@ -161,7 +164,3 @@ class ResponseStore(ResponseReads):
                 "update responses set cancel_requested = 1 where org_id = ? and id = ?", (org_id, response_id)
             )
         )
-
-    def _add(self, rows: Rows, response_id: str, segment: Segment) -> Written[None]:
-        added = (response_id, segment.first, segment.last, segment.data, self._owner, self.epoch)
-        return self._database.submit(Shared(rows, added))

@@ -25,16 +25,23 @@ class Unposted:
         self._size = 0
         self._posting: Written[None] | None = None
 
-    def takes(self, segment: Segment) -> bool:
-        """Whether the daybook is the place for it: the run wrote to its log before, and there is not too much yet."""
-        self._look()
-        return self._begun and self._size + len(segment.data) <= MOST
+    def enter(self, segment: Segment) -> bool:
+        """Whether the daybook is the place for it: the run wrote to its log before, and there is not too much yet.
 
-    def enter(self, segment: Segment) -> None:
-        """Notes what is written to the daybook."""
-        self._keep_before(segment)
-        self._pieces.append(segment)
-        self._size += len(segment.data)
+        Where it is, it's noted as written there.
+        """
+        if self._posting is not None:
+            self._look()
+        size = self._size + len(segment.data)
+        if not self._begun or size > MOST:
+            return False
+        pieces = self._pieces
+        if pieces and pieces[-1].last >= segment.first:
+            self._keep_before(segment)
+            size = self._size + len(segment.data)
+        pieces.append(segment)
+        self._size = size
+        return True
 
     def behind(self, segment: Segment) -> Segment:
         """The segment behind all that isn't posted, which is posted with it."""

@@ -142,13 +142,13 @@ async def test_a_run_that_is_another_s_is_refused_and_none_of_those_entered_with
     assert [len(await log_of(store, response_id)) for response_id in runs] == [6, 5, 6]
 
 
-def test_what_failed_is_told_once_more_and_posted_once() -> None:
-    unposted = Unposted()
-    for piece in (Segment(2, 2, b"2"), Segment(3, 3, b"lost"), Segment(3, 4, b"34")):
-        unposted.enter(piece)
+async def test_what_failed_is_told_once_more_and_posted_once(database: Database) -> None:
+    unposted = await say(ResponseStore(database, owner="core_1"))
+    for piece in (Segment(5, 5, b"lost"), Segment(5, 6, b"56")):
+        assert unposted.enter(piece)
 
-    assert unposted.behind(Segment(5, 5, b"5")) == Segment(2, 5, b"2345")
-    assert unposted.behind(Segment(4, 5, b"45")) == Segment(2, 5, b"245")
+    assert unposted.behind(Segment(7, 7, b"7")) == Segment(2, 7, b"234567")
+    assert unposted.behind(Segment(5, 7, b"567")) == Segment(2, 7, b"234567")
 
 
 async def delete(database: Database) -> None:
