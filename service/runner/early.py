@@ -81,7 +81,7 @@ class EarlyRun(Run):
     def _write(self, segment: Segment) -> Wait | None:
         # No step of its own for each batch.
         if self.log.segments:
-            return super()._write(segment)
+            return self._pen.write(segment)
         # Kept where this is stopped meanwhile: it has its numbers already.
         self._pen.hold(segment)
         return self._write_first
@@ -93,7 +93,7 @@ class EarlyRun(Run):
         if segment is None:
             return
         if self.log.segments or self._store is None or self._beginning is None:
-            if (wait := super()._write(segment)) is not None:
+            if (wait := self._pen.write(segment)) is not None:
                 await wait()
             return
         self._put_off()

@@ -42,8 +42,10 @@ class Pen:
 
     def behind(self, segment: Segment) -> Segment:
         """The segment behind what is not written yet, which is taken by that."""
-        before = self.take()
-        return joined(before, segment) if before else segment
+        if self._unwritten is None:
+            return segment
+        before, self._unwritten = self._unwritten, None
+        return joined(before, segment)
 
     def write(self, segment: Segment) -> Wait | None:
         """Has it written; returns what to wait for before more is told, None for nothing.

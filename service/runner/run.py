@@ -246,7 +246,7 @@ class Run(Attended):
                 await more()
 
     def _tell(self, portion: Sequence[Chunk]) -> Wait | None:
-        told = self._emitter.tell(portion)
+        told = (self._made or self._emitter).tell(portion)
         if told is None:
             return None
         segment = self._pen.behind(told)

@@ -12,7 +12,7 @@ from nodexa.v1.response_pb2 import Usage
 from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
-from service.model.chunk import Chunk, Finish, FinishReason, TokenUsage, ToolCallDelta
+from service.model.chunk import Chunk, Finish, FinishReason, TextDelta, TokenUsage, ToolCallDelta
 from service.model.model import Model, Prompt, Take, Wait, WritesAtOnce
 from service.model.offers import Offer, mode_of, offers, wanted_name
 from service.runner.refused_calls import Call, arguments_problem, told_of
@@ -76,8 +76,10 @@ class Turn:
             prompt = self._another(first=prompt is self.prompt)
 
     def _show(self, take: Take, batch: Sequence[Chunk]) -> Wait | None:
-        shown = self._sift(batch)
-        return take(shown) if shown else None
+        # A token that comes alone, as nearly all do that come in time.
+        if len(batch) != 1 or type(batch[0]) is not TextDelta:
+            batch = self._sift(batch)
+        return take(batch) if batch else None
 
     def _another(self, *, first: bool) -> Prompt | None:
         """What the model is told after a pass, the `first` or the second; None where there is nothing to say."""
