@@ -42,7 +42,8 @@ class Envelope:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.monotonic()
-        named = headers.named(scope["headers"])
+        head: headers.Head = scope.get(headers.HEAD_KEY) or headers.Head(scope["headers"])
+        named = head.named
         request_id = headers.request_id(named, fresh=self._fresh_id)
         mark = (b"x-request-id", request_id.encode())
         status = 499
@@ -66,7 +67,7 @@ class Envelope:
             # A HEAD has no body, so nothing in it can be asked for, a stream least of all.
             query=b"" if scope.get("method") == "HEAD" else scope["query_string"],
             headers=named,
-            raw_headers=scope["headers"],
+            head=head,
             request_id=request_id,
             receive=receive,
             send=send_marked,

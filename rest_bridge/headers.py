@@ -12,6 +12,8 @@ from rest_bridge.errors import RequestError
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 Metadata = tuple[tuple[str, str], ...]
+HEAD_KEY: Final = "nodexa.head"
+"""Where the server puts a Head that it knows in the ASGI scope of a request."""
 
 MAX_USER_ID: Final = 256
 MAX_USER_TOKENS: Final = 8 * 1024
@@ -30,6 +32,23 @@ def named(headers: RawHeaders) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
+class Head:
+    """The headers of a request, looked at once for all requests of a connection that share them."""
+
+    __slots__ = ("_metadata", "_raw", "named")
+
+    def __init__(self, raw: RawHeaders) -> None:
+        self.named = named(raw)
+        self._raw = raw
+        self._metadata: Metadata | None = None
+
+    def metadata(self, request_id: str) -> Metadata:
+        """What travels beside a gRPC request. Raises as the function of that name."""
+        if self._metadata is None:
+            self._metadata = metadata(self._raw)
+        return (*self._metadata, ("x-request-id", request_id))
+
+
 def request_id(headers: Mapping[str, str], *, fresh: Callable[[], str]) -> str:
     """The client's own request id where it is harmless, else a `fresh` one."""
     given = headers.get("x-request-id")
@@ -42,8 +61,8 @@ def retry_count(headers: Mapping[str, str]) -> int:
     return int(given) if _COUNT.fullmatch(given) else 0
 
 
-def metadata(headers: RawHeaders, request_id: str) -> Metadata:
-    """What travels beside a gRPC request: credentials, the end user, the request id.
+def metadata(headers: RawHeaders) -> Metadata:
+    """What travels beside a gRPC request, but for its id: credentials, the end user.
 
     Raises RequestError: missing_api_key, invalid_api_key, invalid_user_id, invalid_request for an unknown dialect.
     Whether a key is good, the core says.
@@ -69,7 +88,6 @@ def metadata(headers: RawHeaders, request_id: str) -> Metadata:
         )
     if user_ids:
         found["x-user-id"] = _user_id(user_ids)
-    found["x-request-id"] = request_id
     return tuple(found.items())
 
 

@@ -1,31 +1,28 @@
-"""uvicorn's protocols with what they lack: limits of a request's head, and WebSockets that end in good order."""
+"""uvicorn's protocol with what it lacks: limits of a request's head, and a memory for one that comes again."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from typing import Any, Final
 
 import httptools
-from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from rest_bridge.body import BODY_KEY
-from rest_bridge.errors import RequestError, error_body, error_headers
+from rest_bridge.errors import RequestError
+from rest_bridge.known_head import KnownHead, learn
 from rest_bridge.presence import DEPARTURE_KEY, Departure
-from rest_bridge.reply import REPLY_KEY, DirectReply
+from rest_bridge.reply import REPLY_KEY, DirectReply, refusal_bytes
 from rest_bridge.settings import Settings
 
-CLOSE_SECONDS: Final = 2
-"""How long a WebSocket's client may take to answer our goodbye."""
 SPARE_CONNECTIONS: Final = 100
 """How many are heard out beyond the bound, for the sake of probes; the next are closed at once."""
 UNSENT_BYTES: Final = 4 * 1024
 """So much of an answer waits here for a client that is slow to read; what makes the answer waits behind that."""
 WHOLE_BYTES: Final = 16 * 1024
 """A body of so many bytes that came with its head is handed over with it."""
+LESSONS: Final = 4
+"""So many heads of a connection are looked at for one that comes again; some clients say something else each time."""
 BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """Methods that no route reads a body of."""
 PROBES: Final = (b"/healthz", b"/readyz")
@@ -51,6 +48,9 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._refusal: RequestError | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._departure = Departure()
+        self._between = False
+        self._known: KnownHead | None = None
+        self._lessons = LESSONS
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -67,10 +67,16 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._departure.happen()
 
     def data_received(self, data: bytes) -> None:
+        known, fresh = self._known, self._between
+        if known is not None and fresh and self._idle() and (body := known.body(data)) is not None:
+            self._meet(known, body)
+            return
         was_in_head = self._in_head
         # A head that begins in what is no larger than a head may be ends in it, as nearly all do, or is counted.
         self._small = len(data) <= self.settings.max_head_bytes and not (was_in_head and self._begun)
         super().data_received(data)
+        if fresh and self._between and self._lessons:
+            self._learn(data)
         if not self._in_head or self.transport.is_closing():
             return
         # Most heads come whole: a time is set only for one that doesn't.
@@ -87,6 +93,7 @@ class _LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._begun, self._fresh, self._head_bytes = True, True, True, 0
+        self._between = False
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -119,6 +126,7 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self._between = True
         # Most bodies come with their head, before anything asks for them: then nobody waits, and no time is set.
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and cycle.scope is self.scope and not cycle.more_body and len(cycle.body) <= WHOLE_BYTES:
@@ -130,9 +138,52 @@ class _LimitedProtocol(HttpToolsProtocol):
         # In the middle of another answer there is no place for this one.
         cycle: RequestResponseCycle | None = self.cycle
         if not self.pipeline and (cycle is None or cycle.response_complete or not cycle.response_started):
-            self.transport.write(_answer(refusal))
+            self.transport.write(refusal_bytes(refusal))
         self._stop_deadline()
         self.transport.close()
+
+    def _idle(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        quiet = not self.pipeline and (cycle is None or cycle.response_complete)
+        return quiet and not self._excess and not self.transport.is_closing()
+
+    def _learn(self, data: bytes) -> None:
+        """Keeps the head of a request that came alone and whole."""
+        cycle: RequestResponseCycle | None = self.cycle
+        usual = self.scope["method"] == "POST" and BODY_KEY in self.scope and not self.expect_100_continue
+        if usual and cycle is not None and cycle.scope is self.scope and cycle.keep_alive and not self._upgrades():
+            self._lessons -= 1
+            own = (BODY_KEY, REPLY_KEY, "state")
+            self._known = learn(data, {name: value for name, value in self.scope.items() if name not in own})
+
+    def _upgrades(self) -> bool:
+        return self.transport.is_closing() or self.parser.should_upgrade()
+
+    def _meet(self, known: KnownHead, body: bytes) -> None:
+        """Does for a request with a known head what is done for others while they are parsed."""
+        self._unset_keepalive_if_required()
+        scope: Any = {**known.scope, "state": self.app_state.copy()}
+        self.scope, self.headers = scope, scope["headers"]
+        self.cycle = cycle = RequestResponseCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
+        cycle.body += body
+        cycle.more_body = False
+        cycle.message_event.set()
+        scope[REPLY_KEY] = DirectReply(cycle)
+        if len(body) <= WHOLE_BYTES:
+            scope[BODY_KEY] = body
+        self._start_asgi_task(cycle, self.app)
 
     def _refuse(self, refusal: RequestError) -> None:
         self._refusal = refusal
@@ -163,49 +214,3 @@ class _LimitedProtocol(HttpToolsProtocol):
             self.send_400_response("")
         else:
             self.transport.close()  # a connection that never asked for anything
-
-
-class SocketProtocol(WebSocketsSansIOProtocol):
-    """The WebSocket side. When the server stops, the application closes its connections, not uvicorn."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.close_timeout = CLOSE_SECONDS
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        # An upgrade comes here whole. What could not be read of it is beyond limits of the library, which says nothing.
-        if not self.handshake_initiated and not self.transport.is_closing():
-            message = "The request's head has a line that is too long, or too many lines, for a WebSocket."
-            self.transport.write(_answer(RequestError("request_head_too_large", message)))
-            self.transport.close()
-
-    def handle_text(self, event: Frame) -> None:
-        """Text that is no UTF-8 is refused in the application, with words and without a traceback in the log."""
-        self.handle_bytes(event)
-
-    async def send(self, message: ASGISendEvent) -> None:
-        await super().send(message)
-        # Otherwise uvicorn logs an error for each upgrade that was refused.
-        self.handshake_complete = self.handshake_complete or message["type"] == "websocket.http.response.body"
-
-    def shutdown(self) -> None:
-        """Uvicorn's own version closes at once, in the middle of a response."""
-
-    def keepalive_timeout(self) -> None:
-        """A client that answers no ping reads nothing either: what is still to be sent would wait for ever."""
-        super().keepalive_timeout()
-        self.transport.abort()
-
-
-def _answer(refusal: RequestError) -> bytes:
-    body = error_body(refusal)
-    headers = [
-        *error_headers(refusal),
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
-        (b"x-request-id", f"req_{uuid.uuid4().hex}".encode()),
-    ]
-    head = b"".join(b"%b: %b\r\n" % header for header in headers)
-    return STATUS_LINE[refusal.status] + head + b"\r\n" + body

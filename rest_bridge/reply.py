@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import uuid
 from typing import Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from rest_bridge.errors import RequestError, error_body, error_headers
 
 REPLY_KEY: Final = "nodexa.reply"
 """Where the server puts the Reply to a request in its ASGI scope."""
@@ -102,6 +105,20 @@ class DirectReply:
         cycle.response_complete = True
         cycle.message_event.set()
         cycle.on_response()
+
+
+def refusal_bytes(refusal: RequestError) -> bytes:
+    """A whole answer to what is no request, or too much of one, after which the connection is closed."""
+    body = error_body(refusal)
+    headers = [
+        *error_headers(refusal),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        (b"x-request-id", f"req_{uuid.uuid4().hex}".encode()),
+    ]
+    head = b"".join(b"%b: %b\r\n" % header for header in headers)
+    return STATUS_LINE[refusal.status] + head + b"\r\n" + body
 
 
 @functools.lru_cache(maxsize=4)

@@ -17,10 +17,11 @@ import uvicorn
 
 from rest_bridge.app import make_app
 from rest_bridge.core import Core
-from rest_bridge.protocol import SocketProtocol, limited_protocol
+from rest_bridge.protocol import limited_protocol
 from rest_bridge.remote import Remote
 from rest_bridge.routes.call import Bridge
 from rest_bridge.settings import Settings
+from rest_bridge.socket_protocol import SocketProtocol
 from rest_bridge.tls import CoreTls, HttpsFiles
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)

@@ -10,7 +10,7 @@ import grpc
 
 from rest_bridge.body import read_json_body
 from rest_bridge.core import Core, refused
-from rest_bridge.headers import Metadata, RawHeaders, metadata
+from rest_bridge.headers import Head, Metadata
 from rest_bridge.hop_call import HopCall
 from rest_bridge.presence import ClientLeft, Departure, Presence, Receive
 from rest_bridge.reply import Reply
@@ -69,7 +69,7 @@ class Call:
     bridge: Bridge
     query: bytes
     headers: Mapping[str, str]
-    raw_headers: RawHeaders
+    head: Head
     request_id: str
     receive: Receive
     send: Send
@@ -81,7 +81,7 @@ class Call:
 
     def metadata(self) -> Metadata:
         """What goes beside a gRPC request. Raises RequestError where the headers can't be."""
-        return metadata(self.raw_headers, self.request_id)
+        return self.head.metadata(self.request_id)
 
     async def json(self) -> bytes:
         """The body, which must be JSON. Raises as read_json_body."""
