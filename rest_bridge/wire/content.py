@@ -117,6 +117,17 @@ def _summary_text(part: Mapping[str, Any], path: str, ignored: list[str]) -> Con
     return ContentPart(summary_text=SummaryText(text=shape.text(part, "text", path)))
 
 
+def _render_output_text(part: OutputText) -> dict[str, Any]:
+    annotations, logprobs = part.annotations_json, part.logprobs
+    return {
+        "type": "output_text",
+        "text": part.text,
+        # To go through what is empty, as nearly always, takes longer than to ask whether it is.
+        "annotations": [json.parse_stored(annotation) for annotation in annotations] if annotations else [],
+        "logprobs": render_logprobs(logprobs) if logprobs else [],
+    }
+
+
 def _render_file(part: InputFile) -> dict[str, Any]:
     given = {name: getattr(part, name) for name in (*FILES, "filename")}
     return {"type": "input_file", **{name: value for name, value in given.items() if value}}
@@ -166,12 +177,7 @@ RENDERERS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyTy
             "detail": part.detail or "auto",
         },
         "input_file": _render_file,
-        "output_text": lambda part: {
-            "type": "output_text",
-            "text": part.text,
-            "annotations": [json.parse_stored(annotation) for annotation in part.annotations_json],
-            "logprobs": render_logprobs(part.logprobs),
-        },
+        "output_text": _render_output_text,
         "refusal": lambda part: {"type": "refusal", "refusal": part.refusal},
         "reasoning_text": lambda part: {"type": "reasoning_text", "text": part.text},
         "summary_text": lambda part: {"type": "summary_text", "text": part.text},

@@ -58,6 +58,8 @@ PHASES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 )
 """The steps of items that clients know; an event that they don't know makes some of them give up."""
 
+_IN_ITEMS: Final = (ArgumentsDelta, InputDelta)
+_IN_SUMMARIES: Final = (SummaryPartEvent, SummaryTextDelta, SummaryTextDone)
 SNAPSHOTS: Final = frozenset({"created", "queued", "in_progress", "completed", "incomplete", "failed"})
 
 
@@ -70,11 +72,13 @@ def event_name(kind: str, body: Any) -> str:
 def place_of(body: Any) -> dict[str, Any]:
     """Which item and which part of it an event is about."""
     place = {"item_id": body.item_id, "output_index": body.output_index}
-    if isinstance(body, (ArgumentsDelta, InputDelta)):
+    if isinstance(body, _IN_ITEMS):
         return place
-    if isinstance(body, (SummaryPartEvent, SummaryTextDelta, SummaryTextDone)):
-        return place | {"summary_index": body.summary_index}
-    return place | {"content_index": body.content_index}
+    if isinstance(body, _IN_SUMMARIES):
+        place["summary_index"] = body.summary_index
+    else:
+        place["content_index"] = body.content_index
+    return place
 
 
 def error_body(code: str, message: str, param: str) -> dict[str, Any]:
@@ -114,7 +118,7 @@ BODIES: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyType(
         "output_text_done": lambda body: {
             **place_of(body),
             "text": body.text,
-            "logprobs": content.render_logprobs(body.logprobs),
+            "logprobs": content.render_logprobs(body.logprobs) if body.logprobs else [],
         },
         "refusal_done": lambda body: {**place_of(body), "refusal": body.text},
         "reasoning_text_done": lambda body: {**place_of(body), "text": body.text},
