@@ -112,8 +112,12 @@ class HopCall(Generic[T]):
             self._say(self._number, CREDIT, credit(read))
         return self._decode(data)
 
+    def head(self) -> Pairs:
+        """What the core said before its first message, once that is here."""
+        return self._head
+
     async def initial_metadata(self) -> Pairs:
-        """What the core said before its first message."""
+        """The same, from the beginning."""
         while not self._begun and self._end is None:
             await self._next_news()
         return self._head

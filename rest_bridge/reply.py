@@ -26,8 +26,11 @@ class Reply(Protocol):
     def whole(self, fields: bytes, body: bytes) -> bool:
         """Writes a good answer, given the fields of its head as they are sent. Whether that could be done."""
 
-    def begin(self, fields: bytes, body: bytes) -> bool:
-        """Writes the head of a good answer, and the first piece of its body. Whether that could be done."""
+    def begins(self) -> bool:
+        """Whether a good answer could be begun now."""
+
+    def begin(self, fields: bytes, body: bytes) -> None:
+        """Writes the head of a good answer, and the first piece of its body, where `begins` says so."""
 
     def takes(self) -> bool:
         """Whether a piece of a body that has begun could be written now."""
@@ -51,7 +54,7 @@ class DirectReply:
 
     def whole(self, fields: bytes, body: bytes) -> bool:
         """Writes a good answer in one piece. Whether it could be."""
-        if self._heeds():
+        if not self.begins():
             return False
         cycle = self._cycle
         self._begin()
@@ -61,17 +64,20 @@ class DirectReply:
         self._end()
         return True
 
-    def begin(self, fields: bytes, body: bytes) -> bool:
-        """Writes the head of a good answer and the first piece of its body, which isn't empty. Whether it could be."""
-        if self._heeds():
-            return False
+    def begins(self) -> bool:
+        """Whether there is nothing to heed before an answer: a client that is gone or slow, or wants the end told."""
+        cycle = self._cycle
+        heeds = cycle.flow.write_paused or cycle.disconnected or cycle.response_started or not cycle.keep_alive
+        return not (heeds or cycle.access_log or cycle.scope["method"] == "HEAD")
+
+    def begin(self, fields: bytes, body: bytes) -> None:
+        """Writes the head of a good answer and the first piece of its body, which isn't empty."""
         cycle = self._cycle
         self._begin()
         cycle.chunked_encoding = True
         head = b"%b%b%b%btransfer-encoding: chunked\r\n\r\n"
         shown = head % (STATUS_LINE[200], _shown(*cycle.default_headers), fields, self.mark)
         cycle.transport.write(b"%b%x\r\n%b\r\n" % (shown, len(body), body))
-        return True
 
     def takes(self) -> bool:
         """Whether the client takes a piece of a body now; nobody waits here for one that is slow to read."""
@@ -90,11 +96,6 @@ class DirectReply:
         self._cycle.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
         self._end()
         return True
-
-    def _heeds(self) -> bool:
-        cycle = self._cycle
-        heeds = cycle.flow.write_paused or cycle.disconnected or cycle.response_started or not cycle.keep_alive
-        return heeds or cycle.access_log or cycle.scope["method"] == "HEAD"
 
     def _begin(self) -> None:
         self.begun = self._cycle.response_started = True

@@ -60,16 +60,25 @@ class EventStream:
 
     def takes(self) -> bool:
         """Whether `write` could be called now."""
-        return self._started and self._reply is not None and self._reply.takes()
+        if self._reply is None:
+            return False
+        return self._reply.takes() if self._started else self._reply.begins()
 
     def write(self, frames: bytes, *, over: bool = False) -> None:
-        """Sends them at once, where `takes` says so. `over` says that these are the last, so that `[DONE]` follows."""
-        if self._reply is None:
+        """Sends them at once, where `takes` says so, and the head with the first.
+
+        `over` says that these are the last, so that `[DONE]` follows.
+        """
+        if self._reply is None or not frames:
             return
         self._last_sent = self._loop.time()
+        if not self._started:
+            self._started = True
+            self._reply.begin(_FIELDS + b"".join([b"%b: %b\r\n" % field for field in self.headers]), frames)
+            return
         if over:
             self._finished = self._reply.last(frames + DONE)
-        if frames and not self._finished:
+        if not self._finished:
             self._reply.piece(frames)
 
     def end(self, refusal: RequestError) -> None:
@@ -132,19 +141,11 @@ class EventStream:
 
     async def _write(self, body: bytes, *, over: bool = False) -> None:
         self._last_sent = self._loop.time()
-        if not self._started and self._begun_with(body):
-            return
-        await self._start()
         if self.takes():
             self.write(body, over=over)
-        else:
-            await self._send({"type": "http.response.body", "body": body, "more_body": True})
-
-    def _begun_with(self, body: bytes) -> bool:
-        """Whether the head could be sent in one piece with the first frames."""
-        fields = _FIELDS + b"".join([b"%b: %b\r\n" % field for field in self.headers])
-        self._started = self._reply is not None and self._reply.begin(fields, body)
-        return self._started
+            return
+        await self._start()
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def _beat(self) -> float:
         if not self._started:

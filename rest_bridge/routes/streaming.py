@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 from nodexa.v1.event_pb2 import EventBatch
@@ -11,6 +11,7 @@ from nodexa.v1.event_pb2 import EventBatch
 from rest_bridge.core import rates
 from rest_bridge.errors import RequestError
 from rest_bridge.follow import OUTLIVED, TERMINAL, EventCall, Follower, Position
+from rest_bridge.hop_call import HopCall
 from rest_bridge.routes.call import Call
 from rest_bridge.sse import EventStream
 from rest_bridge.wire.dialect import dialect_of, hides_requires_action
@@ -43,6 +44,7 @@ class _Passage:
         self._opened = opened
         self._position = position
         self._repeatable = repeatable
+        self._begun = False
         self._renderer = StreamRenderer(functools.partial(hides_requires_action, call.headers))
         self._follower = Follower(
             call.bridge.core,
@@ -66,19 +68,22 @@ class _Passage:
 
     async def _frames(self) -> AsyncGenerator[bytes, None]:
         followed = self._follower.follow(self._opened, self._position, repeatable=self._repeatable, show=self._show)
-        fresh = True
         async with aclosing(followed) as batches:
             async for batch in batches:
-                if fresh:
-                    fresh = False
-                    told = await self._opened.initial_metadata()
-                    self._renderer.dialect = dialect_of(self._headers, told)
-                    self._stream.headers += rates(told)
+                if not self._begun:
+                    self._begin(await self._opened.initial_metadata())
                 yield self._renderer.render(batch)
+
+    def _begin(self, told: Iterable[tuple[str, str | bytes]] | None) -> None:
+        self._begun = True
+        self._renderer.dialect = dialect_of(self._headers, told or ())
+        self._stream.headers = rates(told)
 
     def _show(self, batch: EventBatch) -> bool:
         if not self._stream.takes():
             return False
+        if not self._begun and isinstance(self._opened, HopCall):
+            self._begin(self._opened.head())
         self._stream.write(self._renderer.render(batch), over=batch.events[-1].WhichOneof("kind") in TERMINAL)
         return True
 
