@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
@@ -72,22 +71,22 @@ class Follower:
         position: Position,
         *,
         repeatable: bool = True,
-        show: Callable[[EventBatch], bool] | None = None,
+        show: Callable[[bytes], bool] | None = None,
     ) -> AsyncGenerator[EventBatch, None]:
         """Yields the batches of `call`, and of the calls that take up where it broke off.
 
         Raises RequestError when the core refuses, or stays away too long. `repeatable` False says that `call` may have
         started something even when nothing comes back. No call outlives the generator.
 
-        Where nothing of it waits, a batch goes to `show`, which says whether it could pass it on there and then: that
-        takes no turn of the task that reads the rest.
+        Where nothing of it waits, a serialized batch goes to `show`, which says whether it could pass it on there and
+        then, and has counted it: that takes no turn of the task that reads the rest.
         """
         # A caller who asks for what comes after the end gets nothing, and that is all there is.
         over, begun = bool(position.response_id), position.number
         lost_at: int | None = -1
         try:
             while True:
-                _offer(call, position, show)
+                _offer(call, show)
                 try:
                     async for batch in call:
                         if batch.events:
@@ -122,17 +121,10 @@ class Follower:
         return self._core.responses.WatchResponse(request, metadata=self._metadata)
 
 
-def _offer(call: EventCall, position: Position, show: Callable[[EventBatch], bool] | None) -> None:
+def _offer(call: EventCall, show: Callable[[bytes], bool] | None) -> None:
     # gRPC's own calls know nothing of the kind.
     if show is not None and isinstance(call, HopCall):
-        call.offer(functools.partial(_pass_on, show, position))
-
-
-def _pass_on(show: Callable[[EventBatch], bool], position: Position, batch: EventBatch) -> bool:
-    if not batch.events or not show(batch):
-        return False
-    position.advance(batch)
-    return True
+        call.offer(show)
 
 
 def _final(refusal: RequestError, position: Position) -> RequestError:

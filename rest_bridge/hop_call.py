@@ -74,17 +74,17 @@ class HopCall(Generic[T]):
         self._decode = read
         self._head: Pairs = ()
         self._messages: deque[bytes] = deque()
-        self._taker: Callable[[T], bool] | None = None
+        self._taker: Callable[[bytes], bool] | None = None
         self._unread = 0
         self._begun = False
         self._end: End | None = None
         self._loop = asyncio.get_running_loop()
         self._news: asyncio.Future[None] | None = None
 
-    def offer(self, taker: Callable[[T], bool]) -> None:
+    def offer(self, taker: Callable[[bytes], bool]) -> None:
         """Has each message that comes while one waits to read it given to `taker` first, which says whether it took it.
 
-        What it takes is not read, and wakes nobody.
+        It is given as it came, serialized. What it takes is not read, and wakes nobody.
         """
         self._taker = taker
 
@@ -164,7 +164,7 @@ class HopCall(Generic[T]):
         if self._taker is None or self._messages or self._news is None or self._news.done():
             return False
         try:
-            taken = self._taker(self._decode(data))
+            taken = self._taker(data)
         except Exception:  # noqa: BLE001 - who reads it meets the same, where it can be told
             return False
         if taken and (read := self._counted(len(data))):

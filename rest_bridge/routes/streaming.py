@@ -10,7 +10,7 @@ from nodexa.v1.event_pb2 import EventBatch
 
 from rest_bridge.core import rates
 from rest_bridge.errors import RequestError
-from rest_bridge.follow import OUTLIVED, TERMINAL, EventCall, Follower, Position
+from rest_bridge.follow import OUTLIVED, EventCall, Follower, Position
 from rest_bridge.hop_call import HopCall
 from rest_bridge.routes.call import Call
 from rest_bridge.sse import EventStream
@@ -79,12 +79,21 @@ class _Passage:
         self._renderer.dialect = dialect_of(self._headers, told or ())
         self._stream.headers = rates(told)
 
-    def _show(self, batch: EventBatch) -> bool:
+    def _show(self, data: bytes) -> bool:
         if not self._stream.takes():
+            return False
+        if (frame := self._renderer.delta(data)) is not None:
+            self._stream.write(frame)
+            self._position.number = self._renderer.number
+            return True
+        batch = EventBatch.FromString(data)
+        if not batch.events:
             return False
         if not self._begun and isinstance(self._opened, HopCall):
             self._begin(self._opened.head())
-        self._stream.write(self._renderer.render(batch), over=batch.events[-1].WhichOneof("kind") in TERMINAL)
+        frames = self._renderer.render(batch)
+        self._position.advance(batch)
+        self._stream.write(frames, over=self._position.final)
         return True
 
     def _over(self) -> bool:

@@ -22,6 +22,7 @@ from rest_bridge.errors import RequestError, error_headers, error_object
 from rest_bridge.wire import item, json
 from rest_bridge.wire.dialect import Dialect, told_name
 from rest_bridge.wire.event_body import BODIES, EVENT_NAMES, PHASES, SNAPSHOTS, error_body, event_name, place_of
+from rest_bridge.wire.plain_delta import PlainDelta
 from rest_bridge.wire.response import dump_settings, dump_snapshot, render_response, render_settings
 from rest_bridge.wire.runs import last_number, singly
 
@@ -90,9 +91,15 @@ class StreamRenderer:
         self._dumped = b""
         self._logprobs = True
         self._templates: dict[str, _Template] = {}
+        self._plain: tuple[PlainDelta, _Template] | None = None
         self._response: Response | None = None
         self._done: list[Item] = []
         self._number = 0
+
+    @property
+    def number(self) -> int:
+        """The number of the last event that was rendered."""
+        return self._number
 
     def render(self, batch: EventBatch) -> bytes:
         """The frames of a batch, to be written at once; empty when it holds no event that is known here."""
@@ -120,6 +127,18 @@ class StreamRenderer:
                 frames.append(self._frame(kind, number, getattr(event, kind)))
         self._number = number
         return json.one_line(b"".join(frames))
+
+    def delta(self, data: bytes) -> bytes | None:
+        """The frame of a serialized batch that is one more text delta, like one before. None for any other."""
+        if self._plain is None or self._logprobs:
+            return None
+        known, (before, between, behind) = self._plain
+        if (read := known.read(data)) is None:
+            return None
+        self._number, text = read
+        # What isn't UTF-8 raises here as it does in protobuf.
+        literal = orjson.dumps(text.decode())
+        return json.one_line(b"%b%d%b%b%b" % (before, self._number, between, literal, behind))
 
     def _run(self, event: ResponseEvent) -> list[bytes]:
         """The frames of a run of text deltas, in pieces: nothing is done for each that can be done for all."""
@@ -195,6 +214,8 @@ class StreamRenderer:
         data = b'%b,"sequence_number":\0,"delta":\0%b' % (head[:-1], _DELTA_ENDS[kind])
         before, between, behind = self._framing(name.encode(), data).split(b"\0")
         template = self._templates[delta.item_id] = (before, between, behind)
+        if isinstance(delta, (TextDelta, TextDeltas)) and kind == "output_text_delta":
+            self._plain = PlainDelta(delta), template
         return template
 
 
