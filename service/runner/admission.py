@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response, ResponseSettings
@@ -12,21 +11,20 @@ from nodexa.v1.response_service_pb2 import (
     CompactedConversation,
     CompactResponseRequest,
     CountInputTokensRequest,
+    CountInputTokensResponse,
     CreateResponseRequest,
 )
 
 from service.errors import NodexaError
 from service.ids import NewId
-from service.model.model import Model, Prompt
 from service.model.past_calls import without_runs
+from service.runner.beginning import response_of, row_of
 from service.runner.caller import Caller
 from service.runner.compaction import Shortening, shortening_of, shortening_of_all
 from service.runner.conversations import Joined
 from service.runner.early import EarlyRun
-from service.runner.fields import set_moment
 from service.runner.history import History
 from service.runner.input_check import check_user_tokens, only_words, with_ids
-from service.runner.lifecycle import word
 from service.runner.reading import Read, Reading
 from service.runner.redaction import lacks_secrets
 from service.runner.redaction import shown as redacted
@@ -42,8 +40,6 @@ from service.seal import Seal
 from service.settings import Clock
 from service.store.records import ResponseRow, Segment
 from service.store.responses import ResponseStore
-
-_BEGUN: Final = word(Response.STATUS_IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +98,16 @@ class Admission:
                 param="store",
             )
         shortening = await self._shortening(request, caller, read, only=only) if only or settled.compacts else None
-        turn, row = Turn(read.model, read.prompt), self._row(request, caller, background=settled.background)
-        response = _begun(request, row)
+        turn = Turn(read.model, read.prompt)
+        row = row_of(
+            request,
+            caller,
+            id=self._new_id("resp"),
+            now=self._clock(),
+            retention=self._retention,
+            background=settled.background,
+        )
+        response = response_of(request, row)
         return self._prepare(
             row,
             turn,
@@ -182,12 +186,21 @@ class Admission:
         spent = read.joined.seen.tokens if read.joined else await self._history.tokens(before, caller)
         return await shortening_of(read.model, read.prompt, Sealed(self._seal, caller.org_id), spent=spent)
 
-    async def prompt(self, request: CountInputTokensRequest, caller: Caller) -> tuple[Model, Prompt]:
-        """The model to ask, and all that it would be told first. Raises NodexaError for every refusal."""
+    async def count(self, request: CountInputTokensRequest, caller: Caller) -> CountInputTokensResponse:
+        """The tokens of all that the model would be told first. Raises NodexaError for every refusal."""
         check_user_tokens(request.user_tokens)
         without_runs(request.input)
         read = await self._reading.read(request, caller, words=only_words(request.input), streaming=False)
-        return read.model, await self._tooling.first_prompt(read, request, caller)
+        prompt = await self._tooling.first_prompt(read, request, caller)
+        tokens = await read.model.count(prompt.told())
+        if tokens is None:
+            raise NodexaError(
+                "tokens_not_countable",
+                "The server of the assistant's model has no way to count tokens beforehand; the usage of a response "
+                "tells them.",
+                param="model",
+            )
+        return CountInputTokensResponse(input_tokens=tokens, ignored=prompt.settings.ignored)
 
     async def compact(self, request: CompactResponseRequest, caller: Caller) -> CompactedConversation:
         """The conversation made short. Raises NodexaError for every refusal, and as models do."""
@@ -239,35 +252,6 @@ class Admission:
             shortening=shortening,
             rounds=rounds,
         )
-
-    def _row(self, request: CreateResponseRequest, caller: Caller, *, background: bool) -> ResponseRow:
-        now = self._clock()
-        return ResponseRow(
-            id=self._new_id("resp"),
-            org_id=caller.org_id,
-            assistant_id=request.assistant_id,
-            user_id=caller.user_id,
-            key_id=caller.key_id,
-            previous_response_id=request.previous_response_id,
-            # Nothing waits in a queue yet: the first batch of the log leads to this state, in the background too.
-            status=_BEGUN,
-            background=background,
-            created_at=now,
-            expires_at=now + self._retention,
-        )
-
-
-def _begun(request: CreateResponseRequest, row: ResponseRow) -> Response:
-    response = Response(id=row.id, assistant_id=row.assistant_id)
-    # Each field that is set costs as much as a call, and most requests have none of these.
-    if row.background:
-        response.status = Response.STATUS_QUEUED
-    if row.previous_response_id:
-        response.previous_response_id = row.previous_response_id
-    if request.conversation_id:
-        response.conversation_id = request.conversation_id
-    set_moment(response.create_time, row.created_at)
-    return response
 
 
 def _kind_of(turn: Turn, settled: Settled, *, stored: bool) -> type[Run]:

@@ -8,7 +8,6 @@ from contextlib import aclosing
 from typing import Final
 
 from nodexa.v1.event_pb2 import EventBatch
-from nodexa.v1.item_pb2 import Item, ItemList
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import (
     CompactedConversation,
@@ -21,7 +20,7 @@ from nodexa.v1.response_service_pb2 import (
 from service.errors import NodexaError
 from service.runner.admission import Admission, Left
 from service.runner.caller import Caller
-from service.runner.fields import VARINT, member, tag
+from service.runner.fields import VARINT, serialized, tag
 from service.runner.flow import Flow
 from service.runner.fold import fold
 from service.runner.history import History
@@ -37,7 +36,6 @@ from service.store.requests import Earlier, Named, RequestStore, TwiceError
 from service.store.responses import ResponseStore
 
 # Numbers in names of ours: each look at a constant of a message's class costs as much as a call.
-_ITEMS: Final = ItemList.ITEMS_FIELD_NUMBER
 _BATCH_SETTINGS: Final = tag(EventBatch.SETTINGS_FIELD_NUMBER)
 _SETTINGS: Final = tag(Response.SETTINGS_FIELD_NUMBER)
 
@@ -77,12 +75,11 @@ class Runner:
         name = named(request, caller)
         if name is not None and (earlier := await self._earlier(name)):
             return earlier
-        if self._draining:
-            raise NodexaError("server_draining", "The server is being stopped; try again.", retry_after=1)
+        self._expect_open()
         with self._limiter.enter(caller) as permit:
             run = await self._admission.admit(request, caller, streaming=streaming)
             try:
-                await self._launch(run, _serialized(request.input), name, permit)
+                await self._launch(run, serialized(request.input), name, permit)
             except TwiceError:
                 if name is not None and (earlier := await self._earlier(name)):
                     return earlier
@@ -214,28 +211,25 @@ class Runner:
         with await self._limiter.resume(caller) as permit:
             run = await self._admission.readmit(left, caller)
             if row.id in self._live:
-                self.let_go([row.id])  # an earlier life of it, which another core had taken from here
+                self.stop([row.id], Stop.INTERRUPTED)  # an earlier life of it, which another core had taken from here
             self._live[row.id] = run
             run.revive(segments)
             permit.keep()
             asked = turns[0].input.SerializeToString()
             run.log.when_closed(lambda: self._reap(run, asked, permit))
 
-    def cancel_own(self, response_ids: Sequence[str]) -> None:
-        """Stops those of the runs that are still here."""
-        for response_id in response_ids:
-            if response_id in self._live:
-                self._live[response_id].stop(Stop.CANCELLED)
-
     def live(self) -> Mapping[str, int]:
         """The runs that are here, and the epoch under which each of them writes."""
         return {response_id: run.epoch for response_id, run in self._live.items()}
 
-    def let_go(self, response_ids: Sequence[str]) -> None:
-        """Ends runs that were taken from here: the log refuses their end, and their readers get the true one."""
+    def stop(self, response_ids: Sequence[str], why: Stop) -> None:
+        """Stops those of the runs that are still here.
+
+        Where they were taken from here, their logs refuse their ends, and their readers get the true ones.
+        """
         for response_id in response_ids:
             if response_id in self._live:
-                self._live[response_id].stop(Stop.INTERRUPTED)
+                self._live[response_id].stop(why)
 
     async def delete(self, response_id: str, caller: Caller) -> None:
         """Forgets a response, a running one after cancelling it. Raises NodexaError `response_not_found`."""
@@ -252,24 +246,14 @@ class Runner:
 
         Raises NodexaError for every refusal, `tokens_not_countable` where the model can't tell.
         """
-        model, prompt = await self._admission.prompt(request, caller)
-        tokens = await model.count(prompt.told())
-        if tokens is None:
-            raise NodexaError(
-                "tokens_not_countable",
-                "The server of the assistant's model has no way to count tokens beforehand; the usage of a response "
-                "tells them.",
-                param="model",
-            )
-        return CountInputTokensResponse(input_tokens=tokens, ignored=prompt.settings.ignored)
+        return await self._admission.count(request, caller)
 
     async def compact(self, request: CompactResponseRequest, caller: Caller) -> CompactedConversation:
         """The conversation of a request, made short by the assistant's model; nothing of it is kept here.
 
         Raises NodexaError for every refusal, and what the model raises.
         """
-        if self._draining:
-            raise NodexaError("server_draining", "The server is being stopped; try again.", retry_after=1)
+        self._expect_open()
         with self._limiter.enter(caller) as permit:
             compacted = await self._admission.compact(request, caller)
             permit.leave(compacted.usage)
@@ -284,6 +268,10 @@ class Runner:
                 for run in list(self._live.values()):
                     run.stop(Stop.INTERRUPTED)
             await asyncio.sleep(0.02)
+
+    def _expect_open(self) -> None:
+        if self._draining:
+            raise NodexaError("server_draining", "The server is being stopped; try again.", retry_after=1)
 
     async def _launch(self, run: Run, asked: bytes, name: Named | None, permit: Permit) -> None:
         self._live[run.row.id] = run
@@ -309,8 +297,3 @@ class Runner:
         if run is None or run.row.org_id != caller.org_id or not caller.may_see(run.row.user_id):
             return None
         return run if run.stored and not run.hidden else None
-
-
-def _serialized(items: Iterable[Item]) -> bytes:
-    """The items as a serialized ItemList, none of them copied."""
-    return b"".join([member(_ITEMS, item.SerializeToString()) for item in items])

@@ -17,6 +17,7 @@ from service.runner.emit import Emitter
 from service.runner.fold import fold
 from service.runner.lifecycle import word
 from service.runner.log import events_of, segment_of
+from service.runner.run import Stop
 from service.runner.step_log import unknown
 from service.settings import Clock
 from service.store.ownership import Orphan, Ownership
@@ -47,9 +48,7 @@ class Runs(Protocol):
 
     def live(self) -> Mapping[str, int]: ...
 
-    def cancel_own(self, response_ids: Sequence[str]) -> None: ...
-
-    def let_go(self, response_ids: Sequence[str]) -> None: ...
+    def stop(self, response_ids: Sequence[str], why: Stop) -> None: ...
 
 
 class Takeover:
@@ -108,10 +107,10 @@ class Takeover:
 
     async def _beat(self, runs: Runs) -> None:
         now = self._clock()
-        runs.cancel_own(await self._ownership.beat(now))
+        runs.stop(await self._ownership.beat(now), Stop.CANCELLED)
         # One that was frozen may hold runs that say nothing for long, and would not notice by themselves.
         if self._clock() - self._heard >= self._lease * 1000:
-            runs.let_go(await self._ownership.lost(runs.live()))
+            runs.stop(await self._ownership.lost(runs.live()), Stop.INTERRUPTED)
         self._heard = now
 
     def retire(self) -> None:
