@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from nodexa.v1.admin_pb2 import Assistant
 from nodexa.v1.item_pb2 import Item, ItemList
+from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
 
 from service.errors import NodexaError
 from service.ids import NewId
 from service.model.attached import NOTHING
-from service.model.model import Model, Prompt
+from service.model.model import Abilities, Model, Prompt
 from service.model.past_calls import APPROVAL_RESPONSE, told
 from service.model.thread import Continued
 from service.runner.attachments import Attachments
@@ -109,21 +110,18 @@ class Reading:
         if assistant is None:
             assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
         model = self._catalog.open_at_hand(assistant.model) or await self._catalog.model(assistant.model)
-        settled = self._settling.at_hand(given, assistant, model) or await self._settling.settle(
-            given, assistant, model
-        )
+        settling = self._settling
+        settled = settling.at_hand(given, assistant, model) or await settling.settle(given, assistant, model)
         hosted = model.abilities.hosted
         if settled.tools and given.tools.tools:
             await self._toolbox.check(settled.settings.tools.tools, org_id=caller.org_id, own=False, hosted=hosted)
         past, seen = await self._recall(request, caller) if goes_on else (_NO_PAST, None)
         unread = [] if words else _unread(request.input, model, assistant)
         if seen:
-            unread += check_readable(past.said.items, abilities=model.abilities, model=assistant.model, name=FIELD)
-            check_new(past.said, request.input)
+            unread += _unread_there(past, request.input, model, assistant)
         # A threshold may come to nothing, and what says so is the request's own.
         if unread or settled.compacts:
             settled = settled.own(unread)
-        settings = settled.settings
         if not words:
             await self._look_up(request, past, caller)
         asked = with_ids(request.input, self._new_id)
@@ -132,24 +130,40 @@ class Reading:
         items: Sequence[Item] = asked
         if goes_on or not words:
             held = _held(past, asked, tokens, plain=plain, hosted=hosted, open_end=open_end)
-            before = FIELD if seen else "previous_response_id"
-            items = self._told(past, asked, caller, before=before, plain=plain, hosted=hosted, open_end=open_end)
+            items = self._told(past, asked, caller, there=bool(seen), plain=plain, hosted=hosted, open_end=open_end)
+        attached = NOTHING
+        if not plain:
+            attached = await self._attachments.of(asked, items, caller.org_id, abilities=model.abilities)
         prompt = Prompt(
             instructions=system_prompt(assistant, given),
             items=items,
-            settings=settings,
+            settings=settled.settings,
             streaming=streaming or settled.background,
             known=await self._known.of(caller, assistant, [*islice(past.said, 1), *asked]) if caller.user_id else (),
-            attached=NOTHING
-            if plain
-            else await self._attachments.of(asked, items, caller.org_id, abilities=model.abilities),
+            attached=attached,
         )
         joined = Joined(seen, answers_first(asked, past.waiting)) if seen else None
-        silent = settled.silent and not held
-        wanted = self._toolbox.wanted(settings.tools.tools, hosted=hosted) if settled.tools and not silent else []
-        if caller.user_id and model.abilities.tools and not held:
-            wanted += self._known.tools(caller, assistant, given, settings)
+        wanted = self._wanted(given, assistant, settled, caller, abilities=model.abilities, held=bool(held))
         return Read(model, prompt, joined, past, asked, wanted, held, settled)
+
+    def _wanted(
+        self,
+        given: ResponseSettings,
+        assistant: Assistant,
+        settled: Settled,
+        caller: Caller,
+        *,
+        abilities: Abilities,
+        held: bool,
+    ) -> list[Wanted]:
+        """The tools that are to be found for the model. Raises as `Known.tools` does."""
+        settings, silent = settled.settings, settled.silent and not held
+        wanted: list[Wanted] = []
+        if settled.tools and not silent:
+            wanted += self._toolbox.wanted(settings.tools.tools, hosted=abilities.hosted)
+        if caller.user_id and abilities.tools and not held:
+            wanted += self._known.tools(caller, assistant, given, settings)
+        return wanted
 
     async def _recall(
         self, request: CreateResponseRequest | CountInputTokensRequest, caller: Caller
@@ -171,15 +185,16 @@ class Reading:
         asked: Sequence[Item],
         caller: Caller,
         *,
-        before: str,
+        there: bool,
         plain: bool,
         hosted: bool,
         open_end: bool,
     ) -> list[Item]:
-        """What a model reads of the past, named by the field `before`, and of the input; as it stands if `plain`."""
+        """What a model reads of the past (`there`: in a conversation) and of the input; as it stands if `plain`."""
         if plain:
             new = match_waiting(past.waiting, past.said, asked, open_end=open_end)
             return Continued(past.said, new) if past.turns else [*past.said, *new]
+        before = FIELD if there else "previous_response_id"
         opened, fresh, sent = Sealed(self._seal, caller.org_id).opened(past.said.items, asked, before=before)
         said, _ = told(opened, hosted=hosted)
         read, origins = told(fresh, opened, hosted=hosted)
@@ -207,6 +222,12 @@ def _unread(items: Sequence[Item], model: Model, assistant: Assistant) -> list[s
         *check_readable(items, abilities=model.abilities, model=assistant.model),
         *sealed_elsewhere(items),
     ]
+
+
+def _unread_there(past: Past, items: Sequence[Item], model: Model, assistant: Assistant) -> Iterator[str]:
+    """What the model won't be told of a conversation, where the input is to be added. Raises as `check_new`."""
+    yield from check_readable(past.said.items, abilities=model.abilities, model=assistant.model, name=FIELD)
+    check_new(past.said, items)
 
 
 def _held(
