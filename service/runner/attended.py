@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Final
 
 from service.runner.log import EventLog
@@ -11,7 +12,7 @@ FIRST_READER_SECONDS: Final = 1.0
 """How long a new run waits for its first reader, however impatient it is."""
 
 
-class Attended:
+class Attended(ABC):
     """Counts the readers of a log that is being written: `_leave` is called when the last one is gone for long enough.
 
     `patience` is how many seconds that is; None for ever.
@@ -41,8 +42,9 @@ class Attended:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(max(self._patience, at_least), self._leave)
 
+    @abstractmethod
     def _leave(self) -> None:
-        raise NotImplementedError
+        """Ends what nobody reads."""
 
 
 class Attendance:
