@@ -13,6 +13,7 @@ from service.keys import load_keyring
 from service.knowledge.knowledge import Knowledge
 from service.knowledge.meaning import Meanings
 from service.rpc.admin import AdminServicer
+from service.rpc.admin_models import Models
 from service.rpc.caller import Authenticator
 from service.rpc.key_maker import KeyMaker
 from service.rpc.open_calls import OpenCalls
@@ -82,15 +83,9 @@ def assemble(settings: Settings, database: Database, outside: Outside) -> Parts:
     claims, memories = Claims(stores.claims, clock), Memories(MemoryStore(database), clock, new_id)
     tools = Tools.on(stores, settings, outside)
     knowledge = tools.knowledge
-    needs = Needs(
-        catalog=catalog,
-        conversations=conversations,
-        limiter=limiter,
-        seal=Seal(keyring),
-        tooling=Tooling(tools.toolbox, stores.steps, outside.caps),
-        known=Known(stores.claims, memories),
-        attachments=Attachments(knowledge.uploads),
-    )
+    tooling, attachments = Tooling(tools.toolbox, stores.steps, outside.caps), Attachments(knowledge.uploads)
+    known = Known(stores.claims, memories)
+    needs = Needs(catalog, conversations, limiter, Seal(keyring), tooling, known, attachments)
     runs = Runs.on(stores, settings, outside, needs)
     rights = UserRights(UserData(database), stores.responses, runs.runner, conversations, claims, memories)
     upkeep = Upkeep(Retention(database), clock=clock, log_retention=settings.log_retention, also=[knowledge.prune])
@@ -136,7 +131,7 @@ def _admin(
         catalog=catalog,
         authenticator=authenticator,
         keys=keys,
-        problem=outside.problem,
+        models=Models(stores.administration, catalog, outside.problem, outside.clock),
         clock=outside.clock,
         new_id=outside.new_id,
         upkeep=upkeep,

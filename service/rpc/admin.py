@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
@@ -14,7 +13,8 @@ from nodexa.v1.admin_service_pb2_grpc import AdminServiceServicer
 from service.errors import NodexaError
 from service.ids import NewId
 from service.rpc import admin_check as check
-from service.rpc.admin_finding import Finding, unknown
+from service.rpc.admin_finding import Finding
+from service.rpc.admin_models import Models
 from service.rpc.audit import event_of
 from service.rpc.caller import CALLER, REQUEST_ID, Authenticator
 from service.rpc.gate import Context
@@ -33,7 +33,7 @@ KEY_FIELDS = ("name", "dialect", "limits")
 
 
 class AdminServicer(AdminServiceServicer):
-    """Organizations, assistants, API keys and models. `problem` says why a model can't answer.
+    """Organizations, assistants, API keys and models.
 
     Whatever changes something is noted in the audit log, in the same transaction.
     """
@@ -45,10 +45,10 @@ class AdminServicer(AdminServiceServicer):
         catalog: Catalog,
         authenticator: Authenticator,
         keys: KeyMaker,
+        models: Models,
         upkeep: Upkeep,
         audit: AuditLog,
         tools: AssistantTools,
-        problem: Callable[[Model], str],
         clock: Clock,
         new_id: NewId,
     ) -> None:
@@ -57,7 +57,7 @@ class AdminServicer(AdminServiceServicer):
         self._catalog = catalog
         self._authenticator = authenticator
         self._keys = keys
-        self._problem = problem
+        self._models = models
         self._upkeep = upkeep
         self._audit = audit
         self._tools = tools
@@ -184,28 +184,14 @@ class AdminServicer(AdminServiceServicer):
 
     async def CreateModel(self, request: pb.CreateModelRequest, context: Context) -> Model:
         check.check_model(request.model)
-        known = any(model.name == request.model.name for model in await self._catalog.configs())
-        store = self._store.noting(self._event("model.create", request.model.name, after=request.model))
-        if known or not await store.add_model(request.model, now=self._clock()):
-            raise NodexaError("model_already_exists", f"There is a model {request.model.name!r}.", param="model.name")
-        self._catalog.forget()
-        return self._shown(request.model)
+        event = self._event("model.create", request.model.name, after=request.model)
+        return await self._models.noting(event).add(request.model)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
-        return pb.ListModelsResponse(models=[self._shown(model) for model in await self._catalog.configs()])
+        return pb.ListModelsResponse(models=await self._models.all())
 
     async def DeleteModel(self, request: pb.DeleteModelRequest, context: Context) -> Empty:
-        found = {model.name: model for model in await self._catalog.configs()}.get(request.name)
-        if found is None:
-            raise unknown("model", request.name, param="name")
-        if found.from_file:
-            raise NodexaError("model_in_use", "This model comes from the operator's file.", param="name")
-        if await self._store.uses_model(request.name):
-            raise NodexaError(
-                "model_in_use", f"An assistant writes with {request.name!r}; give it another first.", param="name"
-            )
-        await self._store.noting(self._event("model.delete", request.name)).delete_model(request.name)
-        self._catalog.forget()
+        await self._models.noting(self._event("model.delete", request.name)).delete(request.name)
         return Empty()
 
     async def Prune(self, request: pb.PruneRequest, context: Context) -> pb.PruneResponse:
@@ -244,9 +230,3 @@ class AdminServicer(AdminServiceServicer):
             message = f"There is no model {assistant.model!r}; ListModels names them."
             raise NodexaError("model_not_found", message, param="assistant.model")
         await self._tools.check(assistant, CALLER.get().org_id, path="assistant.defaults.tools")
-
-    def _shown(self, model: Model) -> Model:
-        shown = Model()
-        shown.CopyFrom(model)
-        shown.problem = self._problem(model)
-        return shown
