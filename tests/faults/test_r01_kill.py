@@ -28,14 +28,17 @@ PACES: Final = (0.0, 0.0005, 0.002, 0.005)
 LONG: Final = words(" ".join(str(number) for number in range(1000)))
 
 
-async def seen_of(core: CoreProcess, assistant_id: str, enough: asyncio.Event, *, background: bool) -> EventBatch:
-    """What a client sees of a stream until the core is gone; `enough` is set once it has seen one event."""
+async def seen_of(
+    core: CoreProcess, assistant_id: str, enough: asyncio.Event, *, background: bool, least: int = 1
+) -> EventBatch:
+    """What a client sees of a stream until the core is gone; `enough` is set once it has seen `least` events."""
     seen = EventBatch()
     request = asking(assistant_id, "Count 5", settings=ResponseSettings(background=background))
     try:
         async for batch in core.responses.StreamResponse(request, metadata=core.metadata):
             seen.events.extend(batch.events)
-            enough.set()
+            if len(seen.events) >= least:
+                enough.set()
     except grpc.aio.AioRpcError as error:
         if error.code() is not grpc.StatusCode.UNAVAILABLE:
             raise
