@@ -9,23 +9,18 @@ import random
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from service.errors import NodexaError
-from service.model.chat_errors import broken, garbled, log_words, refused, stalled
+from service.model.asked import Asked
+from service.model.chat_errors import garbled, log_words, refused
 from service.model.chat_reply import CHAT, Reader, Readers
 from service.model.chunk import Chunk
 from service.model.deadlines import Deadlines
 from service.model.http_client import Address, HttpClient
 from service.model.http_connection import Connection
-from service.model.http_errors import (
-    ConnectFailedError,
-    ConnectionLostError,
-    ConnectTimeoutError,
-    HttpError,
-    IdleTimeoutError,
-    MalformedAnswerError,
-    TotalTimeoutError,
-)
+from service.model.http_errors import ConnectFailedError, ConnectionLostError, HttpError
+from service.model.http_failures import lost
 from service.model.model import Take
 from service.model.pouring import Pouring
 
@@ -100,14 +95,33 @@ class Upstream:
             give_back = self._http.release_soon
             yield [*chunks, *last]
         except HttpError as failure:
-            raise self._told(failure) from None
+            raise lost(failure, model=self._name) from None
         finally:
             give_back(connection)
+
+    def ask(self, body: bytes, then: Callable[[], None]) -> Asked | None:
+        """Posts `body`, which asks for a whole answer, where that takes no waiting; None where it does.
+
+        `then` is called once: when the answer is whole, or it's seen that it has to be waited for.
+        """
+        deadlines = self._deadlines
+        head = self._head(streaming=False)
+        connection = self._http.ask(body, head, idle_timeout=deadlines.reply, total=deadlines.total)
+        if connection is None:
+            return None
+        connection.watch(then)
+        go_on = partial(self._write, body, streaming=False, until=connection.until, asked=connection)
+        return Asked(self._http, connection, partial(self._readers.whole, self._name), go_on)
 
     async def write(self, body: bytes, take: Take, *, streaming: bool) -> None:
         """As `stream`, but has `take` called with what each read brings; raises what that raises, too."""
         until = asyncio.get_running_loop().time() + self._deadlines.total
-        connection = await self._ask(body, streaming=streaming, until=until)
+        await self._write(body, take, streaming=streaming, until=until)
+
+    async def _write(
+        self, body: bytes, take: Take, *, streaming: bool, until: float, asked: Connection | None = None
+    ) -> None:
+        connection = await self._ask(body, streaming=streaming, until=until, asked=asked)
         give_back = self._http.release
         try:
             pouring = Pouring(self._reader(connection, streaming=streaming), take)
@@ -119,7 +133,7 @@ class Upstream:
             if (wait := take(last)) is not None:
                 await wait()
         except HttpError as failure:
-            raise self._told(failure) from None
+            raise lost(failure, model=self._name) from None
         finally:
             give_back(connection)
 
@@ -134,7 +148,7 @@ class Upstream:
                 if len(text) > most:
                     raise garbled(self._name, "more than was asked for")
         except HttpError as failure:
-            raise self._told(failure) from None
+            raise lost(failure, model=self._name) from None
         finally:
             self._http.release(connection)
         return text
@@ -143,26 +157,29 @@ class Upstream:
         """Closes every connection; what is under way fails."""
         self._http.close()
 
-    async def _ask(self, body: bytes, *, streaming: bool, until: float) -> Connection:
-        """Returns the connection with the head of a successful answer."""
+    async def _ask(self, body: bytes, *, streaming: bool, until: float, asked: Connection | None = None) -> Connection:
+        """Returns the connection with the head of a successful answer; it was `asked` there already, if anywhere."""
         head = self._head(streaming=streaming)
         for attempt in range(RETRIES + 1):
             try:
-                return await self._ask_once(body, head, streaming=streaming, until=until)
+                return await self._ask_once(body, head, streaming=streaming, until=until, asked=asked)
             except _UnavailableError as unavailable:
+                asked = None
                 if attempt == RETRIES:
                     raise unavailable.error from None
                 await self._sleep(FIRST_BACKOFF * 2**attempt * (0.5 + self._chance()))
         raise AssertionError("unreachable")
 
-    async def _ask_once(self, body: bytes, head: bytes, *, streaming: bool, until: float) -> Connection:
+    async def _ask_once(
+        self, body: bytes, head: bytes, *, streaming: bool, until: float, asked: Connection | None
+    ) -> Connection:
         idle = self._deadlines.idle if streaming else self._deadlines.reply
         try:
-            connection = await self._http.post(body, head, idle_timeout=idle, until=until)
+            connection = await self._http.post(body, head, idle_timeout=idle, until=until, asked=asked)
         except (ConnectFailedError, ConnectionLostError) as failure:
-            raise _UnavailableError(self._told(failure)) from None
+            raise _UnavailableError(lost(failure, model=self._name)) from None
         except HttpError as failure:
-            raise self._told(failure) from None
+            raise lost(failure, model=self._name) from None
         if connection.status == 200:
             return connection
         try:
@@ -225,11 +242,6 @@ class Upstream:
             pass
         return body[:MAX_ERROR_BYTES]
 
-    def _told(self, failure: HttpError) -> NodexaError:
-        log.warning("model %s: %s: %s", self._name, type(failure).__name__, failure)
-        make, words = FAILURES[type(failure)]
-        return make(self._name, words)
-
 
 class _UnavailableError(Exception):
     """A failure that may be gone at the next try."""
@@ -237,16 +249,3 @@ class _UnavailableError(Exception):
     def __init__(self, error: NodexaError) -> None:
         super().__init__(error.code)
         self.error = error
-
-
-FAILURES: Mapping[type[HttpError], tuple[Callable[[str, str], NodexaError], str]] = {
-    ConnectFailedError: (
-        broken,
-        "can't be reached. Check that it runs, and the host, port and certificate of base_url",
-    ),
-    ConnectTimeoutError: (stalled, "did not accept a connection in time"),
-    ConnectionLostError: (broken, "closed the connection before its answer was whole. Try again; its log says why"),
-    IdleTimeoutError: (stalled, "fell silent in the middle of the request"),
-    TotalTimeoutError: (stalled, "did not come to an end in time"),
-    MalformedAnswerError: (garbled, "something that is not HTTP"),
-}

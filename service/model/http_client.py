@@ -81,20 +81,38 @@ class HttpClient:
         )
         return "\r\n".join(lines).encode("latin-1")
 
-    async def post(self, body: bytes, head: bytes, *, idle_timeout: float, until: float) -> Connection:
+    def ask(self, body: bytes, head: bytes, *, idle_timeout: float, total: float) -> Connection | None:
+        """Sends `body` behind what `head` made on a connection that is free, and waits for nothing; None without one.
+
+        It must be given to `post`, or back: `release`. In `total` seconds the answer must be over.
+        """
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.reusable:
+                self._busy.add(connection)
+                connection.ask(_request(body, head), idle_timeout=idle_timeout, until=connection.now + total)
+                return connection
+        return None
+
+    async def post(
+        self, body: bytes, head: bytes, *, idle_timeout: float, until: float, asked: Connection | None = None
+    ) -> Connection:
         """Sends `body` behind what `head` made; returns the connection once the head of the answer is there.
 
-        It must be given back: `release`.
+        It must be given back: `release`. `asked` is where it was sent already.
 
         Raises HttpError. `idle_timeout` is the most time between two arrivals of bytes, in seconds; `until` is when, in
         the loop's time, the answer must be over.
         """
-        request = b"%b%d\r\n\r\n%b" % (head, len(body), body)
         while True:
-            connection, used = await self._take()
+            connection, used = (asked, True) if asked else await self._take()
             self._busy.add(connection)
             try:
-                await connection.send(request, idle_timeout=idle_timeout, until=until)
+                if asked:
+                    asked = None
+                    await connection.head()
+                else:
+                    await connection.send(_request(body, head), idle_timeout=idle_timeout, until=until)
                 return connection
             except ConnectionLostError:
                 self.release(connection)
@@ -166,3 +184,7 @@ class HttpClient:
         except OSError as error:
             raise ConnectFailedError(str(error)) from error
         return connection
+
+
+def _request(body: bytes, head: bytes) -> bytes:
+    return b"%b%d\r\n\r\n%b" % (head, len(body), body)

@@ -120,6 +120,25 @@ class WritesAtOnce(Protocol):
         Raises as that does, and what `take` raises.
         """
 
+    def ask(self, prompt: Prompt, then: Callable[[], None]) -> Answering | None:
+        """Asks for an answer that comes whole, where that takes no waiting; None where it does.
+
+        `then` is called once: when the answer is there, or it's seen that it has to be waited for.
+        """
+
+
+class Answering(Protocol):
+    """An answer on its way, for which nobody waits yet."""
+
+    def look(self) -> Sequence[Chunk]:
+        """All of it, where it is there and good; nothing where it has to be waited for: `write`."""
+
+    async def write(self, take: Take) -> None:
+        """Has `take` called with it once it's there, and raises, as WritesAtOnce does."""
+
+    def give_up(self) -> None:
+        """Ends it, where it is still to come; nobody is called any more."""
+
 
 async def hand_on(written: AsyncGenerator[Sequence[Chunk], None], take: Take) -> None:
     """Has `take` called with each batch of a generator, which is closed at the end."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
+from service.model.asked import Asked
 from service.model.chat_request import OPENAI_ONLY, ChatBodies, is_openai
 from service.model.chat_upstream import Upstream
 from service.model.chunk import Chunk
@@ -59,6 +60,9 @@ class OpenAIChat:
 
     async def write(self, prompt: Prompt, take: Take) -> None:
         await self._upstream.write(self._bodies.body(prompt), take, streaming=prompt.streaming)
+
+    def ask(self, prompt: Prompt, then: Callable[[], None]) -> Asked | None:
+        return self._upstream.ask(self._bodies.body(prompt), then)
 
     async def close(self) -> None:
         self._upstream.close()

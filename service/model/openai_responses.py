@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
+from service.model.asked import Asked
 from service.model.chat_errors import RefusedError, garbled
 from service.model.chat_reply import json_object
 from service.model.chat_upstream import Upstream
@@ -93,6 +94,9 @@ class OpenAIResponses:
 
     async def write(self, prompt: Prompt, take: Take) -> None:
         await self._upstream.write(responses_body(prompt, **self._said), take, streaming=prompt.streaming)
+
+    def ask(self, prompt: Prompt, then: Callable[[], None]) -> Asked | None:
+        return self._upstream.ask(responses_body(prompt, **self._said), then)
 
     async def close(self) -> None:
         self._upstream.close()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
 from service.model.chunk import Chunk, Finish, FinishReason, TextDelta, TokenUsage, ToolCallDelta
-from service.model.model import PASSED_ON, Abilities, Prompt, Take, hand_on
+from service.model.model import PASSED_ON, Abilities, Answering, Prompt, Take, hand_on
 
 Step = Sequence[Chunk] | asyncio.Event | BaseException
 """A batch to give out, a gate to wait at, or an exception to raise."""
@@ -66,6 +66,10 @@ class ScriptedModel:
 
     async def write(self, prompt: Prompt, take: Take) -> None:
         await hand_on(self.stream(prompt), take)
+
+    def ask(self, prompt: Prompt, then: Callable[[], None]) -> Answering | None:
+        """Returns None: every answer is waited for."""
+        return None
 
     async def close(self) -> None:
         self.closed = True

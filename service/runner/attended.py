@@ -21,6 +21,8 @@ class Attended(ABC):
     def __init__(self, patience: float | None) -> None:
         self.log = EventLog()
         self._patience = patience
+        # Asked for once: to ask which loop runs is a system call.
+        self._loop = asyncio.get_running_loop()
         self._readers = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -39,8 +41,7 @@ class Attended(ABC):
             self._timer = None
         if self._readers or self.log.closed or self._patience is None:
             return
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(max(self._patience, at_least), self._leave)
+        self._timer = self._loop.call_later(max(self._patience, at_least), self._leave)
 
     @abstractmethod
     def _leave(self) -> None:

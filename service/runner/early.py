@@ -59,22 +59,22 @@ class EarlyRun(Run):
             return
         # Its caller, who waits for the answer, is its first reader: looked for when the beginning is due.
         self._start()
-        self._due = asyncio.get_running_loop().call_later(BEGINNING_WAITS, self._begin_late)
+        self._due = self._loop.call_later(BEGINNING_WAITS, self._begin_late)
 
     def _begin_late(self) -> None:
         self._due = None
         self._expect_reader()
         if not self._ending and self._store is not None and self._beginning is not None:
-            self._late = asyncio.create_task(self._write_beginning(self._store, self._beginning))
+            self._late = self._loop.create_task(self._write_beginning(self._store, self._beginning))
 
     async def _write_beginning(self, store: ResponseStore, beginning: Segment) -> None:
         try:
             await self.log.append(beginning, self._create(store, beginning))
         except NodexaError as error:
             # Where the end is there already, it's written with it, or refused.
-            if self._task is not None and not self._ending:
+            if not self._ending:
                 self._refuse(error)
-                self._task.cancel()
+                self._give_up()
         except Exception:
             log.exception("%s can't be begun by a bug", self.row.id)
 
@@ -116,12 +116,20 @@ class EarlyRun(Run):
         whole = joined(self._beginning, segment)
         try:
             await self.log.append(whole, self._write_whole(self._store, whole) if self._store else None, last=True)
-        except NodexaError as error:
-            self._refuse(error)
-        except Exception:
-            log.exception("%s can't be written by a bug", self.row.id)
-            self._refuse(NodexaError("internal_error", "The platform failed; the operator's log says how."))
+        except Exception as error:  # noqa: BLE001 - what it is decides
+            self._refuse_whole(error)
         self._mind_readers()
+
+    def _refuse_whole(self, error: Exception) -> None:
+        if not isinstance(error, NodexaError):
+            log.error("%s can't be written by a bug", self.row.id, exc_info=error)
+            error = NodexaError("internal_error", "The platform failed; the operator's log says how.")
+        self._refuse(error)
+
+    def _give_up(self) -> None:
+        """Stops the work, and nothing follows."""
+        if self._task is not None:
+            self._task.cancel()
 
     def _put_off(self) -> None:
         """Leaves the beginning to who writes what comes next."""

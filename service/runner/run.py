@@ -68,7 +68,8 @@ class Run(Attended):
     response that keeps nothing; `patience` is how many seconds the run goes on without a reader, None for ever.
     `joined` is the conversation that it adds to, if any; `shortening` is what comes before the answer,
     and `rounds` is there where the platform runs tools for it. `result` is the final response as the store got it;
-    `refusal` is why there is none after all: the disk took nothing of it.
+    `refusal` is why there is none after all: the disk took nothing of it. `begun` says that it is on its way, and will
+    come to an end by itself.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Run(Attended):
         self._joined = joined
         self._shortening = shortening
         self._rounds = rounds
+        self.begun = False
         self._task: asyncio.Task[None] | None = None
         self._stop: Stop | None = None
         self._at_work = False
@@ -128,11 +130,6 @@ class Run(Attended):
     def epoch(self) -> int:
         """Under which it writes its log."""
         return self._store.epoch if self._store else 0
-
-    @property
-    def begun(self) -> bool:
-        """Whether it is on its way, and will come to an end by itself."""
-        return self._task is not None
 
     @property
     def _emitter(self) -> Emitter:
@@ -170,7 +167,9 @@ class Run(Attended):
         self._mind_readers(at_least=FIRST_READER_SECONDS)
 
     def _start(self) -> None:
-        self._task = asyncio.create_task(self._drive(), name=self.row.id)
+        self.begun = True
+        # As create_task does it, which asks for the loop.
+        self._task = asyncio.Task(self._drive(), loop=self._loop, name=self.row.id)
 
     def stop(self, why: Stop) -> None:
         """Ends the run soon; one that is ending anyway is only kept from waiting for the disk when it's interrupted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence, Set
+from collections.abc import AsyncGenerator, Callable, Sequence, Set
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +13,7 @@ from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
 from service.model.chunk import Chunk, Finish, FinishReason, TextDelta, TokenUsage, ToolCallDelta
-from service.model.model import Model, Prompt, Take, Wait, WritesAtOnce
+from service.model.model import Answering, Model, Prompt, Take, Wait, WritesAtOnce
 from service.model.offers import Offer, mode_of, offers, wanted_name
 from service.runner.refused_calls import Call, arguments_problem, told_of
 
@@ -39,6 +39,7 @@ class Turn:
     _usages: list[Usage | None] = field(default_factory=list)
     _refused: list[tuple[Call, str]] = field(default_factory=list)
     _hidden: dict[int, Call] = field(default_factory=dict)
+    _asked: Answering | None = None
 
     def __post_init__(self) -> None:
         """`offers` are the tools that may be called, by the names that the model knows them by."""
@@ -67,12 +68,41 @@ class Turn:
                         yield shown
             prompt = self._another(first=prompt is self.prompt)
 
+    def ask(self, then: Callable[[], None]) -> bool:
+        """Whether the model was asked at once. `then` is called when it answered: see `plain`, and `write`."""
+        self._asked = cast(WritesAtOnce, self.model).ask(self.prompt.told(), then)
+        return self._asked is not None
+
+    def plain(self) -> str:
+        """The whole answer, where it's there, one text and nothing that anybody has to look at; else nothing, and
+        `write` is for it.
+        """
+        chunks = self._asked.look() if self._asked else ()
+        if not 2 <= len(chunks) <= 3 or self.prompt.settings.HasField("tool_choice"):
+            return ""
+        text, counted, last = chunks[0], chunks[1:-1], chunks[-1]
+        if type(text) is not TextDelta or text.logprobs or type(last) is not Finish:
+            return ""
+        if last.reason is not FinishReason.STOP or (counted and type(counted[0]) is not TokenUsage):
+            return ""
+        self.reason, self._asked = last.reason, None
+        self._usages.append(_usage(cast(TokenUsage, counted[0])) if counted else None)
+        return text.text
+
+    def give_up(self) -> None:
+        """Leaves what the model was asked at once."""
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            asked.give_up()
+
     async def write(self, take: Take) -> None:
         """Has `take` called with what `chunks` yields, of a model that writes at once; raises as both."""
         model, prompt = cast(WritesAtOnce, self.model), cast("Prompt | None", self.prompt)
         while prompt is not None:
             self._begin_pass()
-            await model.write(prompt.told(), partial(self._show, take))
+            asked, self._asked = self._asked, None
+            show = partial(self._show, take)
+            await (model.write(prompt.told(), show) if asked is None else asked.write(show))
             prompt = self._another(first=prompt is self.prompt)
 
     def _show(self, take: Take, batch: Sequence[Chunk]) -> Wait | None:

@@ -18,13 +18,14 @@ class Written(Generic[T]):
     `done` says that it is over, `result` how: it returns what the job returned or raises what it raised.
     """
 
-    __slots__ = ("_loop", "_outcome", "_then", "_waiter", "done")
+    __slots__ = ("_loop", "_otherwise", "_outcome", "_then", "_waiter", "done")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.done = False
         self._loop = loop
         self._outcome: T | Exception | None = None
         self._then: Callable[[], None] | None = None
+        self._otherwise: Callable[[Exception], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -44,9 +45,9 @@ class Written(Generic[T]):
             self._waiter.set_result(None)
         return self._waiter
 
-    def then(self, call: Callable[[], None]) -> None:
-        """Has `call` called once it is on disk, before whoever waits goes on; never where it failed."""
-        self._then = call
+    def then(self, call: Callable[[], None], otherwise: Callable[[Exception], None] | None = None) -> None:
+        """Has `call` called once it's on disk, before whoever waits goes on; where it failed `otherwise`, with why."""
+        self._then, self._otherwise = call, otherwise
 
     def result(self) -> T:
         if isinstance(self._outcome, Exception):
@@ -56,9 +57,12 @@ class Written(Generic[T]):
     def settle(self, outcome: T | Exception) -> None:
         """For the writer: says what came of it."""
         self._outcome, self.done = outcome, True
-        if self._then is not None and not isinstance(outcome, Exception):
+        if self._then is not None:
             try:
-                self._then()
+                if not isinstance(outcome, Exception):
+                    self._then()
+                elif self._otherwise is not None:
+                    self._otherwise(outcome)
             except Exception:
                 # It is not the writer's, and others of the same transaction wait.
                 log.exception("a write was told of and a bug came of it")

@@ -14,6 +14,7 @@ from service.model.chunk import TextDelta
 from service.model.model import Abilities
 from service.model.scripted import STOP, ScriptedModel, calls, says
 from tests.conftest import CoreUnderTest
+from tests.service.ready_model import ReadyModel
 from tests.service.refusals import refusal
 from tests.service.requests import create, get, said, watch, with_tools
 from tests.service.runner.ladder import climb
@@ -21,10 +22,10 @@ from tests.service.runner.ladder import climb
 SECONDS = 10
 
 
-@pytest.fixture
-def model() -> ScriptedModel:
+@pytest.fixture(params=["waited for", "asked at once"])
+def model(request: pytest.FixtureRequest) -> ScriptedModel:
     """The model of `core`, whose answers come whole."""
-    return ScriptedModel(abilities=Abilities(at_once=True))
+    return ReadyModel() if request.param == "asked at once" else ScriptedModel(abilities=Abilities(at_once=True))
 
 
 async def rows(core: CoreUnderTest) -> Sequence[tuple[str, int, int]]:
