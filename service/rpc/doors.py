@@ -14,6 +14,7 @@ from nodexa.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from nodexa.v1.vector_store_service_pb2_grpc import add_VectorStoreServiceServicer_to_server
 
 from service.rpc.admin import AdminServicer
+from service.rpc.at_once import METHOD, AnswersAtOnce
 from service.rpc.conversations import ConversationServicer
 from service.rpc.files import FileServicer
 from service.rpc.gate import Gate
@@ -49,6 +50,11 @@ def open_doors(
         add_UserDataServiceServicer_to_server(user_data, door)
         add_AdminServiceServicer_to_server(admin, door)
     guarded = {method: gate.before(handler, method) for method, handler in rpcs.items()}
-    bridges = Bridges(guarded, max_message_bytes=settings.max_message_bytes, most=settings.max_calls)
+    bridges = Bridges(
+        guarded,
+        max_message_bytes=settings.max_message_bytes,
+        most=settings.max_calls,
+        at_once={METHOD: AnswersAtOnce(gate, responses.runner).begin},
+    )
     server.add_generic_rpc_handlers((bridges.rpc(),))
     return bridges

@@ -45,8 +45,8 @@ class Gate(grpc.aio.ServerInterceptor):
     """Wraps the handlers of our own services; health and reflection pass, and bridges, whose calls come one by one."""
 
     def __init__(self, authenticator: Authenticator, calls: OpenCalls, new_id: NewId) -> None:
-        self._authenticator = authenticator
-        self._calls = calls
+        self.authenticator = authenticator
+        self.calls = calls
         self._new_id = new_id
 
     async def intercept_service(
@@ -75,7 +75,7 @@ class Gate(grpc.aio.ServerInterceptor):
         unary, read = handler.unary_unary, handler.request_deserializer
 
         async def answer(data: bytes, context: Context) -> Message:
-            request_id = self._request_id(context)
+            request_id = self.request_id(context)
             try:
                 with await self._admitted(method, context, request_id):
                     answered: Message = await unary(_decode(data, read), context)
@@ -83,7 +83,7 @@ class Gate(grpc.aio.ServerInterceptor):
             except Exception as error:  # noqa: BLE001 - each becomes what may be told of it
                 # gRPC keeps what ends a call, this frame with it, until Python looks for garbage.
                 del data
-                await _refuse(error, method, context, request_id)
+                await refuse(error, method, context, request_id)
 
         return answer
 
@@ -92,7 +92,7 @@ class Gate(grpc.aio.ServerInterceptor):
         read = handler.request_deserializer
 
         async def answer(data: bytes, context: Context) -> AsyncGenerator[bytes, None]:
-            request_id = self._request_id(context)
+            request_id = self.request_id(context)
             try:
                 with await self._admitted(method, context, request_id) as call:
                     async with aclosing(stream(_decode(data, read), context)) as messages:
@@ -106,26 +106,27 @@ class Gate(grpc.aio.ServerInterceptor):
             except Exception as error:  # noqa: BLE001 - each becomes what may be told of it
                 # gRPC keeps what ends a call, this frame with it, until Python looks for garbage.
                 del data
-                await _refuse(error, method, context, request_id)
+                await refuse(error, method, context, request_id)
 
         return answer
 
-    def _request_id(self, context: Context) -> str:
+    def request_id(self, context: Context) -> str:
+        """What the call is known by, which is told with its end, too."""
         given = str(dict(context.invocation_metadata() or ()).get("x-request-id", ""))
         request_id = given if _REQUEST_ID.fullmatch(given) else self._new_id("req")
         context.set_trailing_metadata((("x-request-id", request_id),))
         return request_id
 
     async def _admitted(self, method: str, context: Context, request_id: str) -> OpenCall:
-        self._calls.expect_room()
+        self.calls.expect_room()
         metadata = tuple(context.invocation_metadata() or ())
-        caller = self._authenticator.at_hand(metadata) or await self._authenticator.caller(metadata)
+        caller = self.authenticator.at_hand(metadata) or await self.authenticator.caller(metadata)
         check_access(method, caller)
         CALLER.set(caller)
         REQUEST_ID.set(request_id)
         if caller.dialect == _NODEXA and not (caller.limited and method in COUNTED):
             await send_head(context, caller)
-        return OpenCall(self._calls, caller.key_id)
+        return OpenCall(self.calls, caller.key_id)
 
 
 def _without_flows(stream: Any) -> Any:
@@ -144,7 +145,7 @@ def _without_flows(stream: Any) -> Any:
     return answer
 
 
-async def _refuse(error: Exception, method: str, context: Context, request_id: str) -> NoReturn:
+async def refuse(error: Exception, method: str, context: Context, request_id: str) -> NoReturn:
     """Ends the call with `error`, or with what may be told of it."""
     if isinstance(error, grpc.aio.AbortError):
         raise error

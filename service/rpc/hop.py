@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -15,7 +16,8 @@ import grpc
 from bridge_link.link import SLACK, Link, socket_beside
 from bridge_link.parts import Say
 from bridge_link.stream import METHOD, Stream
-from service.rpc.hop_call import Calls, Handler
+from service.rpc.hop_call import Handler
+from service.rpc.hop_calls import AtOnce, Calls
 from service.rpc.listening import private_socket
 
 log = logging.getLogger(__name__)
@@ -33,10 +35,21 @@ class Rpcs(dict[str, Handler]):
 
 
 class Bridges:
-    """Answers bridges. `rpcs` are what they may call, each with the gate before it; at most `most` at a time each."""
+    """Answers bridges. `rpcs` are what they may call, each with the gate before it; at most `most` at a time each.
 
-    def __init__(self, rpcs: Mapping[str, Handler], *, max_message_bytes: int, most: int) -> None:
+    Some of them there is a way to play `at_once`.
+    """
+
+    def __init__(
+        self,
+        rpcs: Mapping[str, Handler],
+        *,
+        max_message_bytes: int,
+        most: int,
+        at_once: Mapping[str, AtOnce] = MappingProxyType({}),
+    ) -> None:
         self._rpcs = rpcs
+        self._at_once = at_once
         self._most = most
         self._max_message_bytes = max_message_bytes
         self._doors: list[_Door] = []
@@ -65,7 +78,8 @@ class Bridges:
 
     def join(self, say: Say) -> Calls:
         """The calls of one more bridge: what it says goes to `take` of what is returned, and `say` is told at once."""
-        calls = Calls(self._rpcs, say, largest=self._max_message_bytes - SLACK, most=self._most)
+        largest = self._max_message_bytes - SLACK
+        calls = Calls(self._rpcs, say, largest=largest, most=self._most, at_once=self._at_once)
         self._joined.add(calls)
         return calls
 

@@ -1,16 +1,17 @@
-"""The calls of one bridge, each before the same gate and servicers as a plain one, however its parts get here."""
+"""A call of a bridge, and what its servicer sees of gRPC: it says its messages and its end part by part."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 
-from bridge_link.parts import CREDIT, END, HEAD, MESSAGE, OPEN, Pairs, Say, credit_in, end, head, read_opening
+from bridge_link.parts import END, HEAD, MESSAGE, Pairs, Say, end, head
 from service.runner.flow import Flow
 
 WINDOW: Final = 16 * 1024
@@ -19,110 +20,62 @@ WINDOW: Final = 16 * 1024
 # Quoted: only the type stubs know that they are generic.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Metadata: TypeAlias = tuple[tuple[str, str], ...]
-_Status: TypeAlias = tuple[int, str]
-_Refusal: TypeAlias = tuple[grpc.StatusCode, str]
+Status: TypeAlias = tuple[int, str]
+Refusal: TypeAlias = tuple[grpc.StatusCode, str]
 _GOOD: Final = (grpc.StatusCode.OK.value[0], "")
+_GOOD_END: Final = end(*_GOOD)
 
 log = logging.getLogger(__name__)
 
 
-class Calls:
-    """The calls of one bridge; `say` takes what there is to say about them.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What all calls of one bridge share: what they `say`, to whom, how they are forgotten, the largest message."""
 
-    `rpcs` may be called, with messages of `largest` bytes, at most `most` at a time. `over` is set when no more calls
-    are taken and none is left.
+    say: Say
+    forget: Callable[[int], None]
+    largest: int
+    loop: asyncio.AbstractEventLoop
+
+
+class BridgeCall:
+    """One call, and what its servicer sees of gRPC.
+
+    One that has no task has `left` called where its caller hangs up, and is over with its `answer`.
     """
 
-    def __init__(self, rpcs: Mapping[str, Handler], say: Say, *, largest: int, most: int) -> None:
-        self.over = asyncio.Event()
-        self._rpcs = rpcs
-        self._say = say
-        self._largest = largest
-        self._most = most
-        self._open: dict[int, _Call] = {}
-        self._ending: set[asyncio.Task[None]] = set()
-        self._retiring = False
-        self._loop = asyncio.get_running_loop()
-
-    def take(self, call: int, kind: int, data: bytes) -> None:
-        """Takes what the bridge says. Raises ValueError where that can't be understood."""
-        if kind == OPEN:
-            self._begin(call, *read_opening(data))
-        elif (opened := self._open.get(call)) is None:
-            return  # It has ended meanwhile.
-        elif kind == CREDIT:
-            opened.credit(credit_in(data))
-        else:
-            # Forgotten at once: a task that never began can't say that it ended, and would keep its call for ever.
-            self._forget(call)
-            self._stop(opened)
-
-    def retire(self) -> None:
-        """Takes no more calls."""
-        self._retiring = True
-        if not self._open:
-            self.over.set()
-
-    def lose(self) -> None:
-        """The bridge is gone: takes no more calls, and ends those that are open."""
-        for call in self._open.values():
-            self._stop(call)
-        self._open.clear()
-        self.retire()
-
-    async def close(self) -> None:
-        """Takes no more calls, and ends those that are open."""
-        self.lose()
-        await asyncio.gather(*self._ending, return_exceptions=True)
-
-    def _begin(self, number: int, method: str, metadata: Metadata, request: bytes) -> None:
-        handler = self._rpcs.get(method)
-        refusal = self._refusal(number, handler, len(request))
-        if refusal is not None:
-            self._say(number, END, end(*_said(*refusal)))
-            return
-        call = self._open[number] = _Call(number, metadata, self._say, self._forget, self._largest)
-        # As create_task does it, which makes each a name of its own first.
-        call.task = asyncio.Task(call.run(handler, request), loop=self._loop, name=method)
-
-    def _stop(self, call: _Call) -> None:
-        # A task of which only its call knows may be thrown away: this one has to be waited for, too.
-        self._ending.add(call.task)
-        call.task.add_done_callback(self._ending.discard)
-        call.stop()
-
-    def _refusal(self, number: int, handler: Handler | None, size: int) -> _Refusal | None:
-        if self._retiring:
-            return grpc.StatusCode.UNAVAILABLE, "The core is going down."
-        if handler is None:
-            return grpc.StatusCode.UNIMPLEMENTED, "There is no such RPC."
-        if number in self._open or len(self._open) >= self._most:
-            return grpc.StatusCode.RESOURCE_EXHAUSTED, "The bridge has too many calls open."
-        return _too_large("request", self._largest) if size > self._largest else None
-
-    def _forget(self, number: int) -> None:
-        self._open.pop(number, None)
-        if self._retiring and not self._open:
-            self.over.set()
-
-
-class _Call:
-    """One call, and what its servicer sees of gRPC."""
-
-    task: asyncio.Task[None]
-    _status: _Status = _GOOD
+    left: Callable[[], None] | None = None
+    _task: asyncio.Task[None] | None = None
+    _status: Status = _GOOD
     _trailing: Pairs = ()
     _unread = 0
     _room: asyncio.Future[None] | None = None
     _flow: Flow | None = None
     _stopped = False
 
-    def __init__(self, number: int, metadata: Metadata, say: Say, forget: Callable[[int], None], largest: int) -> None:
+    def __init__(self, number: int, method: str, metadata: Metadata, line: Line) -> None:
+        self._method = method
         self._number = number
         self._metadata = metadata
-        self._say = say
-        self._forget = forget
-        self._largest = largest
+        self._say = line.say
+        self._forget = line.forget
+        self._largest = line.largest
+        self._loop = line.loop
+
+    def begin(self, handler: Handler, request: bytes) -> None:
+        """Has a task play the call to its end."""
+        self.left = None
+        # As create_task does it, which asks for the loop.
+        self._task = asyncio.Task(self.run(handler, request), loop=self._loop, name=self._method)
+
+    def answer(self, message: bytes) -> None:
+        """Ends a call without a task, with its one message."""
+        self.left = None
+        if len(message) <= self._largest:
+            self._say(self._number, MESSAGE, message)
+        else:
+            self._status = said(*too_large("answer", self._largest))
+        self._end()
 
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         """The metadata that came with the call."""
@@ -138,14 +91,14 @@ class _Call:
 
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Pairs = ()) -> NoReturn:
         """Ends the call with an error."""
-        self._status = _said(code, details)
+        self._status = said(code, details)
         if trailing_metadata:
             self._trailing = trailing_metadata
         raise grpc.aio.AbortError("The call was aborted.")
 
     async def pass_on(self, flow: Flow) -> None:
         """Sends what a log says, to its end: as soon as it is shown, and as far as there is room."""
-        over: asyncio.Future[None] = self.task.get_loop().create_future()
+        over: asyncio.Future[None] = self._loop.create_future()
         self._flow = flow
 
         def take(message: bytes) -> bool:
@@ -172,11 +125,18 @@ class _Call:
         elif self._room is not None and not self._room.done():
             self._room.set_result(None)
 
-    def stop(self) -> None:
-        """Ends the call as its caller does who hangs up."""
+    def stop(self) -> asyncio.Task[None] | None:
+        """Ends the call as its caller does who hangs up; returns the task that ends it, if there is one."""
         self._stopped = True
-        self.task.cancel()
-        del self.task
+        task, self._task = self._task, None
+        left, self.left = self.left, None
+        if task is not None:
+            task.cancel()
+        elif left is not None:
+            left()
+            self._status = said(grpc.StatusCode.CANCELLED)
+            self._end()
+        return task
 
     async def run(self, handler: Any, request: bytes) -> None:
         """Plays the call to its end, and says how it ended."""
@@ -192,21 +152,26 @@ class _Call:
             pass
         except asyncio.CancelledError:
             # Not passed on: a task that keeps an exception keeps all that the exception has seen.
-            self._status = _said(grpc.StatusCode.CANCELLED)
+            self._status = said(grpc.StatusCode.CANCELLED)
         except Exception:
             log.exception("a call failed by a bug")
-            self._status = _said(grpc.StatusCode.UNKNOWN)
+            self._status = said(grpc.StatusCode.UNKNOWN)
         finally:
-            self._say(self._number, END, end(*self._status, self._trailing))
-            if not self._stopped:
-                self._forget(self._number)
+            self._end()
+
+    def _end(self) -> None:
+        # What stands beside a good end is of no use to a bridge.
+        told = _GOOD_END if self._status is _GOOD else end(*self._status, self._trailing)
+        self._say(self._number, END, told)
+        if not self._stopped:
+            self._forget(self._number)
 
     async def _stream(self, messages: AsyncGenerator[Any, None], serialize: Any) -> None:
         async with aclosing(messages):
             async for message in messages:
                 room = self._send(self._fitting(message if isinstance(message, bytes) else serialize(message)))
                 if not room:
-                    self._room = self.task.get_loop().create_future()
+                    self._room = self._loop.create_future()
                     await self._room
 
     def _send(self, message: bytes) -> bool:
@@ -222,14 +187,14 @@ class _Call:
         raise self._too_large()
 
     def _too_large(self) -> grpc.aio.AbortError:
-        self._status = _said(*_too_large("answer", self._largest))
+        self._status = said(*too_large("answer", self._largest))
         return grpc.aio.AbortError("The answer is too large.")
 
 
-def _said(code: grpc.StatusCode, why: str = "") -> _Status:
+def said(code: grpc.StatusCode, why: str = "") -> Status:
     """As an END says it."""
     return code.value[0], why
 
 
-def _too_large(what: str, most: int) -> _Refusal:
+def too_large(what: str, most: int) -> Refusal:
     return grpc.StatusCode.RESOURCE_EXHAUSTED, f"The {what} has more than {most} bytes."

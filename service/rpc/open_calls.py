@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from service.errors import NodexaError
 
@@ -22,11 +22,23 @@ Working = Callable[[Sequence[str]], Awaitable[frozenset[str]]]
 log = logging.getLogger(__name__)
 
 
-class OpenCall:
-    """One call, for as long as a block of its task lasts. Raises NodexaError `invalid_api_key` there once it is cut.
+class Open(Protocol):
+    """A call that can be ended from outside.
 
-    `writing` is set while the transport has its last message: it isn't at its own code then.
+    `writing` is set while the transport has its last message: it isn't at its own code then. `ends` is set once it is
+    to end.
     """
+
+    key_id: str
+    ends: bool
+    writing: bool
+
+    def cut(self) -> None:
+        """Breaks it off, if it is open still."""
+
+
+class OpenCall:
+    """One call, for as long as a block of its task lasts. Raises NodexaError `invalid_api_key` there once it is cut."""
 
     ends = False
     writing = False
@@ -76,13 +88,18 @@ class OpenCalls:
     def __init__(self, working: Working, *, most: int) -> None:
         # Asking which loop runs costs a call of the system each time.
         self.loop = asyncio.get_running_loop()
-        self.open: set[OpenCall] = set()
+        self.open: set[Open] = set()
         self._working = working
         self._most = most
 
+    @property
+    def full(self) -> bool:
+        """Whether there are as many as may be."""
+        return len(self.open) >= self._most
+
     def expect_room(self) -> None:
         """Raises NodexaError `server_overloaded` when there are as many as may be."""
-        if len(self.open) >= self._most:
+        if self.full:
             message = f"The core has {self._most} calls open, as many as it may have; try again soon."
             raise NodexaError("server_overloaded", message, retry_after=1)
 
@@ -109,9 +126,9 @@ class OpenCalls:
             for call in calls:
                 self._end(call)
 
-    def _end(self, call: OpenCall) -> None:
+    def _end(self, call: Open) -> None:
         call.ends = True
         if call.writing:
-            asyncio.get_running_loop().call_later(WRITE_SECONDS, call.cut)
+            self.loop.call_later(WRITE_SECONDS, call.cut)
         else:
             call.cut()

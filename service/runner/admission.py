@@ -7,13 +7,7 @@ from dataclasses import dataclass, replace
 
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response, ResponseSettings
-from nodexa.v1.response_service_pb2 import (
-    CompactedConversation,
-    CompactResponseRequest,
-    CountInputTokensRequest,
-    CountInputTokensResponse,
-    CreateResponseRequest,
-)
+from nodexa.v1.response_service_pb2 import CreateResponseRequest
 
 from service.errors import NodexaError
 from service.ids import NewId
@@ -23,8 +17,9 @@ from service.runner.caller import Caller
 from service.runner.compaction import Shortening, shortening_of, shortening_of_all
 from service.runner.conversations import Joined
 from service.runner.early import EarlyRun
+from service.runner.enquiries import Enquiries
 from service.runner.history import History
-from service.runner.input_check import check_user_tokens, only_words, with_ids
+from service.runner.input_check import check_user_tokens, only_words
 from service.runner.reading import Read, Reading
 from service.runner.redaction import lacks_secrets
 from service.runner.redaction import shown as redacted
@@ -55,7 +50,10 @@ class Left:
 
 
 class Admission:
-    """Turns requests into runs that are ready to begin. `grace` and `retention` are seconds: see Settings."""
+    """Turns requests into runs that are ready to begin. `grace` and `retention` are seconds: see Settings.
+
+    `enquiries` are those that no run comes of.
+    """
 
     def __init__(
         self,
@@ -79,25 +77,41 @@ class Admission:
         self._new_id = new_id
         self._grace = grace
         self._retention = int(retention * 1000)
+        self.enquiries = Enquiries(reading=reading, tooling=tooling, seal=seal, clock=clock, new_id=new_id)
+
+    def at_once(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run | None:
+        """`admit` where nothing has to be waited for; None where something has, and then nothing was done.
+
+        Raises NodexaError for some refusals, the rest is for `admit`.
+        """
+        if request.user_tokens or not only_words(request.input):
+            return None
+        read = self._reading.at_hand(request, caller, streaming=streaming)
+        return self._run_of(request, caller, read) if read is not None else None
 
     async def admit(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run:
         """The run of an acceptable request, its input items with ids. Raises NodexaError for every refusal."""
-        tokens = request.user_tokens
-        check_user_tokens(tokens)
+        check_user_tokens(request.user_tokens)
         # Nearly all input is: nothing of what is asked of other items need be asked of it.
         words = only_words(request.input)
         if not words:
             without_runs(request.input)
         only = not words and asks_to_compact(request.input)
         read = await self._reading.read(request, caller, words=words, streaming=streaming, open_end=only)
-        joined, settled = read.joined, read.settled
-        if joined and not settled.stored:
+        settled = read.settled
+        if read.joined and not settled.stored:
             raise NodexaError(
                 "invalid_request",
                 "What is said in a conversation is kept there: leave out store, or set it to true.",
                 param="store",
             )
         shortening = await self._shortening(request, caller, read, only=only) if only or settled.compacts else None
+        return self._run_of(request, caller, read, shortening)
+
+    def _run_of(
+        self, request: CreateResponseRequest, caller: Caller, read: Read, shortening: Shortening | None = None
+    ) -> Run:
+        settled = read.settled
         turn = Turn(read.model, read.prompt)
         row = row_of(
             request,
@@ -114,7 +128,7 @@ class Admission:
             response,
             caller,
             store=self._store if settled.stored else None,
-            joined=joined,
+            joined=read.joined,
             shortening=shortening,
             settled=settled,
             rounds=self._tooling.begin(
@@ -124,7 +138,7 @@ class Admission:
                 caller,
                 seal=self._seal,
                 new_id=self._new_id,
-                tokens=tokens,
+                tokens=request.user_tokens,
                 stored=settled.stored,
             )
             if read.wanted or read.held
@@ -185,44 +199,6 @@ class Admission:
         before = request.previous_response_id
         spent = read.joined.seen.tokens if read.joined else await self._history.tokens(before, caller)
         return await shortening_of(read.model, read.prompt, Sealed(self._seal, caller.org_id), spent=spent)
-
-    async def count(self, request: CountInputTokensRequest, caller: Caller) -> CountInputTokensResponse:
-        """The tokens of all that the model would be told first. Raises NodexaError for every refusal."""
-        check_user_tokens(request.user_tokens)
-        without_runs(request.input)
-        read = await self._reading.read(request, caller, words=only_words(request.input), streaming=False)
-        prompt = await self._tooling.first_prompt(read, request, caller)
-        tokens = await read.model.count(prompt.told())
-        if tokens is None:
-            raise NodexaError(
-                "tokens_not_countable",
-                "The server of the assistant's model has no way to count tokens beforehand; the usage of a response "
-                "tells them.",
-                param="model",
-            )
-        return CountInputTokensResponse(input_tokens=tokens, ignored=prompt.settings.ignored)
-
-    async def compact(self, request: CompactResponseRequest, caller: Caller) -> CompactedConversation:
-        """The conversation made short. Raises NodexaError for every refusal, and as models do."""
-        without_runs(request.input)
-        asked = CreateResponseRequest(
-            assistant_id=request.assistant_id,
-            input=request.input,
-            previous_response_id=request.previous_response_id,
-            settings=request.settings,
-        )
-        words = only_words(asked.input)
-        read = await self._reading.read(asked, caller, words=words, streaming=False, open_end=True)
-        turn = Turn(read.model, read.prompt)
-        item = await shortening_of_all(read.prompt, Sealed(self._seal, caller.org_id)).item(turn)
-        compacted = CompactedConversation(
-            id=self._new_id("resp"),
-            output=with_ids([item], self._new_id),
-            usage=turn.usage,
-            ignored=read.prompt.settings.ignored,
-        )
-        compacted.create_time.FromMilliseconds(self._clock())
-        return compacted
 
     def _prepare(
         self,

@@ -12,7 +12,8 @@ from nodexa.v1.admin_pb2 import ApiKey, Limits
 class Caller:
     """An authenticated caller: the key's organization and rights, and the end user it speaks for (empty: none).
 
-    Limits are None where there are none.
+    Limits are None where there are none. `limited` is whether anything limits what it may use, and `told_first` whether
+    there is something to tell it before an answer, which for most there isn't.
     """
 
     org_id: str
@@ -24,10 +25,13 @@ class Caller:
     key_limits: Limits | None = None
     org_limits: Limits | None = None
     limited: bool = field(init=False)
+    told_first: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """`limited` is whether anything limits what it may use."""
-        object.__setattr__(self, "limited", self.key_limits is not None or self.org_limits is not None)
+        """Looks up once what each call asks."""
+        limited = self.key_limits is not None or self.org_limits is not None
+        object.__setattr__(self, "limited", limited)
+        object.__setattr__(self, "told_first", limited or self.dialect == ApiKey.DIALECT_NODEXA)
 
     def may_see(self, owner_id: str) -> bool:
         """Whether a thing of the end user `owner_id` is visible; without a user of its own a caller sees all."""

@@ -48,18 +48,22 @@ class EarlyRun(Run):
 
         One that can be found by the name of its request is written first, as other runs are.
         """
-        if named is not None or (self._store is not None and self._store.troubled):
+        if named is not None or not self.begin_at_once(input_items):
             await super().begin(input_items, named)
-            return
+
+    def begin_at_once(self, input_items: bytes) -> bool:
+        if self._store is not None and self._store.troubled:
+            return False
         advance(self.response, Response.STATUS_IN_PROGRESS)
         self._teller.told = BEGINNING
         self._input, self._beginning = input_items, tell_beginning(self.response)
         if self._store is None:
             self._go()
-            return
+            return True
         # Its caller, who waits for the answer, is its first reader: looked for when the beginning is due.
         self._start()
         self._due = self._loop.call_later(BEGINNING_WAITS, self._begin_late)
+        return True
 
     def _begin_late(self) -> None:
         self._due = None

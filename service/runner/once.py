@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
+from nodexa.v1.response_pb2 import Response
 from nodexa.v1.response_service_pb2 import CreateResponseRequest
 
 from service.errors import STATUS_OF, NodexaError
@@ -42,11 +43,12 @@ def expect_same(named: Named, earlier: Earlier) -> None:
         )
 
 
-def failure_again(code: str, message: str, param: str, response_id: str) -> NodexaError | None:
-    """The error that a response without output ended a call with; None for what is told as a response, or is none."""
-    if STATUS_OF.get(code, "UNKNOWN") == "UNKNOWN":
-        return None
-    return NodexaError(code, message, param=param, response_id=response_id)
+def told_again(response: Response) -> Response:
+    """The final response, as the call was answered with it. Raises the error that it was ended with in its place."""
+    error = response.error
+    if not response.output and STATUS_OF.get(error.code, "UNKNOWN") != "UNKNOWN":
+        raise NodexaError(error.code, error.message, param=error.param, response_id=response.id)
+    return response
 
 
 def _invalid(message: str) -> NodexaError:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final
 
 from nodexa.v1.admin_pb2 import Assistant
-from nodexa.v1.item_pb2 import Item, ItemList
+from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import ResponseSettings
 from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
 
@@ -16,7 +16,7 @@ from service.errors import NodexaError
 from service.ids import NewId
 from service.model.attached import NOTHING
 from service.model.model import Abilities, Model, Prompt
-from service.model.past_calls import APPROVAL_RESPONSE, told
+from service.model.past_calls import told
 from service.model.thread import Continued
 from service.runner.attachments import Attachments
 from service.runner.caller import Caller
@@ -86,6 +86,25 @@ class Reading:
         self._attachments = attachments
         self._new_id = new_id
 
+    def at_hand(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Read | None:
+        """`read` of an input that is `only_words`, where all that it takes is at hand; None where it isn't.
+
+        What goes on from something, has tools or speaks for a user is for `read`.
+        """
+        if caller.user_id or request.previous_response_id or request.conversation_id:
+            return None
+        assistant = self._catalog.at_hand(caller.org_id, request.assistant_id)
+        model = self._catalog.open_at_hand(assistant.model) if assistant is not None else None
+        if assistant is None or model is None:
+            return None
+        given = request.settings
+        settled = self._settling.at_hand(given, assistant, model)
+        if settled is None or not settled.plain:
+            return None
+        asked = with_ids(request.input, self._new_id)
+        prompt = Prompt(system_prompt(assistant, given), asked, settled.settings, streaming, (), NOTHING)
+        return Read(model, prompt, None, _NO_PAST, asked, (), (), settled)
+
     async def read(
         self,
         request: CreateResponseRequest | CountInputTokensRequest,
@@ -123,7 +142,7 @@ class Reading:
         if unread or settled.compacts:
             settled = settled.own(unread)
         if not words:
-            await self._look_up(request, past, caller)
+            await self._references.look_up(request, past.said, caller)
         asked = with_ids(request.input, self._new_id)
         plain = past.plain and (words or all(map(is_plain, asked)))
         held: list[Held] = []
@@ -199,22 +218,6 @@ class Reading:
         said, _ = told(opened, hosted=hosted)
         read, origins = told(fresh, opened, hosted=hosted)
         return [*said, *match_calls(said, read, places=[sent[origin] for origin in origins], open_end=open_end)]
-
-    async def _look_up(
-        self, request: CreateResponseRequest | CountInputTokensRequest, past: Past, caller: Caller
-    ) -> None:
-        """Puts in what the input only names."""
-        if any(item.HasField("item_reference") for item in request.input):
-            _put(request, await self._references.resolve(request.input, history=past.said, caller=caller))
-        if any(item.opaque.type == APPROVAL_RESPONSE for item in request.input):
-            _put(request, await self._references.recognized(request.input, caller=caller))
-
-
-def _put(request: CreateResponseRequest | CountInputTokensRequest, items: Sequence[Item]) -> None:
-    """Gives the request another input; some of the items are in it."""
-    given = ItemList(items=items)
-    request.ClearField("input")
-    request.input.extend(given.items)
 
 
 def _unread(items: Sequence[Item], model: Model, assistant: Assistant) -> list[str]:

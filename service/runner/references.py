@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from nodexa.v1.item_pb2 import Item
+from nodexa.v1.item_pb2 import Item, ItemList
+from nodexa.v1.response_service_pb2 import CountInputTokensRequest, CreateResponseRequest
 
 from service.errors import NodexaError
-from service.model.past_calls import APPROVAL_REQUEST
+from service.model.past_calls import APPROVAL_REQUEST, APPROVAL_RESPONSE
 from service.runner.caller import Caller
 from service.store.conversations import ConversationStore
 from service.store.responses import ResponseStore
@@ -19,6 +20,15 @@ class References:
     def __init__(self, responses: ResponseStore, conversations: ConversationStore) -> None:
         self._responses = responses
         self._conversations = conversations
+
+    async def look_up(
+        self, request: CreateResponseRequest | CountInputTokensRequest, said: Iterable[Item], caller: Caller
+    ) -> None:
+        """Puts into a request what its input only names, where that wasn't `said` before. Raises as `resolve`."""
+        if any(item.HasField("item_reference") for item in request.input):
+            _put(request, await self.resolve(request.input, history=said, caller=caller))
+        if any(item.opaque.type == APPROVAL_RESPONSE for item in request.input):
+            _put(request, await self.recognized(request.input, caller=caller))
 
     async def resolve(
         self, items: Sequence[Item], *, caller: Caller, history: Iterable[Item] = (), name: str = "input"
@@ -59,6 +69,13 @@ class References:
             **{item.id: item for user_id, item in kept if caller.may_see(user_id)},
             **{item.id: item for response in said for item in response.output},
         }
+
+
+def _put(request: CreateResponseRequest | CountInputTokensRequest, items: Sequence[Item]) -> None:
+    """Gives the request another input; some of the items are in it."""
+    given = ItemList(items=items)
+    request.ClearField("input")
+    request.input.extend(given.items)
 
 
 def _unknown(item_id: str, param: str) -> NodexaError:

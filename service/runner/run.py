@@ -156,6 +156,10 @@ class Run(Attended):
             if self.log.segments:
                 self._go()
 
+    def begin_at_once(self, input_items: bytes) -> bool:
+        """As `begin`, where nothing has to be written before the model is asked; whether that is so."""
+        return False
+
     def revive(self, segments: Sequence[Segment]) -> None:
         """Goes on with the log that another core began: the emitter knows what stands in it."""
         self.log.segments.extend(segments)

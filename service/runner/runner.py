@@ -4,47 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
-from typing import Final
 
-from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import (
     CompactedConversation,
     CompactResponseRequest,
-    CountInputTokensRequest,
-    CountInputTokensResponse,
     CreateResponseRequest,
 )
 
 from service.errors import NodexaError
 from service.runner.admission import Admission, Left
 from service.runner.caller import Caller
-from service.runner.fields import VARINT, serialized, tag
-from service.runner.flow import Flow
+from service.runner.fields import serialized
 from service.runner.fold import fold
 from service.runner.history import History
 from service.runner.kept import FROM_THE_START, Kept, not_found, with_settings
 from service.runner.limits import FREE, Limiter, Permit
 from service.runner.log import events_of
-from service.runner.once import expect_same, failure_again, named
+from service.runner.once import expect_same, named, told_again
 from service.runner.run import Run, Stop
-from service.runner.tail import tail
+from service.runner.telling import Telling, Told
 from service.store.ownership import Orphan
 from service.store.records import Segment
 from service.store.requests import Earlier, Named, RequestStore, TwiceError
 from service.store.responses import ResponseStore
 
-# Numbers in names of ours: each look at a constant of a message's class costs as much as a call.
-_BATCH_SETTINGS: Final = tag(EventBatch.SETTINGS_FIELD_NUMBER)
-_SETTINGS: Final = tag(Response.SETTINGS_FIELD_NUMBER)
-
-Told = Flow | bytes
-"""Some of a response's events: what is yet to come of a run that is here, or a serialized batch."""
-
 
 class Runner:
-    """Owns the runs of this process. `drain` is how many seconds they get to end by themselves when it is closed."""
+    """Owns the runs of this process. `drain` is how many seconds they get to end by themselves when it is closed.
+
+    What needs no run of its own is asked of `kept`, `telling` and `enquiries`.
+    """
 
     def __init__(
         self,
@@ -57,15 +47,16 @@ class Runner:
         drain: float,
     ) -> None:
         self.kept = Kept(store)
+        self.telling = Telling(store, self.kept)
         self._store = store
         self._requests = requests
+        self.enquiries = admission.enquiries
         self._admission = admission
         self._history = history
         self._limiter = limiter
         self._drain = drain
         self._live: dict[str, Run] = {}
         self._draining = False
-        self._loop = asyncio.get_running_loop()
 
     async def start(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run | Earlier:
         """Accepts a request: the response is in the log and the model at work. Raises NodexaError for every refusal.
@@ -87,6 +78,23 @@ class Runner:
                 raise NodexaError("storage_unavailable", message, retry_after=1) from None
         return run
 
+    def start_at_once(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run | None:
+        """`start` where nothing has to be waited for; None where something has, and then nothing was done.
+
+        Raises NodexaError for some refusals, the rest is for `start`.
+        """
+        if request.request_id or self._draining or caller.limited:
+            return None
+        run = self._admission.at_once(request, caller, streaming=streaming)
+        if run is None:
+            return None
+        asked = serialized(request.input)
+        if not run.begin_at_once(asked):
+            return None
+        self._live[run.row.id] = run
+        run.log.when_closed(lambda: self._reap(run, asked, FREE))
+        return run
+
     async def _earlier(self, name: Named) -> Earlier | None:
         earlier = await self._requests.earlier(name)
         if earlier is not None:
@@ -100,17 +108,10 @@ class Runner:
         if stored.row.background:
             return await self.get(response_id, caller)
         if run is not None:
-            return Response.FromString(await self.result(run))
-        response = await self.kept.concluded(caller.org_id, response_id)
-        error = response.error
-        failure = failure_again(error.code, error.message, error.param, response_id)
-        if failure is not None and not response.output:
-            raise failure
-        return response
+            return Response.FromString(await self.telling.result(run))
+        return told_again(await self.kept.concluded(caller.org_id, response_id))
 
-    async def watch(
-        self, response_id: str, caller: Caller, *, after: int = FROM_THE_START
-    ) -> AsyncGenerator[Told, None]:
+    def watch(self, response_id: str, caller: Caller, *, after: int = FROM_THE_START) -> AsyncGenerator[Told, None]:
         """Serialized EventBatches of the events after number `after`, to the terminal one; the first has the settings.
 
         In place of those of a run that is here comes the flow of them. Raises NodexaError `response_not_found`,
@@ -118,52 +119,8 @@ class Runner:
         """
         run = self._running(response_id, caller)
         if run is not None and caller.may_resume(run.row.key_id):
-            async with aclosing(self.follow(run, after=after)) as followed:
-                async for message in followed:
-                    yield message
-            return
-        stored = await self.kept.stored(response_id, caller, with_result=False)
-        if not caller.may_resume(stored.row.key_id):
-            raise not_found(response_id)
-        prefix = EventBatch(settings=stored.settings).SerializeToString()
-        async with aclosing(tail(self._store, caller.org_id, response_id, after)) as batches:
-            async for message in batches:
-                yield prefix + message
-                prefix = b""
-
-    async def follow(self, run: Run, *, after: int = FROM_THE_START) -> AsyncGenerator[Told, None]:
-        """`watch` for a run that the caller has in hand."""
-        prefix = _BATCH_SETTINGS + VARINT[len(run.settings)] + run.settings
-        flow = Flow(run.log, after, prefix)
-        with run.attend():
-            yield flow
-        if run.refusal is not None:
-            raise run.refusal
-        if run.lost:
-            prefix = b"" if flow.told else prefix
-            seen = max([after, *(segment.last for segment in run.log.segments)])
-            async with aclosing(tail(self._store, run.row.org_id, run.row.id, seen)) as batches:
-                async for message in batches:
-                    yield prefix + message
-                    prefix = b""
-
-    async def result(self, run: Run) -> bytes:
-        """The final response, serialized.
-
-        Raises the failure when it came before any output and a caller can act on it.
-        """
-        with run.attend():
-            await run.log.ended(self._loop)
-        if run.lost:
-            return (await self.kept.concluded(run.row.org_id, run.row.id)).SerializeToString()
-        if run.refusal is not None:
-            raise run.refusal
-        failure = run.failure
-        if failure is not None and not run.response.output and failure.status != "UNKNOWN":
-            failure.response_id = run.row.id
-            raise failure
-        written = run.result or run.response.SerializeToString()
-        return written + _SETTINGS + VARINT[len(run.settings)] + run.settings
+            return self.telling.follow(run, after=after)
+        return self.telling.kept(response_id, caller, after=after)
 
     async def get(self, response_id: str, caller: Caller) -> Response:
         """The response as it stands. Raises NodexaError `response_not_found`."""
@@ -241,13 +198,6 @@ class Runner:
         await self._store.delete(caller.org_id, response_id)
         self._history.forget(response_id)
 
-    async def count(self, request: CountInputTokensRequest, caller: Caller) -> CountInputTokensResponse:
-        """The tokens of the prompt that a response would start from.
-
-        Raises NodexaError for every refusal, `tokens_not_countable` where the model can't tell.
-        """
-        return await self._admission.count(request, caller)
-
     async def compact(self, request: CompactResponseRequest, caller: Caller) -> CompactedConversation:
         """The conversation of a request, made short by the assistant's model; nothing of it is kept here.
 
@@ -255,7 +205,7 @@ class Runner:
         """
         self._expect_open()
         with self._limiter.enter(caller) as permit:
-            compacted = await self._admission.compact(request, caller)
+            compacted = await self.enquiries.compact(request, caller)
             permit.leave(compacted.usage)
         return compacted
 

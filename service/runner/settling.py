@@ -33,7 +33,7 @@ class Settled:
 
     What each request asks of them is looked up once: `stored` and `background` as they say, whether it `compacts` at a
     threshold, has `tools`, must be `silent` and call none of them, and whether its answer `may_come_again`, asked for
-    anew with less before it or where it doesn't fit its schema.
+    anew with less before it or where it doesn't fit its schema. `plain` says that the answer is all there is to it.
     """
 
     settings: ResponseSettings
@@ -44,6 +44,7 @@ class Settled:
     tools: bool = field(init=False)
     silent: bool = field(init=False)
     may_come_again: bool = field(init=False)
+    plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -54,6 +55,7 @@ class Settled:
         self.silent = settings.tool_choice.mode == ToolChoice.MODE_NONE
         truncates = settings.truncation == ResponseSettings.TRUNCATION_AUTO
         self.may_come_again = truncates or settings.text.format.json_schema.strict
+        self.plain = not (self.background or self.compacts or self.tools)
 
     def own(self, ignored: Iterable[str]) -> Settled:
         """The same for one request, in which this has no effect either."""

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
-from google.protobuf.message import Message
-from google.rpc.status_pb2 import Status
 from nodexa.v1.event_pb2 import EventBatch
 from nodexa.v1.response_pb2 import Response
 from nodexa.v1.response_service_pb2 import GetResponseRequest, WatchResponseRequest
 
-from bridge_link.link import SUFFIX, Link
-from bridge_link.parts import CANCEL, CREDIT, END, MESSAGE, OPEN, Pairs, Say, credit, opening, read_end
+from bridge_link.link import SUFFIX
+from bridge_link.parts import CANCEL, CREDIT, credit
 from service.model.chunk import TextDelta, TextRun
 from service.model.scripted import STOP, ScriptedModel, says
 from service.rpc.hop import Bridges
@@ -29,93 +27,19 @@ from service.settings import Settings
 from tests.conftest import CoreUnderTest, running_core
 from tests.service.keys import revoke, with_another_key
 from tests.service.requests import asking
-
-SERVICE = "/nodexa.v1.ResponseService/"
-MOST = 16 * 1024 * 1024
-SECONDS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a call ended, and its last message."""
-
-    status: int
-    message: bytes
-    metadata: dict[str, str | bytes]
-
-    @property
-    def reason(self) -> str:
-        """The code of the error."""
-        details = self.metadata["grpc-status-details-bin"]
-        assert isinstance(details, bytes)
-        return str(Status.FromString(details).details[0])
-
-
-class Bridge:
-    """What a bridge knows of its calls."""
-
-    def __init__(self, say: Say) -> None:
-        self.say = say
-        self.messages: dict[int, list[bytes]] = {}
-        self.ends: dict[int, tuple[int, str, Pairs]] = {}
-        self.news = asyncio.Event()
-
-    def take(self, call: int, kind: int, data: bytes) -> None:
-        if kind == MESSAGE:
-            self.messages.setdefault(call, []).append(data)
-        elif kind == END:
-            self.ends[call] = read_end(data)
-        self.news.set()
-
-    def lose(self) -> None:
-        self.news.set()
-
-    def open(self, core: CoreUnderTest, number: int, method: str, request: Message, key: str | None = None) -> None:
-        """Begins a call."""
-        metadata = [("x-api-key", core.key if key is None else key)]
-        self.say(number, OPEN, opening(SERVICE + method, metadata, request.SerializeToString()))
-
-    async def end_of(self, number: int) -> End:
-        await self._until(lambda: number in self.ends)
-        status, _, metadata = self.ends[number]
-        return End(status, self.messages.get(number, [b""])[-1], dict(metadata))
-
-    async def bytes_of(self, number: int, at_least: int) -> int:
-        """How many bytes of the call's messages have come, once they are as many."""
-        await self._until(lambda: self._size(number) >= at_least)
-        return self._size(number)
-
-    def _size(self, number: int) -> int:
-        return sum(len(message) for message in self.messages.get(number, ()))
-
-    async def _until(self, there: Callable[[], bool]) -> None:
-        async with asyncio.timeout(SECONDS):
-            while not there():
-                self.news.clear()
-                await self.news.wait()
-
-
-async def connected(core: CoreUnderTest) -> Link[Bridge]:
-    """A link to a core, which has greeted."""
-    path = core.core.addresses[-1].removeprefix("unix:") + SUFFIX
-    _, link = await asyncio.get_running_loop().create_unix_connection(lambda: Link(Bridge, most=MOST), path)
-    async with asyncio.timeout(SECONDS):
-        assert await link.greeted
-    return link
+from tests.service.rpc.bridge_end import MOST, SECONDS, Bridge, bridge_of, connected, with_socket
 
 
 @pytest.fixture
 def settings(settings: Settings, tmp_path: Path) -> Settings:
     """Those of a core with a socket for its bridges."""
-    return replace(settings, listen=(*settings.listen, f"unix:{tmp_path}/core.sock"))
+    return with_socket(settings, tmp_path)
 
 
 @pytest.fixture
 async def bridge(core: CoreUnderTest) -> AsyncIterator[Bridge]:
-    link = await connected(core)
-    yield link.joined
-    link.abort()
-    await link.over.wait()
+    async with bridge_of(core) as joined:
+        yield joined
 
 
 async def test_a_call_is_answered_as_if_it_had_come_alone(bridge: Bridge, core: CoreUnderTest) -> None:
@@ -126,7 +50,7 @@ async def test_a_call_is_answered_as_if_it_had_come_alone(bridge: Bridge, core: 
     answer = Response.FromString(end.message)
     alone = await core.responses.GetResponse(GetResponseRequest(id=answer.id), metadata=core.metadata())
     assert (end.status, answer) == (0, alone)
-    assert list(end.metadata) == ["x-request-id"]
+    assert not end.metadata
 
 
 async def test_a_bridge_gets_a_run_of_deltas_whole_and_everybody_else_each_by_itself(
