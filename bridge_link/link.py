@@ -21,6 +21,9 @@ QUIET_SECONDS: Final = 10.0
 TOGETHER: Final = 8
 """So many parts don't wait for more."""
 _CHANCES: Final = 3
+# A frame and its data, each.
+_FULL: Final = 2 * TOGETHER
+_framed: Final = FRAME.pack
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +77,12 @@ class Link(asyncio.Protocol, Generic[J]):
         """
         if self._transport is None:
             return
-        self._said += (FRAME.pack(len(data), call, kind), data)
-        if kind == OPEN or len(self._said) >= 2 * TOGETHER:
+        said = self._said
+        said += (_framed(len(data), call, kind), data)
+        parts = len(said)
+        if kind == OPEN or parts >= _FULL:
             self._write()
-        elif len(self._said) == 2:
+        elif parts == 2:
             # The transport would write each part by itself: a call of the system here, and one more on the other side.
             self._loop.call_soon(self._write)
 

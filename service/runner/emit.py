@@ -112,12 +112,16 @@ class Emitter:
 
     def tell(self, chunks: Sequence[Chunk]) -> Segment | None:
         """As `feed`, serialized; None where the chunks lead to no event."""
-        if len(chunks) == 1 and self._calling is None:
-            chunk = chunks[0]
-            if type(chunk) is TextDelta and not chunk.logprobs and (alone := self._writing.text_alone(chunk.text)):
-                return alone
+        if len(chunks) == 1 and type(chunk := chunks[0]) is TextDelta and (alone := self.tell_alone(chunk)):
+            return alone
         batch = self.feed(chunks)
         return segment_of(batch) if batch.events else None
+
+    def tell_alone(self, chunk: TextDelta) -> Segment | None:
+        """As `tell`, of more of an answer that has begun; None where it is anything else, which is still to be told."""
+        if self._calling is not None or chunk.logprobs:
+            return None
+        return self._writing.text_alone(chunk.text)
 
     def finish(
         self,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
-from service.runner.log import EventLog, messages
+from service.runner.log import MESSAGE_BYTES, EventLog, messages
+from service.store.records import Segment
 
 Take = Callable[[bytes], bool]
 """Takes a message, at once; whether there is room for another one now."""
@@ -19,7 +20,7 @@ class Flow:
     Begun once, or pulled once. `told` says whether anything was passed on.
     """
 
-    __slots__ = ("_after", "_end", "_head", "_held", "_log", "_position", "_ready", "_take", "told")
+    __slots__ = ("_abreast", "_after", "_end", "_head", "_held", "_log", "_position", "_ready", "_take", "told")
 
     def __init__(self, log: EventLog, after: int, head: bytes = b"") -> None:
         self.told = False
@@ -27,8 +28,10 @@ class Flow:
         self._after = after
         self._head = head
         self._position = bisect_right(log.segments, after, key=lambda segment: segment.last)
-        self._ready: Iterator[bytes] = iter(())
+        self._ready: Iterator[bytes] | None = None
         self._held = False
+        # All that the log has was passed on, and more may be.
+        self._abreast = False
         self._take: Take | None = None
         self._end: Callable[[], None] | None = None
 
@@ -50,27 +53,47 @@ class Flow:
     def leave(self) -> None:
         """Passes on nothing more."""
         self._take = self._end = None
+        self._abreast = False
         self._log.leave(self)
+
+    def hear_more(self, segment: Segment) -> None:
+        """For the log: there is one more segment of it."""
+        take = self._take
+        if take is None or not self._abreast or len(segment.data) > MESSAGE_BYTES:
+            self.hear()
+            return
+        self._position += 1
+        if not take(segment.data):
+            self._held, self._abreast = True, False
 
     def hear(self) -> None:
         """For the log: there is more of it, or it is closed."""
         take = self._take
         if take is None or self._held:
             return
-        # What is taken may end the call, and so this.
-        while self._take is not None:
-            for message in self._ready:
-                if not self._pass(message, take):
-                    return
-            segments = self._log.segments
-            ready = segments[self._position :]
-            if not ready:
-                break
-            self._position += len(ready)
-            self._ready = iter(messages(ready, self._after))
+        self._abreast = False
+        if not self._pass_all(self._log.segments, take):
+            return
+        # Who asked for what comes behind a number has to look at each until there is something of it.
+        self._abreast = self.told
         if self._log.closed and self._end is not None:
             end, self._end = self._end, None
             end()
+
+    def _pass_all(self, segments: Sequence[Segment], take: Take) -> bool:
+        """Whether all that there is was passed on, and more may be."""
+        # What is taken may end the call, and so this.
+        while self._take is not None:
+            for message in self._ready or ():
+                if not self._pass(message, take):
+                    return False
+            self._ready = None
+            ready = segments[self._position :]
+            if not ready:
+                return self._take is not None
+            self._position += len(ready)
+            self._ready = iter(messages(ready, self._after))
+        return False
 
     def _pass(self, message: bytes, take: Take) -> bool:
         """Whether the next one may follow."""

@@ -74,6 +74,9 @@ class Reader(Protocol):
     def hear(self) -> None:
         """Hears that there is more, or that the log is closed, at once."""
 
+    def hear_more(self, segment: Segment) -> None:
+        """Hears of one more segment of a log that goes on, at once."""
+
 
 class EventLog:
     """The log of one running response. One writer; any number of readers. `closed`: nothing comes any more; `complete`:
@@ -146,14 +149,17 @@ class EventLog:
     def show(self, segment: Segment, *, last: bool = False) -> None:
         """Tells the readers of a segment that is on disk."""
         self.segments.append(segment)
-        self.closed = self.complete = last
-        self._wake()
+        if last:
+            self.closed = self.complete = True
+            self._wake()
+            return
+        # Who hears of it may leave.
+        for reader in self._readers[:]:
+            reader.hear_more(segment)
 
     def _wake(self) -> None:
-        if self._readers:
-            # Who hears of it may leave.
-            for reader in tuple(self._readers):
-                reader.hear()
+        for reader in self._readers[:]:
+            reader.hear()
         if self.closed:
             self._readers.clear()
             for call in self._at_end:

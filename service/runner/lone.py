@@ -19,13 +19,14 @@ _TEXT: Final = tag(TextDelta.DELTA_FIELD_NUMBER)
 
 
 def place_of(item_id: str, output_index: int, content_index: int) -> bytes:
-    """What all deltas of one part begin with."""
-    return TextDelta(item_id=item_id, output_index=output_index, content_index=content_index).SerializeToString()
+    """What all deltas of one part have before their text."""
+    place = TextDelta(item_id=item_id, output_index=output_index, content_index=content_index)
+    return place.SerializeToString() + _TEXT
 
 
 def told_alone(number: int, place: bytes, text: str) -> Segment:
     """The event of that number, which is not the first, that says `text` at `place`."""
     words = text.encode()
-    said = place + _TEXT + VARINT[len(words)] + words
+    said = place + VARINT[len(words)] + words
     event = _NUMBER + VARINT[number] + _TOLD + VARINT[len(said)] + said
     return Segment(number, number, _EVENT + VARINT[len(event)] + event)

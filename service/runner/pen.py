@@ -5,18 +5,20 @@ Who tells needn't wait for the disk each time, but hears of what became of a seg
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Final
+import asyncio
+import logging
+from typing import Any, Final
 
 from service.model.model import Wait
 from service.runner.log import EventLog, joined
 from service.store.records import Segment
 from service.store.responses import ResponseStore
 from service.store.unposted import Unposted
-from service.store.written import Written
 
 MOST_WAITING: Final = 32 * 1024
 """Bytes that wait for the disk before who tells more has to wait for it, too."""
+
+log = logging.getLogger(__name__)
 
 
 class Pen:
@@ -27,7 +29,9 @@ class Pen:
         self._store = store
         self._response_id = response_id
         self.unposted = Unposted()
-        self._asked: tuple[Segment, Written[None]] | None = None
+        self._on_way: Segment | None = None
+        self._failure: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self._unwritten: Segment | None = None
         self._held = False
 
@@ -48,18 +52,21 @@ class Pen:
         return joined(before, segment)
 
     def write(self, segment: Segment) -> Wait | None:
-        """Has it written; returns what to wait for before more is told, None for nothing.
+        """Has it written behind what isn't yet; returns what to wait for before more is told, None for nothing.
 
         That raises what the store raised of what was asked for before, and keeps the segment back behind that.
         """
         self._held = False
+        if self._unwritten is not None:
+            segment = self.behind(segment)
         if self._store is None:
             self._log.show(segment)
-        elif self._asked is None:
-            self._ask(self._store, segment)
+        elif self._on_way is None:
+            self._on_way = segment
+            self._store.tell(self._response_id, segment, self, self.unposted)
         else:
             self._unwritten = segment
-            if self._asked[1].done or len(segment.data) > MOST_WAITING:
+            if self._failure is not None or len(segment.data) > MOST_WAITING:
                 return self._settled
         return None
 
@@ -68,26 +75,32 @@ class Pen:
         self._held = True
         await self._settled()
 
+    def settle(self, outcome: Any) -> None:
+        """For the store: says what became of the segment on its way."""
+        segment = self._on_way
+        if outcome is not None or segment is None:
+            self._failure = outcome
+        else:
+            self._on_way = None
+            try:
+                self._log.show(segment)
+            except Exception:
+                # It is not the writer's, and others of the same transaction wait.
+                log.exception("%s was shown something and a bug came of it", self._response_id)
+            if self._unwritten is not None and not self._held:
+                told, self._unwritten = self._unwritten, None
+                self.write(told)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
     async def _settled(self) -> None:
-        while (asked := self._asked) is not None:
-            segment, written = asked
-            if not written.done:
-                await written.over()
+        while (segment := self._on_way) is not None:
+            if self._failure is None:
+                self._waiter = asyncio.get_running_loop().create_future()
+                await self._waiter
             # What was written is not asked for any more.
-            if self._asked is asked:
-                self._asked = None
+            if self._failure is not None and self._on_way is segment:
+                failure, self._failure, self._on_way = self._failure, None, None
                 self._unwritten = joined(segment, self._unwritten) if self._unwritten else segment
-                written.result()
-
-    def _ask(self, store: ResponseStore, segment: Segment) -> None:
-        written = store.append(self._response_id, segment, self.unposted)
-        self._asked = segment, written
-        written.then(partial(self._go_on, store, segment))
-
-    def _go_on(self, store: ResponseStore, written: Segment) -> None:
-        self._asked = None
-        self._log.show(written)
-        told = self._unwritten
-        if told is not None and not self._held:
-            self._unwritten = None
-            self._ask(store, told)
+                raise failure

@@ -102,6 +102,8 @@ class Run(Attended):
         self._joined = joined
         self._shortening = shortening
         self._rounds = rounds
+        # Nothing is between what the model says and the pen, once it has begun.
+        self._straight = rounds is None and turn.prompt.streaming
         self.begun = False
         self._task: asyncio.Task[None] | None = None
         self._stop: Stop | None = None
@@ -232,8 +234,12 @@ class Run(Attended):
     def _take(self, chunks: Sequence[Chunk]) -> Wait | None:
         """Tells what the model wrote; returns what to wait for before it may write more."""
         # As nearly all come that come in time.
-        if len(chunks) == 1 and type(chunks[0]) is TextDelta:
-            return self._tell(chunks)
+        if len(chunks) == 1 and type(chunk := chunks[0]) is TextDelta:
+            made = self._made
+            if made is not None and (told := made.tell_alone(chunk)) is not None:
+                if self._straight and self.log.segments and self._turn.reason is None:
+                    return self._pen.write(told)
+                return self._add(told)
         return self._tell_each(portions(merged(chunks), MOST_AT_ONCE))
 
     def _tell_each(self, rest: Iterator[Sequence[Chunk]]) -> Wait | None:
@@ -250,8 +256,9 @@ class Run(Attended):
 
     def _tell(self, portion: Sequence[Chunk]) -> Wait | None:
         told = (self._made or self._emitter).tell(portion)
-        if told is None:
-            return None
+        return None if told is None else self._add(told)
+
+    def _add(self, told: Segment) -> Wait | None:
         segment = self._pen.behind(told)
         if self._waits_for_end(segment):
             self._pen.hold(segment)

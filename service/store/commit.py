@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
-from service.store.rows import MOST_ROWS, Row, Rows, Shared
+from service.store.rows import MOST_ROWS, Row, Rows
 from service.store.sqlite import sqlite3
-from service.store.written import Written
 
 T = TypeVar("T")
 Job = Callable[[Tables], T]
@@ -34,47 +34,71 @@ UNAVAILABLE = "storage_unavailable"
 log = logging.getLogger(__name__)
 
 
+class Told(Protocol):
+    """Who hears what came of something that was asked for."""
+
+    def settle(self, outcome: Any) -> None:
+        """Takes a result, or the exception in its place. Must not raise: it is one of many."""
+
+
 @dataclass(slots=True)
 class Request:
     """A job that somebody waits for; one that is `alone` runs in no transaction."""
 
     job: Job[Any]
-    written: Written[Any]
+    told: Sequence[Told]
     alone: bool = False
 
+    def apart(self) -> list[Request]:
+        """What of it can be refused by itself."""
+        return [self]
 
-def commit(tables: Tables, group: Sequence[Request], *, guarded: bool = False) -> list[Any]:
-    """Runs the group in one transaction; an outcome is a result, or the exception in its place.
+
+@dataclass(slots=True)
+class Batch:
+    """Rows of one kind, each of which somebody waits for: they are added in one go."""
+
+    kind: Rows
+    rows: list[Row] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    alone: bool = False
+
+    def apart(self) -> list[Request]:
+        """Each row as a request of its own."""
+        return [
+            Request(partial(_single, self.kind, row), (told,)) for row, told in zip(self.rows, self.told, strict=True)
+        ]
+
+
+Asked = Request | Batch
+
+
+def commit(tables: Tables, group: Sequence[Asked], *, guarded: bool = False) -> list[Any]:
+    """Runs the group in one transaction; an outcome for each who is told: a result, or the exception in its place.
 
     Hardly a job ever raises: where one does, the group is run again, with each job `guarded` from the others by a
     savepoint of its own. What the disk refuses to a group it may grant to some of it: each is then tried by itself.
     """
     conn = tables.conn
     try:
-        if not guarded and (whole := _one_statement(group)):
-            whole[0].rows.add(tables, [job.row for job in whole])
-            return [None] * len(group)
-        conn.execute("begin immediate")
-        outcomes = [_attempt(tables, request) for request in group] if guarded else _run(tables, group)
-        conn.execute("commit")
+        return _attempts(tables, group) if guarded else _run(tables, group)
     except Exception as error:
         if conn.in_transaction:
             conn.execute("rollback")
         if not is_outage(error):
             if guarded:
                 raise
-            return commit(tables, group, guarded=True)
-        if len(group) > 1:
-            return [outcome for request in group for outcome in commit(tables, [request])]
+            return commit(tables, _apart(group), guarded=True)
+        if len(several := _apart(group)) > 1:
+            return [outcome for request in several for outcome in commit(tables, [request])]
         log.error("the database refused a transaction: %s", error)
         return [unavailable()]
-    return outcomes
 
 
-def outside(tables: Tables, request: Request) -> Any:
+def outside(tables: Tables, request: Asked) -> Any:
     """Runs one job in no transaction; an outcome as of `commit`."""
     try:
-        return request.job(tables)
+        return cast(Request, request).job(tables)
     except Exception as error:  # noqa: BLE001 - it is the caller's, and the writer goes on
         return unavailable() if is_outage(error) else error
 
@@ -90,28 +114,43 @@ def unavailable() -> NodexaError:
     return NodexaError(UNAVAILABLE, "The database can't be used now; try again.", retry_after=1)
 
 
-def _one_statement(group: Sequence[Request]) -> list[Shared]:
-    """The jobs of a group that takes one statement, which is a transaction by itself; else none."""
-    first = group[0].job
-    if not isinstance(first, Shared) or len(group) > MOST_ROWS:
-        return []
-    rows = first.rows
-    jobs = [request.job for request in group if isinstance(request.job, Shared) and request.job.rows is rows]
-    return jobs if len(jobs) == len(group) else []
+def _single(kind: Rows, row: Row, db: Tables) -> None:
+    kind.singly(db, row)
 
 
-def _run(tables: Tables, group: Sequence[Request]) -> list[Any]:
+def _apart(group: Sequence[Asked]) -> list[Request]:
+    return [request for asked in group for request in asked.apart()]
+
+
+def _run(tables: Tables, group: Sequence[Asked]) -> list[Any]:
+    kinds: dict[str, tuple[Rows, list[Row]]] = {}
     outcomes: list[Any] = []
-    shared: dict[str, tuple[Rows, list[Row]]] = {}
-    for request in group:
-        job = request.job
-        if isinstance(job, Shared):
-            shared.setdefault(job.rows.view, (job.rows, []))[1].append(job.row)
-            outcomes.append(None)
-        else:
-            outcomes.append(job(tables))
-    for rows, those in sorted(shared.values(), key=lambda kind: kind[0].place):
+    begun = False
+    for asked in group:
+        if isinstance(asked, Batch):
+            kinds.setdefault(asked.kind.view, (asked.kind, []))[1].extend(asked.rows)
+            outcomes += [None] * len(asked.rows)
+            continue
+        if not begun:
+            tables.conn.execute("begin immediate")
+            begun = True
+        outcomes.append(asked.job(tables))
+    shared = sorted(kinds.values(), key=lambda kind: kind[0].place)
+    # One statement is a transaction by itself.
+    if not begun and (len(shared) > 1 or len(shared[0][1]) > MOST_ROWS):
+        tables.conn.execute("begin immediate")
+        begun = True
+    for rows, those in shared:
         rows.add(tables, those)
+    if begun:
+        tables.conn.execute("commit")
+    return outcomes
+
+
+def _attempts(tables: Tables, group: Sequence[Asked]) -> list[Any]:
+    tables.conn.execute("begin immediate")
+    outcomes = [_attempt(tables, request) for request in _apart(group)]
+    tables.conn.execute("commit")
     return outcomes
 
 

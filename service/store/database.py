@@ -24,7 +24,7 @@ from sqlite_utils import Database as Tables
 from service.errors import NodexaError
 from service.store import logs
 from service.store.checkpoint import Checkpoints
-from service.store.commit import UNAVAILABLE, Job, Request, commit, is_outage, outside, unavailable
+from service.store.commit import UNAVAILABLE, Asked, Batch, Job, Request, Told, commit, is_outage, outside, unavailable
 from service.store.opening import (
     FIXED_WAL_RESET_BUG,
     BrokenDatabaseError,
@@ -34,6 +34,7 @@ from service.store.opening import (
     connect,
     lock_beside,
 )
+from service.store.rows import Row, Rows
 from service.store.sqlite import sqlite3
 from service.store.turns import Turns
 from service.store.written import Written
@@ -57,8 +58,9 @@ class Database:
         self._loop = loop
         self._lock = lock
         self._shared = shared
-        self._asked: list[Request] = []
-        self._groups: queue.SimpleQueue[list[Request] | None] = queue.SimpleQueue()
+        self._asked: list[Asked] = []
+        self._batches: dict[str, Batch] = {}
+        self._groups: queue.SimpleQueue[list[Asked] | None] = queue.SimpleQueue()
         self._waiting = 0
         self._refused = False
         self._readers = ThreadPoolExecutor(READERS, "nodexa-read")
@@ -106,9 +108,28 @@ class Database:
         A job that raises is rolled back alone. A full queue takes no `new_work`; of what is under way there is one
         write a run at most. Raises NodexaError `storage_unavailable` when SQLite can't write, and for a full queue.
         """
-        if new_work and self._waiting >= QUEUE_LIMIT:
-            raise NodexaError(UNAVAILABLE, "Too many writes are waiting; try again.", retry_after=1)
+        if new_work:
+            self._expect_room()
         return self._put(job)
+
+    def add(self, kind: Rows, row: Row, told: Told, *, new_work: bool = False) -> None:
+        """As `submit`, for a row that goes with all others of its kind: `told` hears what came of it, None or why not.
+
+        A turn of the loop has one request for all of them, so each costs the writer next to nothing of its own.
+        """
+        if new_work:
+            self._expect_room()
+        batch = self._batches.get(kind.view)
+        if batch is None:
+            batch = self._batches[kind.view] = Batch(kind)
+            self._ask(batch)
+        self._waiting += 1
+        batch.rows.append(row)
+        batch.told.append(told)
+
+    def promise(self) -> Written[None]:
+        """Somebody to be told, who can be waited for."""
+        return Written(self._loop)
 
     @property
     def troubled(self) -> bool:
@@ -136,22 +157,32 @@ class Database:
     def _put(self, job: Job[T], *, alone: bool = False) -> Written[T]:
         written: Written[T] = Written(self._loop)
         self._waiting += 1
+        self._ask(Request(job, (written,), alone))
+        return written
+
+    def _expect_room(self) -> None:
+        if self._waiting >= QUEUE_LIMIT:
+            raise NodexaError(UNAVAILABLE, "Too many writes are waiting; try again.", retry_after=1)
+
+    def _ask(self, asked: Asked) -> None:
         if not self._asked:
             # Not at once: the writer would take the interpreter away from those who are about to ask for more.
             self._loop.call_soon(self._hand_over)
-        self._asked.append(Request(job, written, alone))
-        return written
+        self._asked.append(asked)
 
     def _hand_over(self) -> None:
         if self._asked:
             self._groups.put(self._asked)
             self._asked = []
+            self._batches.clear()
 
-    def _settle(self, group: list[Request], outcomes: list[Any]) -> None:
-        self._waiting -= len(group)
+    def _settle(self, group: list[Asked], outcomes: list[Any]) -> None:
+        self._waiting -= len(outcomes)
         self._refused = isinstance(outcomes[-1], NodexaError) and outcomes[-1].code == UNAVAILABLE
-        for request, outcome in zip(group, outcomes, strict=True):
-            request.written.settle(outcome)
+        each = iter(outcomes)
+        for asked in group:
+            for told, outcome in zip(asked.told, each):  # noqa: B905 - each takes as many as are its own
+                told.settle(outcome)
 
     def _read(self, job: Job[T]) -> T:
         tables = getattr(self._local, "tables", None)
@@ -194,7 +225,7 @@ class Database:
             turns.close()
 
 
-def _transactions(group: list[Request]) -> Iterator[list[Request]]:
+def _transactions(group: list[Asked]) -> Iterator[list[Asked]]:
     """What goes to disk together, in order; what runs in no transaction stands by itself."""
     if len(group) <= GROUP_LIMIT and True not in [request.alone for request in group]:
         yield group

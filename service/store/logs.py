@@ -8,7 +8,6 @@ from typing import Final
 import orjson
 from sqlite_utils import Database as Tables
 
-from service.store.daybook import ENTER, ENTERED
 from service.store.records import LostRunError
 from service.store.rows import Row, Rows
 from service.store.sqlite import sqlite3
@@ -18,7 +17,6 @@ def prepare(conn: sqlite3.Connection) -> None:
     """Makes the writer's own connection ready to write logs."""
     BEGUN.prepare(conn, _BEGIN, _BEGIN_ENDED)
     APPENDED.prepare(conn, _APPEND)
-    ENTERED.prepare(conn, ENTER)
     ENDED.prepare(conn, _END)
 
 

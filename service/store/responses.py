@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sqlite_utils import Database as Tables
 
+from service.store.commit import Told
 from service.store.conversation_rows import Said, Seen, claim, conclude
 from service.store.database import Database
 from service.store.daybook import ENTERED, forget
@@ -13,7 +14,7 @@ from service.store.logs import APPENDED, BEGUN, ENDED, ids
 from service.store.records import ResponseRow, Segment
 from service.store.requests import Named, remember
 from service.store.response_reads import ResponseReads
-from service.store.rows import Row, Shared
+from service.store.rows import Row, Rows
 from service.store.unposted import Clearing, Unposted
 from service.store.written import Written
 
@@ -50,7 +51,7 @@ class ResponseStore(ResponseReads):
         conversation_id = conversation.id if conversation else ""
         begun = self._begun(row, segment, settings, input_items, conversation_id=conversation_id)
         if not (conversation or named):
-            return self._database.submit(Shared(BEGUN, begun), new_work=True)
+            return self._added(BEGUN, begun, new_work=True)
 
         def job(db: Tables) -> None:
             if conversation:
@@ -76,7 +77,7 @@ class ResponseStore(ResponseReads):
         """Writes a response that has ended already, with its whole log; the rest is as for `finish`."""
         end = (finished_at, result, ids(item_ids))
         whole = self._begun(row, segment, settings, input_items, status=status, end=end)
-        return self._database.submit(Shared(BEGUN, whole))
+        return self._added(BEGUN, whole)
 
     def _begun(
         self,
@@ -106,18 +107,20 @@ class ResponseStore(ResponseReads):
         Raises LostRunError when the run is another's now, or its log doesn't end right before the segment: somebody
         else wrote, and the caller must stop at once.
         """
-        place = APPENDED
+        written = self._database.promise()
+        self.tell(response_id, segment, written, unposted)
+        return written
+
+    def tell(self, response_id: str, segment: Segment, told: Told, unposted: Unposted | None) -> None:
+        """As `append`, where `told` hears what comes of it."""
+        kind = APPENDED
         # Where others write, they look for it in the log.
         if unposted is not None and self._alone and unposted.enter(segment):
-            self._clearing.count()
-            place = ENTERED
+            kind = ENTERED
         elif unposted is not None:
-            segment = unposted.behind(segment)
+            segment, told = self._posted(segment, unposted), unposted.posting(told)
         added = (response_id, segment.first, segment.last, segment.data, self._owner, self.epoch)
-        written = self._database.submit(Shared(place, added))
-        if unposted is not None and place is APPENDED:
-            unposted.post(written)
-        return written
+        self._database.add(kind, added, told)
 
     def finish(
         self,
@@ -134,17 +137,26 @@ class ResponseStore(ResponseReads):
         """Adds what is `unposted`, the last segment and the result, whose items are those of `item_ids`, and what was
         `said`. Raises as `append` does.
         """
-        segment = unposted.behind(segment) if unposted else segment
+        segment = self._posted(segment, unposted) if unposted else segment
         added = (response_id, segment.first, segment.last, segment.data, self._owner, self.epoch)
-        end = Shared(ENDED, (*added, status, finished_at, result, ids(item_ids)))
+        end = (*added, status, finished_at, result, ids(item_ids))
         if not said:
-            return self._database.submit(end)
+            return self._added(ENDED, end)
 
         def job(db: Tables) -> None:
-            end(db)
+            ENDED.singly(db, end)
             conclude(db, said)
 
         return self._database.submit(job)
+
+    def _posted(self, segment: Segment, unposted: Unposted) -> Segment:
+        self._clearing.count(unposted.pieces)
+        return unposted.behind(segment)
+
+    def _added(self, kind: Rows, row: Row, *, new_work: bool = False) -> Written[None]:
+        written = self._database.promise()
+        self._database.add(kind, row, written, new_work=new_work)
+        return written
 
     async def delete(self, org_id: str, response_id: str) -> bool:
         """Removes a response and all that hangs on it; whether there was one."""

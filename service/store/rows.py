@@ -23,13 +23,14 @@ class Rows:
     """Rows that go into a view with these columns, and from there into the tables: a trigger divides them.
 
     `singly` writes one by itself, and raises what there is to say where it can't be written. What is written of the
-    same thing later has a higher `place`.
+    same thing later has a higher `place`. Rows that need no view have a `statement`, which takes them for its `%s`.
     """
 
     view: str
     columns: tuple[str, ...]
     place: int
     singly: Callable[[Tables, Row], None]
+    statement: str = ""
 
     def prepare(self, conn: sqlite3.Connection, *triggers: str) -> None:
         """Tells the writer's own connection of the view and of what each `new` row does: neither is in a file."""
@@ -41,21 +42,11 @@ class Rows:
         """Adds them all. Raises IntegrityError where one may not be there: then none of its statement is."""
         for start in range(0, len(rows), MOST_ROWS):
             some = rows[start : start + MOST_ROWS]
-            db.conn.execute(_insert(self.view, len(self.columns), len(some)), list(chain.from_iterable(some)))
-
-
-@dataclass(slots=True)
-class Shared:
-    """A job that is done in one go with all others of its kind. Where one is refused, each is done by itself."""
-
-    rows: Rows
-    row: Row
-
-    def __call__(self, db: Tables) -> None:
-        self.rows.singly(db, self.row)
+            statement = self.statement or f"insert into {self.view} values %s"
+            db.conn.execute(_of(statement, len(self.columns), len(some)), list(chain.from_iterable(some)))
 
 
 @cache
-def _insert(view: str, columns: int, rows: int) -> str:
+def _of(statement: str, columns: int, rows: int) -> str:
     row = f"({', '.join('?' * columns)})"
-    return f"insert into {view} values {', '.join([row] * rows)}"
+    return statement % ", ".join([row] * rows)

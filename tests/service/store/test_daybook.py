@@ -209,7 +209,8 @@ async def test_the_daybook_is_cleared_as_it_grows(database: Database) -> None:
 
     for number in range(5, 5 + SLICE):
         await store.append("resp_1", Segment(number, number, b"w"), unposted)
+    await store.finish("resp_1", Segment(5 + SLICE, 5 + SLICE, b"over"), **ENDED, unposted=unposted)
     left = await database.write(lambda db: db.table("daybook").count_where("number = 100"))
 
     assert left == 0
-    assert len(await log_of(store)) == 5 + SLICE
+    assert await log_of(store) == [b"begun", b"1", b"234" + b"w" * SLICE + b"over"]
