@@ -15,9 +15,10 @@ from nodexa.v1.response_pb2 import Response
 from service.errors import NodexaError
 from service.model.model import Wait
 from service.runner.attended import FIRST_READER_SECONDS
+from service.runner.ending import RefusedError
 from service.runner.lifecycle import advance
 from service.runner.log import joined
-from service.runner.run import RefusedError, Run
+from service.runner.run import Run
 from service.runner.whole import BEGINNING, tell_beginning
 from service.store.records import Segment
 from service.store.requests import Named

@@ -15,6 +15,7 @@ from nodexa.v1.response_service_pb2 import (
 from service.errors import NodexaError
 from service.runner.admission import Admission, Left
 from service.runner.caller import Caller
+from service.runner.ending import Stop
 from service.runner.fields import serialized
 from service.runner.fold import fold
 from service.runner.history import History
@@ -22,7 +23,7 @@ from service.runner.kept import FROM_THE_START, Kept, not_found, with_settings
 from service.runner.limits import FREE, Limiter, Permit
 from service.runner.log import events_of
 from service.runner.once import expect_same, named, told_again
-from service.runner.run import Run, Stop
+from service.runner.run import Run
 from service.runner.telling import Telling, Told
 from service.store.ownership import Orphan
 from service.store.records import Segment

@@ -14,10 +14,10 @@ from nodexa.v1.response_pb2 import Response
 from service.errors import NodexaError
 from service.ids import NewId
 from service.runner.emit import Emitter
+from service.runner.ending import Stop
 from service.runner.fold import fold
 from service.runner.lifecycle import word
 from service.runner.log import events_of, segment_of
-from service.runner.run import Stop
 from service.runner.step_log import unknown
 from service.settings import Clock
 from service.store.ownership import Orphan, Ownership

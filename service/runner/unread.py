@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Final
+
+from nodexa.v1.response_pb2 import Response
 
 from service.model.chunk import Chunk, FinishReason
 from service.runner.early import EarlyRun
+from service.runner.ending import Ended, Stop, outcome
+from service.runner.lifecycle import word
 from service.runner.log import joined
-from service.runner.run import Stop
 from service.runner.whole import tell_end, text_alone
 from service.store.records import Segment
+
+_COMPLETED: Final = word(Response.STATUS_COMPLETED)
 
 
 class UnreadRun(EarlyRun):
     """As EarlyRun, for a turn that doesn't stream, of a model that answers at once."""
 
     _bug: Exception | None = None
+    _plain: Ended | None = None
 
     def _start(self) -> None:
         try:
@@ -80,7 +87,7 @@ class UnreadRun(EarlyRun):
         if text and self._turn.reason is FinishReason.STOP:
             return self._finish_with(text)
         self._keep(shown)
-        return self._conclude()
+        return self._finish(*outcome(self._turn, self._rounds))
 
     def stop(self, why: Stop) -> None:
         super().stop(why)
@@ -101,6 +108,11 @@ class UnreadRun(EarlyRun):
 
     def _finish_with(self, text: str) -> Segment:
         self._ending = True
-        item_id = self._teller.new_id("msg")
-        segment, self.result = tell_end(self.response, text, self._turn.usage, item_id=item_id, now=self._clock())
+        item_id, now = self._teller.new_id("msg"), self._clock()
+        segment, self.result = tell_end(self.response, text, self._turn.usage, item_id=item_id, now=now)
+        self._plain = {"status": _COMPLETED, "result": self.result, "finished_at": now, "item_ids": (item_id,)}
         return segment
+
+    def _ended(self) -> Ended:
+        # It need not be read from the response again.
+        return self._plain or super()._ended()

@@ -22,6 +22,7 @@ from service.runner.admission import Admission
 from service.runner.attachments import Attachments
 from service.runner.caller import Caller
 from service.runner.conversations import Conversations
+from service.runner.ending import Stop
 from service.runner.history import History
 from service.runner.known import Known
 from service.runner.limits import Limiter
@@ -29,7 +30,7 @@ from service.runner.log import MESSAGE_BYTES
 from service.runner.memory import Memories
 from service.runner.reading import Reading
 from service.runner.references import References
-from service.runner.run import Run, Stop
+from service.runner.run import Run
 from service.runner.runner import Runner
 from service.runner.tooling import Tooling
 from service.seal import Seal
