@@ -62,6 +62,24 @@ async def test_what_is_there_comes_together_and_what_comes_later_at_once() -> No
     assert (reader.numbers, reader.ends) == ([1, 2, 3, 4], 1)
 
 
+async def test_who_has_had_all_before_gets_a_long_segment_as_it_comes_in_messages_of_a_size() -> None:
+    log = await log_of(range(2))
+    reader = Reader(Flow(log, after=-1), room=2)
+    long = EventBatch()
+    for number in range(2, 42):
+        long.MergeFromString(segment(number, MESSAGE_BYTES // 4).data)
+
+    await log.append(segment_of(long), None)
+    await log.append(segment(42), None)
+    assert len(reader.messages) == 2
+
+    reader.room = 1000
+    reader.flow.go_on()
+    await log.append(segment(43), None)
+    assert reader.numbers == [*range(44)]
+    assert max(map(len, reader.messages)) < 2 * MESSAGE_BYTES
+
+
 async def test_a_reader_without_room_is_told_nothing_before_it_has_room_again() -> None:
     log = await log_of(range(40), letters=MESSAGE_BYTES // 4)
     slow, quick = Reader(Flow(log, after=-1), room=1), Reader(Flow(log, after=-1))
