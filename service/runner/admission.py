@@ -84,9 +84,10 @@ class Admission:
 
         Raises NodexaError for some refusals, the rest is for `admit`.
         """
-        if request.user_tokens or not only_words(request.input):
+        asked = request.input[:]
+        if request.user_tokens or not only_words(asked):
             return None
-        read = self._reading.at_hand(request, caller, streaming=streaming)
+        read = self._reading.at_hand(request, asked, caller, streaming=streaming)
         return self._run_of(request, caller, read) if read is not None else None
 
     async def admit(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run:
@@ -220,7 +221,7 @@ class Admission:
             # A threshold that comes to nothing is only noted now.
             settings=redacted(turn.prompt.settings).SerializeToString() if settled.compacts else settled.shown,
             turn=turn,
-            teller=Teller(response, turn, Sealed(self._seal, caller.org_id), self._new_id, told),
+            teller=Teller(response, turn, self._seal, caller.org_id, self._new_id, told),
             store=store,
             clock=self._clock,
             patience=None if settled.background else self._grace if store else 0.0,

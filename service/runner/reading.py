@@ -86,8 +86,10 @@ class Reading:
         self._attachments = attachments
         self._new_id = new_id
 
-    def at_hand(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Read | None:
-        """`read` of an input that is `only_words`, where all that it takes is at hand; None where it isn't.
+    def at_hand(
+        self, request: CreateResponseRequest, asked: Sequence[Item], caller: Caller, *, streaming: bool
+    ) -> Read | None:
+        """`read` of an input, `asked`, that is `only_words`, where all that it takes is at hand; None where it isn't.
 
         What goes on from something, has tools or speaks for a user is for `read`.
         """
@@ -101,7 +103,7 @@ class Reading:
         settled = self._settling.at_hand(given, assistant, model)
         if settled is None or not settled.plain:
             return None
-        asked = with_ids(request.input, self._new_id)
+        asked = with_ids(asked, self._new_id)
         prompt = Prompt(system_prompt(assistant, given), asked, settled.settings, streaming, (), NOTHING)
         return Read(model, prompt, None, _NO_PAST, asked, (), (), settled)
 

@@ -12,6 +12,7 @@ from service.runner.emit import Emitter
 from service.runner.sealed import WANTED, Sealed
 from service.runner.settings_check import LOGPROBS
 from service.runner.turn import Turn
+from service.seal import Seal
 
 
 @dataclass(slots=True)
@@ -20,7 +21,8 @@ class Teller:
 
     response: Response
     turn: Turn
-    sealed: Sealed
+    seal: Seal
+    org_id: str
     new_id: NewId
     told: int = 0
 
@@ -33,6 +35,6 @@ class Teller:
             next_sequence=self.told,
             used_call_ids=call_ids(prompt.items),
             offers=self.turn.offers,
-            seal=self.sealed.thinking(wanted=WANTED in prompt.settings.include),
+            seal=Sealed(self.seal, self.org_id).thinking(wanted=WANTED in prompt.settings.include),
             logprobs=LOGPROBS in prompt.settings.include,
         )

@@ -44,7 +44,8 @@ class Turn:
     def __post_init__(self) -> None:
         """`offers` are the tools that may be called, by the names that the model knows them by."""
         self.offers = {}
-        self.go_on(self.prompt)
+        if self.prompt.settings.HasField("tools"):
+            self.go_on(self.prompt)
 
     def go_on(self, prompt: Prompt) -> None:
         """Forgets the calls, so that `chunks` can be had once more; usage adds up."""

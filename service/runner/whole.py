@@ -5,7 +5,8 @@ What the emitter tells event by event is always the same nine events here; a tes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from nodexa.v1.event_pb2 import (
@@ -37,16 +38,14 @@ def _numbered(number: int, kind: int) -> bytes:
 _EVENT: Final = tag(EventBatch.EVENTS_FIELD_NUMBER)
 _CREATED: Final = tag(ResponseEvent.CREATED_FIELD_NUMBER)
 _IN_PROGRESS: Final = _numbered(1, ResponseEvent.IN_PROGRESS_FIELD_NUMBER)
-_KINDS: Final = (
-    ResponseEvent.OUTPUT_ITEM_ADDED_FIELD_NUMBER,
-    ResponseEvent.CONTENT_PART_ADDED_FIELD_NUMBER,
-    ResponseEvent.OUTPUT_TEXT_DELTA_FIELD_NUMBER,
-    ResponseEvent.OUTPUT_TEXT_DONE_FIELD_NUMBER,
-    ResponseEvent.CONTENT_PART_DONE_FIELD_NUMBER,
-    ResponseEvent.OUTPUT_ITEM_DONE_FIELD_NUMBER,
-    ResponseEvent.COMPLETED_FIELD_NUMBER,
-)
-_ENDING: Final = tuple(_numbered(number, kind) for number, kind in enumerate(_KINDS, BEGINNING))
+_ITEM_ADDED: Final = _numbered(2, ResponseEvent.OUTPUT_ITEM_ADDED_FIELD_NUMBER)
+_PART_ADDED: Final = _numbered(3, ResponseEvent.CONTENT_PART_ADDED_FIELD_NUMBER)
+_TEXT_DELTA: Final = _numbered(4, ResponseEvent.OUTPUT_TEXT_DELTA_FIELD_NUMBER)
+_TEXT_DONE: Final = _numbered(5, ResponseEvent.OUTPUT_TEXT_DONE_FIELD_NUMBER)
+_PART_DONE: Final = _numbered(6, ResponseEvent.CONTENT_PART_DONE_FIELD_NUMBER)
+_ITEM_DONE: Final = _numbered(7, ResponseEvent.OUTPUT_ITEM_DONE_FIELD_NUMBER)
+_ENDED: Final = _numbered(8, ResponseEvent.COMPLETED_FIELD_NUMBER)
+_LAST: Final = 8
 _SNAPSHOT: Final = tag(ResponseSnapshot.RESPONSE_FIELD_NUMBER)
 _EVENT_ITEM: Final = tag(OutputItemEvent.ITEM_FIELD_NUMBER)
 _EVENT_PART: Final = tag(ContentPartEvent.PART_FIELD_NUMBER)
@@ -61,6 +60,8 @@ _OVER: Final = Item(status=Item.STATUS_COMPLETED).SerializeToString() + tag(Item
 _SAID: Final = Message(role=Message.ROLE_ASSISTANT).SerializeToString() + tag(Message.CONTENT_FIELD_NUMBER)
 _OUTPUT_TEXT: Final = tag(ContentPart.OUTPUT_TEXT_FIELD_NUMBER)
 _TEXT: Final = tag(OutputText.TEXT_FIELD_NUMBER)
+_BEFORE_DELTA: Final = len(_TEXT_DELTA)
+_BEFORE_DONE: Final = len(_TEXT_DONE)
 _COMPLETED: Final = Response(status=Response.STATUS_COMPLETED).SerializeToString()
 _OUTPUT: Final = _COMPLETED + tag(Response.OUTPUT_FIELD_NUMBER)
 
@@ -77,7 +78,7 @@ def tell_beginning(response: Response) -> Segment:
     """The log of a response that has just begun."""
     told = response.SerializeToString()
     begun = _SNAPSHOT + VARINT[len(told)] + told
-    return Segment(0, 1, _events(((_CREATED, begun), (_IN_PROGRESS, begun))))
+    return Segment(0, BEGINNING - 1, _event(_CREATED, begun) + _event(_IN_PROGRESS, begun))
 
 
 def tell_end(response: Response, text: str, usage: Usage | None, *, item_id: str, now: int) -> tuple[Segment, bytes]:
@@ -98,25 +99,40 @@ def tell_end(response: Response, text: str, usage: Usage | None, *, item_id: str
     if usage is not None:
         response.usage.CopyFrom(usage)
     result = response.SerializeToString()
-    begun, place = _ID + named + _BEGUN, _ITEM_ID + named
-    said = place + _DELTA + sized
-    told = (
-        _EVENT_ITEM + VARINT[len(begun)] + begun,
-        place + _EMPTY_TEXT,
-        said,
-        said,
-        place + _EVENT_PART + sized_part,
-        _EVENT_ITEM + sized_item,
-        _SNAPSHOT + VARINT[len(result)] + result,
+    first, second = _before_words(len(name))
+    said = _ITEM_ID + named + _DELTA + sized
+    told = VARINT[len(said)]
+    size = len(told) + len(said)
+    part_done = _ITEM_ID + named + _EVENT_PART + sized_part
+    item_done = _EVENT_ITEM + sized_item
+    ended = _SNAPSHOT + VARINT[len(result)] + result
+    pieces = (
+        *(first, name, second, named, _EMPTY_TEXT),
+        *(_EVENT, VARINT[_BEFORE_DELTA + size], _TEXT_DELTA, told, said),
+        *(_EVENT, VARINT[_BEFORE_DONE + size], _TEXT_DONE, told, said),
+        *(_event(_PART_DONE, part_done), _event(_ITEM_DONE, item_done), _event(_ENDED, ended)),
     )
-    return Segment(BEGINNING, 8, _events(zip(_ENDING, told, strict=True))), result
+    return Segment(BEGINNING, _LAST, b"".join(pieces)), result
 
 
-def _events(told: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The events, each from how it begins and what it tells, as a serialized batch."""
-    pieces: list[bytes] = []
-    for begins, message in told:
-        length = len(message)
-        size = VARINT[length]
-        pieces += (_EVENT, VARINT[len(begins) + len(size) + length], begins, size, message)
-    return b"".join(pieces)
+@cache
+def _before_words(size: int) -> tuple[bytes, bytes]:
+    """What stands before an item's id of so many bytes, and before its size, where the item and its part are added."""
+    sized = VARINT[size]
+    begun = len(_ID) + len(sized) + size + len(_BEGUN)
+    part = len(_ITEM_ID) + len(sized) + size + len(_EMPTY_TEXT)
+    item = _EVENT_ITEM + VARINT[begun]
+    return (
+        _head(_ITEM_ADDED, len(item) + begun) + item + _ID + sized,
+        _BEGUN + _head(_PART_ADDED, part) + _ITEM_ID,
+    )
+
+
+def _event(begins: bytes, message: bytes) -> bytes:
+    """An event, from how it begins and what it tells, as a serialized batch."""
+    return _head(begins, len(message)) + message
+
+
+def _head(begins: bytes, size: int) -> bytes:
+    told = VARINT[size]
+    return _EVENT + VARINT[len(begins) + len(told) + size] + begins + told
