@@ -32,13 +32,14 @@ FINISH: Mapping[str, FinishReason] = {
 class Answer:
     """One choice as it grows."""
 
+    finish: FinishReason | None = None
+    _calls: ToolCalls | None = None
+    _usage: TokenUsage | None = None
+    _logprobs: tuple[TokenLogprob, ...] = ()
+    """A token may be part of a character: its log probability waits for the text that it completes."""
+
     def __init__(self, model: str) -> None:
-        self.finish: FinishReason | None = None
         self._model = model
-        self._calls = ToolCalls()
-        self._usage: TokenUsage | None = None
-        # A token may be part of a character: its log probability waits for the text that it completes.
-        self._logprobs: tuple[TokenLogprob, ...] = ()
 
     def add(self, value: Mapping[str, Any], key: str, chunks: list[Chunk]) -> None:
         """Appends what one JSON object says; `key` is where its choices have their content."""
@@ -58,7 +59,8 @@ class Answer:
         if self.finish is None:
             raise garbled(self._model, "an answer that stops without a finish_reason")
         try:
-            self._calls.check()
+            if self._calls is not None:
+                self._calls.check()
         except ValueError:
             raise garbled(self._model, "a function call without a name") from None
         return [self._usage, Finish(self.finish)] if self._usage else [Finish(self.finish)]
@@ -95,7 +97,8 @@ class Answer:
                 chunks.append(ReasoningDelta("".join(_text(piece["text"]) for piece in part["thinking"])))
 
     def _add_calls(self, entries: Iterable[Mapping[str, Any]], chunks: list[Chunk]) -> None:
-        chunks.extend(call for entry in entries if (call := self._calls.add(entry)))
+        calls = self._calls = self._calls or ToolCalls()
+        chunks.extend(call for entry in entries if (call := calls.add(entry)))
 
     def _finish_reason(self, reason: str) -> FinishReason:
         known = FINISH.get(reason.lower())

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence, Set
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, cast
 
-from nodexa.v1.response_pb2 import Usage
+from nodexa.v1.response_pb2 import ResponseSettings, Usage
 from nodexa.v1.tool_pb2 import ToolChoice
 
 from service.errors import NodexaError
@@ -20,41 +19,36 @@ from service.runner.refused_calls import Call, arguments_problem, told_of
 _NOTED: Final = frozenset({ToolCallDelta, TokenUsage, Finish})
 
 
-@dataclass(slots=True)
 class Turn:
     """The model at work on one prompt. After `chunks` is exhausted the other fields tell how it ended.
 
     A call of an unknown function, or one with broken arguments that nobody has seen yet, is told to the model once; the
     second time, or when it was already shown, the turn raises NodexaError `invalid_tool_call`. Calls of the functions
-    in `ours`, which the platform runs, are never shown.
+    in `ours`, which the platform runs, are never shown. `offers` are the tools that may be called, by the names that
+    the model knows them by.
     """
 
-    model: Model
-    prompt: Prompt
+    # No dataclass: one is made for each request, and its factories take as long again.
     reason: FinishReason | None = None
-    left_out: int = 0
+    left_out = 0
     ours: Set[str] = frozenset()
-    calls: dict[int, Call] = field(default_factory=dict)
-    offers: dict[str, Offer] = field(init=False)
-    _usages: list[Usage | None] = field(default_factory=list)
-    _refused: list[tuple[Call, str]] = field(default_factory=list)
-    _hidden: dict[int, Call] = field(default_factory=dict)
     _asked: Answering | None = None
 
-    def __post_init__(self) -> None:
-        """`offers` are the tools that may be called, by the names that the model knows them by."""
-        self.offers = {}
-        if self.prompt.settings.HasField("tools"):
-            self.go_on(self.prompt)
+    def __init__(self, model: Model, prompt: Prompt) -> None:
+        self.model = model
+        self.prompt = prompt
+        self.calls: dict[int, Call] = {}
+        self.offers = _offers(prompt.settings)
+        self._usages: list[Usage | None] = []
+        self._refused: list[tuple[Call, str]] = []
+        self._hidden: dict[int, Call] = {}
 
     def go_on(self, prompt: Prompt) -> None:
         """Forgets the calls, so that `chunks` can be had once more; usage adds up."""
         self.prompt = prompt
-        settings = prompt.settings
         # In place: others hold it too.
         self.offers.clear()
-        if settings.HasField("tools") and settings.tool_choice.mode != ToolChoice.MODE_NONE:
-            self.offers.update({offer.shown.name: offer for offer in offers(settings)})
+        self.offers.update(_offers(prompt.settings))
         for kept in (self.calls, self._refused, self._hidden):
             kept.clear()
 
@@ -79,15 +73,21 @@ class Turn:
         `write` is for it.
         """
         chunks = self._asked.look() if self._asked else ()
-        if not 2 <= len(chunks) <= 3 or self.prompt.settings.HasField("tool_choice"):
+        counted: Chunk | None = None
+        if len(chunks) == 3:
+            text, counted, last = chunks
+        elif len(chunks) == 2:
+            text, last = chunks
+        else:
             return ""
-        text, counted, last = chunks[0], chunks[1:-1], chunks[-1]
         if type(text) is not TextDelta or text.logprobs or type(last) is not Finish:
             return ""
-        if last.reason is not FinishReason.STOP or (counted and type(counted[0]) is not TokenUsage):
+        if last.reason is not FinishReason.STOP or self.prompt.settings.HasField("tool_choice"):
+            return ""
+        if counted is not None and type(counted) is not TokenUsage:
             return ""
         self.reason, self._asked = last.reason, None
-        self._usages.append(_usage(cast(TokenUsage, counted[0])) if counted else None)
+        self._usages.append(_usage(counted) if counted else None)
         return text.text
 
     def give_up(self) -> None:
@@ -220,6 +220,13 @@ class Turn:
             return
         if not self.calls or (wanted and any(call.name != wanted for call in self.calls.values())):
             raise _invalid_call(f"tool_choice asked for {wanted or 'a function call'}, and the model did otherwise")
+
+
+def _offers(settings: ResponseSettings) -> dict[str, Offer]:
+    """The tools that may be called, by the names that the model knows them by."""
+    if not settings.HasField("tools") or settings.tool_choice.mode == ToolChoice.MODE_NONE:
+        return {}
+    return {offer.shown.name: offer for offer in offers(settings)}
 
 
 def _usage(counted: TokenUsage) -> Usage:

@@ -224,6 +224,7 @@ async def test_a_custom_tool_is_called_as_a_function_of_one_text(model: Model) -
     settings = {
         "tools": {"tools": [{"custom": {"name": "shell", "description": "Runs a command."}}, WEATHER]},
         "toolChoice": {"custom": {"name": "shell"}},
+        "temperature": 0,
         "maxOutputTokens": 24,
     }
 
