@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 import grpc
 
 from bridge_link.parts import CANCEL, CREDIT, END, HEAD, MESSAGE, OPEN, Say, credit, opening, read_end, read_head
+from rest_bridge.patience import Patience
 
 CREDITED: Final = 8 * 1024
 """So many bytes of messages are read before the core is told that it may send as many more."""
@@ -38,16 +39,18 @@ class Calls:
         self._loop = asyncio.get_running_loop()
         self._open: dict[int, HopCall[Any]] = {}
         self._last = 0
+        self._patience: dict[float, Patience[int]] = {}
 
     def begin(
         self, method: str, request: bytes, read: Read[T], *, metadata: Metadata, timeout: float | None
     ) -> HopCall[T]:
         """Begins a call that fails after `timeout` seconds."""
-        self._last += 1
-        call = self._open[self._last] = HopCall(self._last, read, say=self._say, forget=self._open.pop)
+        self._last = number = self._last + 1
+        call = self._open[number] = HopCall(number, read, say=self._say, forget=self._open.pop, loop=self._loop)
         if timeout is not None:
-            call.timer = self._loop.call_later(timeout, call.end, LATE)
-        self._say(self._last, OPEN, opening(method, metadata, request))
+            call.patience = self._patience.get(timeout) or self._patient(timeout)
+            call.patience.begin(number)
+        self._say(number, OPEN, opening(method, metadata, request))
         return call
 
     def take(self, call: int, kind: int, data: bytes) -> None:
@@ -60,14 +63,32 @@ class Calls:
         self.lost = True
         for call in list(self._open.values()):
             call.finish(LOST)
+        for patience in self._patience.values():
+            patience.stop()
+
+    def _patient(self, timeout: float) -> Patience[int]:
+        # As many as there are different times in the settings.
+        return self._patience.setdefault(timeout, Patience(self._loop, timeout, self._end_late))
+
+    def _end_late(self, number: int) -> None:
+        if (call := self._open.get(number)) is not None:
+            call.end(LATE)
 
 
 class HopCall(Generic[T]):
     """One call, with those methods of gRPC's own calls that are used here. One task reads it."""
 
-    timer: asyncio.TimerHandle | None = None
+    patience: Patience[int] | None = None
 
-    def __init__(self, number: int, read: Read[T], *, say: Say, forget: Callable[[int], Any]) -> None:
+    def __init__(
+        self,
+        number: int,
+        read: Read[T],
+        *,
+        say: Say,
+        forget: Callable[[int], Any],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self._number = number
         self._say = say
         self._forget = forget
@@ -78,7 +99,7 @@ class HopCall(Generic[T]):
         self._unread = 0
         self._begun = False
         self._end: End | None = None
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._news: asyncio.Future[None] | None = None
 
     def offer(self, taker: Callable[[bytes], bool]) -> None:
@@ -89,7 +110,14 @@ class HopCall(Generic[T]):
         self._taker = taker
 
     def __await__(self) -> Generator[Any, None, T]:
-        return self._answer().__await__()
+        try:
+            while self._end is None:
+                yield from self._next_news()
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        self._expect_good_end()
+        return self._decode(self._messages[0])
 
     def __aiter__(self) -> HopCall[T]:
         return self
@@ -156,8 +184,8 @@ class HopCall(Generic[T]):
         # Who takes from it knows it: together they would wait for the garbage collector.
         self._taker = None
         self._forget(self._number)
-        if self.timer is not None:
-            self.timer.cancel()
+        if self.patience is not None:
+            self.patience.forget(self._number)
         self._wake()
 
     def _taken(self, data: bytes) -> bool:
@@ -187,16 +215,6 @@ class HopCall(Generic[T]):
     def _next_news(self) -> asyncio.Future[None]:
         self._news = self._loop.create_future()
         return self._news
-
-    async def _answer(self) -> T:
-        try:
-            while self._end is None:
-                await self._next_news()
-        except asyncio.CancelledError:
-            self.cancel()
-            raise
-        self._expect_good_end()
-        return self._decode(self._messages[0])
 
     def _expect_good_end(self) -> None:
         end = self._end

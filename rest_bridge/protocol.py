@@ -49,6 +49,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._departure = Departure()
         self._between = False
+        self._paused_at: float | None = None
         self._known: KnownHead | None = None
         self._lessons = LESSONS
 
@@ -64,6 +65,9 @@ class _LimitedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
         super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         self._departure.happen()
 
     def data_received(self, data: bytes) -> None:
@@ -141,6 +145,30 @@ class _LimitedProtocol(HttpToolsProtocol):
             self.transport.write(refusal_bytes(refusal))
         self._stop_deadline()
         self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Uvicorn's own version sets a timer anew for each pause between two requests, which takes its time."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._paused_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self._look_at_pause)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._paused_at = None
+
+    def _look_at_pause(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._paused_at is None:
+            return
+        due = self._paused_at + self.timeout_keep_alive
+        if due > self.loop.time():
+            self.timeout_keep_alive_task = self.loop.call_at(due, self._look_at_pause)
+        else:
+            self.timeout_keep_alive_handler()
 
     def _idle(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle

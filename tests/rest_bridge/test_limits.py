@@ -138,6 +138,18 @@ async def test_requests_in_a_row_share_a_connection(bridge: BridgeUnderTest) -> 
     assert (await exchange(bridge.port, two)).count(b"HTTP/1.1 200 OK") == 2
 
 
+async def test_a_connection_that_asks_for_nothing_more_is_closed(core: CoreUnderTest) -> None:
+    async with (
+        running_bridge(core.address, Settings(keep_alive_seconds=1, head_seconds=30)) as bridge,
+        connected(bridge.port) as (reader, writer),
+        asyncio.timeout(10),
+    ):
+        for _ in range(3):
+            writer.write(head("GET", "/healthz"))
+            assert b"200 OK" in await reader.readuntil(b"}")
+        assert await reader.read() == b""
+
+
 async def test_the_limits_are_those_of_the_settings(core: CoreUnderTest) -> None:
     settings = Settings(max_body_bytes=100, max_url_bytes=50, max_headers=5)
     async with running_bridge(core.address, settings, key=core.key) as bridge:
