@@ -32,7 +32,8 @@ async def create(call: Call) -> Answer | None:
         raise RequestError("server_draining", "The server is being stopped; send the request again.")
     tokens, key = user_tokens(call.headers), idempotency_key(call.headers)
     reading = parse_create(json.parse_object(await call.json()), user_tokens=tokens, ignored=[])
-    reading.request.request_id = key
+    if key:
+        reading.request.request_id = key
     core = call.bridge.core
     # Once a request went out, the loss of its answer does not mean that nothing was done; its key makes that harmless.
     repeatable = bool(key) or not core.connected()

@@ -51,6 +51,15 @@ def parse_input(value: object, ignored: list[str]) -> list[Item]:
     return _parse_items(value, "input", ignored)
 
 
+def say(item: Item, text: str, role: str = "user") -> None:
+    """Makes a new item a message of one text."""
+    # Put together in its place: given to constructors, all of it would be copied at each level.
+    message = item.message
+    message.role = ROLES[role]
+    part = message.content.add()
+    (part.output_text if role == "assistant" else part.input_text).text = text
+
+
 def parse_items(name: str, value: object, ignored: list[str]) -> list[Item]:
     """The items of a field that is a list of them. Adds to `ignored` and raises as `parse_input` does."""
     if not isinstance(value, list):
@@ -140,12 +149,8 @@ def _message(value: Mapping[str, Any], path: str, ignored: list[str]) -> Item:
 
 
 def _said(text: str, role: str) -> Item:
-    # Put together in its place: given to constructors, all of it would be copied at each level.
     item = Item()
-    message = item.message
-    message.role = ROLES[role]
-    part = message.content.add()
-    (part.output_text if role == "assistant" else part.input_text).text = text
+    say(item, text, role)
     return item
 
 

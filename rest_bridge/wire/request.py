@@ -95,7 +95,10 @@ def _model(reading: Reading, value: Any) -> None:
 
 
 def _input(reading: Reading, value: Any) -> None:
-    reading.request.input.extend(item.parse_input(value, reading.ignored))
+    if isinstance(value, str):
+        item.say(reading.request.input.add(), value)
+    else:
+        reading.request.input.extend(item.parse_input(value, reading.ignored))
 
 
 def _previous(reading: Reading, value: Any) -> None:

@@ -12,6 +12,7 @@ from nodexa.v1.response_pb2 import Response, ResponseError, ResponseSettings, Us
 from rest_bridge.errors import error_object
 from rest_bridge.wire import choice, item, json, text, tool
 from rest_bridge.wire.dialect import Dialect
+from rest_bridge.wire.plain_answer import dump_plain
 
 STATUS_WORDS: Final[Mapping[Response.Status.ValueType, str]] = MappingProxyType(
     {
@@ -111,6 +112,8 @@ def dump_snapshot(
     dialect: Dialect = Dialect.OPENAI,
 ) -> bytes:
     """The same of a response whose settings stand elsewhere; `dumped` is what dump_settings says of them."""
+    if (plain := dump_plain(response)) is not None:
+        return json.one_line(plain) + dumped
     head = _render_head(response, hides_requires_action=hides_requires_action, dialect=dialect)
     # What the dialect doesn't know isn't in the output, and told apart.
     if not response.truncated_items and len(head["output"]) == len(response.output):

@@ -54,6 +54,36 @@ def test_what_is_not_plain_json_is_refused_with_the_reason(body: bytes, complain
     assert refusal.value.status == 400
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":"1","a":"2"}',
+        b'{"a":null,"b":"x","a":null}',
+        b'{"a":true,"a":"true"}',
+        '{"é":"1","é":"1"}'.encode(),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_in_short_bodies_too(body: bytes) -> None:
+    with pytest.raises(RequestError, match="twice"):
+        json.parse_object(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b' {"a": "b", "c": null, "d": true, "e": ""}\n',
+        b'{"":""}',
+        '{"model":"é","input":"{[:, ]}"}'.encode(),
+        b'{"a":"\\""}',
+        b'{"a":"\\"a\\":1"}',
+        b'{"a":1,"b":[],"c":{"a":1}}',
+    ],
+)
+def test_short_bodies_are_read_as_any_parser_would(body: bytes) -> None:
+    assert json.parse_object(body) == stdlib_json.loads(body)
+
+
 def test_nesting_up_to_the_limit_is_read() -> None:
     json.parse_object(b'{"a":' * 64 + b"1" + b"}" * 64)
 
@@ -75,6 +105,17 @@ def test_numbers_at_the_edge_of_64_bits_survive() -> None:
 def test_every_object_comes_back_as_it_was(value: dict[str, object]) -> None:
     assert json.parse_object(stdlib_json.dumps(value).encode()) == value
     assert json.parse_object(json.dump(value)) == value
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.booleans() | st.sampled_from(["", "a", "é"]))))
+def test_an_object_is_read_if_its_keys_differ(members: list[tuple[str, object]]) -> None:
+    shown = ",".join(f"{stdlib_json.dumps(key)}:{json.dump(value).decode()}" for key, value in members)
+    body = f"{{{shown}}}"
+    if len(dict(members)) == len(members):
+        assert json.parse_object(body.encode()) == dict(members)
+    else:
+        with pytest.raises(RequestError, match="twice"):
+            json.parse_object(body.encode())
 
 
 @given(st.binary(max_size=200))
