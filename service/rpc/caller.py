@@ -19,8 +19,7 @@ MOST_AT_HAND: Final = 100_000
 MAX_USER_ID: Final = 256
 
 _CREDENTIALS: Final = ("x-api-key", "authorization")
-_USERS: Final = ("x-user-id", "x-user-id-bin")
-_BESIDES: Final = frozenset({"x-api-key", *_USERS})
+_USERS: Final = frozenset({"x-user-id", "x-user-id-bin"})
 _BEARER: Final = "Bearer "
 
 Metadata = Sequence[tuple[str, str | bytes]]
@@ -43,12 +42,16 @@ class Authenticator:
         self._pepper = os.urandom(32)
 
     def at_hand(self, metadata: Metadata) -> Caller | None:
-        """The caller, if he called a moment ago, and says no more than his key in one Authorization."""
+        """The caller, if he called a moment ago, and says no more than his key, and that once."""
         named = dict(metadata)
-        said = named.get("authorization")
-        if not isinstance(said, str) or len(named) != len(metadata) or not _BESIDES.isdisjoint(named):
+        if len(named) != len(metadata) or not _USERS.isdisjoint(named):
             return None
-        return self._owners.find(self._mark(said[len(_BEARER) :])) if said.startswith(_BEARER) else None
+        bearer, key = named.get("authorization"), named.get("x-api-key")
+        if key is None and isinstance(bearer, str) and bearer.startswith(_BEARER):
+            key = bearer[len(_BEARER) :]
+        elif bearer is not None:
+            return None
+        return self._owners.find(self._mark(key)) if isinstance(key, str) else None
 
     async def caller(self, metadata: Metadata) -> Caller:
         """The caller. Raises NodexaError `missing_api_key`, `invalid_api_key` or `invalid_user_id`."""

@@ -51,9 +51,16 @@ async def known(bridge: Bridge, core: CoreUnderTest) -> None:
     assert (await bridge.end_of(100)).status == 0
 
 
-def ask(bridge: Bridge, core: CoreUnderTest, number: int, request: CreateResponseRequest | None = None) -> None:
-    metadata = (("authorization", f"Bearer {core.key}"), ("x-request-id", "mine"))
-    bridge.open(core, number, "CreateResponse", request or asking(core), metadata=metadata)
+def ask(
+    bridge: Bridge,
+    core: CoreUnderTest,
+    number: int,
+    request: CreateResponseRequest | None = None,
+    *,
+    bearer: bool = True,
+) -> None:
+    said = ("authorization", f"Bearer {core.key}") if bearer else ("x-api-key", core.key)
+    bridge.open(core, number, "CreateResponse", request or asking(core), metadata=(said, ("x-request-id", "mine")))
 
 
 async def until_asked(core: CoreUnderTest, times: int) -> None:
@@ -72,10 +79,13 @@ def refusal(end: End) -> tuple[int, object]:
     return end.status, end.metadata["x-request-id"]
 
 
-async def test_a_call_that_waits_for_its_answer_has_no_task(bridge: Bridge, core: CoreUnderTest) -> None:
+@pytest.mark.parametrize("bearer", [True, False])
+async def test_a_call_that_waits_for_its_answer_has_no_task(
+    bridge: Bridge, core: CoreUnderTest, *, bearer: bool
+) -> None:
     answering = asyncio.Event()
     core.model.add([answering, [TextDelta("Late"), STOP]])
-    ask(bridge, core, 1)
+    ask(bridge, core, 1, bearer=bearer)
     await until_asked(core, 2)
     assert tasks() == 0
     answering.set()
