@@ -1,11 +1,12 @@
-"""A bridge's call for a response that needs no task: it's begun by a call, and answered by one when its run is over.
+"""A bridge's call for a response that needs no task: it's begun by a call, and told by calls what becomes of its run.
 
 What isn't as it nearly always is, every refusal among it, is left to the gate and to the servicer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Final
 
 import grpc
@@ -17,17 +18,20 @@ from service.rpc.access import SCOPES
 from service.rpc.gate import Context, Gate, refuse
 from service.rpc.hop_call import BridgeCall
 from service.rpc.open_calls import ENDED, OpenCall
+from service.runner.flow import Flow
 from service.runner.run import Run
 from service.runner.runner import Runner
 
-METHOD: Final = "/nodexa.v1.ResponseService/CreateResponse"
-_SCOPES: Final = SCOPES[METHOD]
+CREATE: Final = "/nodexa.v1.ResponseService/CreateResponse"
+STREAM: Final = "/nodexa.v1.ResponseService/StreamResponse"
+_SCOPES: Final = SCOPES[CREATE] & SCOPES[STREAM]
 
 
-class AnswersAtOnce:
-    """Begins such calls, for callers who called a moment ago."""
+class CallsAtOnce:
+    """Begins such calls, for callers who called a moment ago; those of who reads before the end if `streaming`."""
 
-    def __init__(self, gate: Gate, runner: Runner) -> None:
+    def __init__(self, gate: Gate, runner: Runner, *, streaming: bool) -> None:
+        self._streaming = streaming
         self.gate = gate
         self.runner = runner
         self._calls = gate.calls
@@ -40,13 +44,14 @@ class AnswersAtOnce:
         caller = self._authenticator.at_hand(call.invocation_metadata())
         if caller is None or caller.told_first or _SCOPES.isdisjoint(caller.scopes):
             return False
+        streaming = self._streaming
         try:
-            run = self.runner.start_at_once(CreateResponseRequest.FromString(request), caller, streaming=False)
+            run = self.runner.start_at_once(CreateResponseRequest.FromString(request), caller, streaming=streaming)
         except (DecodeError, NodexaError):
             return False
         if run is None:
             return False
-        _Waiting(self, call, run, key_id=caller.key_id).begin()
+        (_Streaming if streaming else _Waiting)(self, call, run, key_id=caller.key_id).begin()
         return True
 
 
@@ -57,7 +62,7 @@ class _Waiting:
     writing = False
     _over = False
 
-    def __init__(self, at_once: AnswersAtOnce, call: BridgeCall, run: Run, *, key_id: str) -> None:
+    def __init__(self, at_once: CallsAtOnce, call: BridgeCall, run: Run, *, key_id: str) -> None:
         self.key_id = key_id
         self._call = call
         self._run = run
@@ -102,7 +107,7 @@ class _Waiting:
             try:
                 return await rest()
             except Exception as error:  # noqa: BLE001 - each becomes what may be told of it
-                await refuse(error, METHOD, context, request_id)
+                await refuse(error, CREATE, context, request_id)
 
         self._call.begin(grpc.unary_unary_rpc_method_handler(answer, None, bytes), b"")
 
@@ -112,3 +117,38 @@ class _Waiting:
 
     async def _refused(self) -> bytes:
         raise NodexaError("invalid_api_key", ENDED)
+
+
+class _Streaming(_Waiting):
+    """The same for a call that is told what its run says as it comes."""
+
+    _flow: Flow
+
+    def begin(self) -> None:
+        self._run.count_reader(1)
+        self._calls.open.add(self)
+        self._call.left = self._leave
+        self._flow = self._telling.flow(self._run)
+        self._call.pass_at_once(self._flow, self._answer)
+
+    def _answer(self) -> None:
+        self._over = True
+        self._calls.open.discard(self)
+        if self._run.refusal is None and not self._run.lost:
+            self._call.end()
+        else:
+            self._call.begin(grpc.unary_stream_rpc_method_handler(self._behind, None, bytes), b"")
+
+    def _leave(self) -> None:
+        super()._leave()
+        self._flow.leave()
+
+    async def _behind(self, _: bytes, context: Context) -> AsyncGenerator[bytes, None]:
+        request_id = self._gate.request_id(context)
+        try:
+            with OpenCall(self._calls, self.key_id):
+                async with aclosing(self._telling.behind(self._run, self._flow)) as messages:
+                    async for message in messages:
+                        yield message
+        except Exception as error:  # noqa: BLE001 - each becomes what may be told of it
+            await refuse(error, STREAM, context, request_id)

@@ -14,7 +14,7 @@ from nodexa.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from nodexa.v1.vector_store_service_pb2_grpc import add_VectorStoreServiceServicer_to_server
 
 from service.rpc.admin import AdminServicer
-from service.rpc.at_once import METHOD, AnswersAtOnce
+from service.rpc.at_once import CREATE, STREAM, CallsAtOnce
 from service.rpc.conversations import ConversationServicer
 from service.rpc.files import FileServicer
 from service.rpc.gate import Gate
@@ -54,7 +54,10 @@ def open_doors(
         guarded,
         max_message_bytes=settings.max_message_bytes,
         most=settings.max_calls,
-        at_once={METHOD: AnswersAtOnce(gate, responses.runner).begin},
+        at_once={
+            CREATE: CallsAtOnce(gate, responses.runner, streaming=False).begin,
+            STREAM: CallsAtOnce(gate, responses.runner, streaming=True).begin,
+        },
     )
     server.add_generic_rpc_handlers((bridges.rpc(),))
     return bridges

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 import grpc
 
 from bridge_link.parts import END, HEAD, MESSAGE, Pairs, Say, end, head
-from service.runner.flow import Flow
+from service.runner.flow import Flow, Take
 
 WINDOW: Final = 16 * 1024
 """Bytes of one call's messages that may be on their way to a reader that has not read them; two of a replay."""
@@ -64,7 +64,7 @@ class BridgeCall:
 
     def begin(self, handler: Handler, request: bytes) -> None:
         """Has a task play the call to its end."""
-        self.left = None
+        self.left = self._flow = None
         # As create_task does it, which asks for the loop.
         self._task = asyncio.Task(self.run(handler, request), loop=self._loop, name=self._method)
 
@@ -100,25 +100,39 @@ class BridgeCall:
         """Sends what a log says, to its end: as soon as it is shown, and as far as there is room."""
         over: asyncio.Future[None] = self._loop.create_future()
         self._flow = flow
-        say, number, largest = self._say, self._number, self._largest
-
-        def take(message: bytes) -> bool:
-            size = len(message)
-            if size <= largest:
-                # As `_send` does, without a call of its own for each token.
-                self._unread += size
-                say(number, MESSAGE, message)
-                return self._unread < WINDOW
-            if not over.done():
-                over.set_exception(self._too_large())
-            return False
-
+        take = self._taking(lambda: None if over.done() else over.set_exception(self._too_large()))
         flow.begin(take, lambda: None if over.done() else over.set_result(None))
         try:
             await over
         finally:
             self._flow = None
             flow.leave()
+
+    def pass_at_once(self, flow: Flow, end: Callable[[], None]) -> None:
+        """`pass_on` in a call without a task: `end` is called behind the last message."""
+        self._flow = flow
+        flow.begin(self._taking(lambda: self._break(too_large("answer", self._largest))), end)
+
+    def _taking(self, refuse: Callable[[], None]) -> Take:
+        """Takes messages of a flow; `refuse` is called for one that is too large."""
+        say, number, largest = self._say, self._number, self._largest
+
+        def take(message: bytes) -> bool:
+            size = len(message)
+            if size > largest:
+                refuse()
+                return False
+            # As `_send` does, without a call of its own for each token.
+            self._unread += size
+            say(number, MESSAGE, message)
+            return self._unread < WINDOW
+
+        return take
+
+    def end(self) -> None:
+        """Ends a call without a task, whose messages were all passed on."""
+        self.left = self._flow = None
+        self._end()
 
     def credit(self, size: int) -> None:
         """Counts bytes as read."""
@@ -134,14 +148,20 @@ class BridgeCall:
         """Ends the call as its caller does who hangs up; returns the task that ends it, if there is one."""
         self._stopped = True
         task, self._task = self._task, None
-        left, self.left = self.left, None
         if task is not None:
             task.cancel()
-        elif left is not None:
-            left()
-            self._status = said(grpc.StatusCode.CANCELLED)
-            self._end()
+        else:
+            self._break((grpc.StatusCode.CANCELLED, ""))
         return task
+
+    def _break(self, why: Refusal) -> None:
+        """Ends a call without a task, if it isn't over, as nobody meant it to end."""
+        left, self.left = self.left, None
+        if left is not None:
+            left()
+            self._flow = None
+            self._status = said(*why)
+            self._end()
 
     async def run(self, handler: Any, request: bytes) -> None:
         """Plays the call to its end, and says how it ended."""

@@ -36,14 +36,23 @@ class Telling:
 
     async def follow(self, run: Run, *, after: int = FROM_THE_START) -> AsyncGenerator[Told, None]:
         """Serialized EventBatches of the events after number `after`, to the last one; the first has the settings."""
-        prefix = _BATCH_SETTINGS + VARINT[len(run.settings)] + run.settings
-        flow = Flow(run.log, after, prefix)
+        flow = self.flow(run, after=after)
         with run.attend():
             yield flow
+        async with aclosing(self.behind(run, flow, after=after)) as batches:
+            async for message in batches:
+                yield message
+
+    def flow(self, run: Run, *, after: int = FROM_THE_START) -> Flow:
+        """What `follow` begins with: all that is told here."""
+        return Flow(run.log, after, _BATCH_SETTINGS + VARINT[len(run.settings)] + run.settings)
+
+    async def behind(self, run: Run, flow: Flow, *, after: int = FROM_THE_START) -> AsyncGenerator[bytes, None]:
+        """What `follow` ends with, when the flow has ended: nothing, where it was the whole; raises the refusal."""
         if run.refusal is not None:
             raise run.refusal
         if run.lost:
-            prefix = b"" if flow.told else prefix
+            prefix = b"" if flow.told else _BATCH_SETTINGS + VARINT[len(run.settings)] + run.settings
             seen = max([after, *(segment.last for segment in run.log.segments)])
             async with aclosing(tail(self._store, run.row.org_id, run.row.id, seen)) as batches:
                 async for message in batches:

@@ -17,7 +17,7 @@ from service.errors import NodexaError
 from service.model.chunk import TextDelta
 from service.model.model import Abilities
 from service.model.scripted import STOP, ScriptedModel, says
-from service.rpc.at_once import METHOD
+from service.rpc.at_once import CREATE as METHOD
 from service.settings import Settings
 from tests.conftest import CoreUnderTest, running_core
 from tests.service.keys import revoke, with_another_key
