@@ -34,6 +34,9 @@ from service.tools.tool import Kind
 
 GARBAGE = (20_000, 20, 50)
 """After how many new objects unreachable cycles are looked for; Python's own 700 cost a tenth of a request."""
+SWITCH_SECONDS = 0.0005
+"""How long a thread that wants the interpreter waits for the one that has it; Python's own 5 ms is a whole turn of the
+loop, in which the writer has something to commit and can't begin."""
 FOREVER = 100_000
 """Days: what is longer can't be reckoned with."""
 NOT_STARTED = (AddressError, SettingsError, TlsError, OSError, ValueError)
@@ -135,6 +138,7 @@ async def running(settings: Settings, kinds: Mapping[str, Kind]) -> AsyncIterato
         gc.freeze()
         gc.set_threshold(*GARBAGE)
         gc.enable()
+        sys.setswitchinterval(SWITCH_SECONDS)
         warming = asyncio.create_task(core.catalog.warm())
         try:
             yield core

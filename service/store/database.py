@@ -44,6 +44,8 @@ T = TypeVar("T")
 READERS: Final = 4
 QUEUE_LIMIT: Final = 4096
 GROUP_LIMIT: Final = 256
+TOGETHER: Final = 16
+"""So many rows of a kind don't wait for more: the writer begins on them while the loop goes on with its turn."""
 
 __all__ = ["BrokenDatabaseError", "Database", "InUseError", "OldSQLiteError"]
 
@@ -115,7 +117,7 @@ class Database:
     def add(self, kind: Rows, row: Row, told: Told, *, new_work: bool = False) -> None:
         """As `submit`, for a row that goes with all others of its kind: `told` hears what came of it, None or why not.
 
-        A turn of the loop has one request for all of them, so each costs the writer next to nothing of its own.
+        A turn of the loop has one request for `TOGETHER` of them, so each costs the writer next to nothing of its own.
         """
         if new_work:
             self._expect_room()
@@ -126,6 +128,8 @@ class Database:
         self._waiting += 1
         batch.rows.append(row)
         batch.told.append(told)
+        if len(batch.rows) == TOGETHER:
+            self._hand_over()
 
     def promise(self) -> Written[None]:
         """Somebody to be told, who can be waited for."""

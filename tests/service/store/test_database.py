@@ -16,6 +16,7 @@ from service.errors import NodexaError
 from service.store import database as module
 from service.store.commit import Job
 from service.store.database import Database, InUseError
+from service.store.rows import Row, Rows
 from service.store.sqlite import sqlite3
 
 
@@ -50,6 +51,10 @@ async def held(database: Database) -> AsyncIterator[None]:
     assert await holding
 
 
+def never(db: Tables, row: Row) -> None:
+    raise AssertionError(f"{row} was tried by itself")
+
+
 def fail(db: Tables) -> None:
     db.conn.execute("insert into things values('half', 0)")
     raise LookupError("on purpose")
@@ -82,6 +87,23 @@ async def test_what_waits_together_goes_into_one_transaction(database: Database)
     assert sum(await asyncio.gather(*together)) == 50
     # The writer's own turn, and that of all who waited for it.
     assert statements.count("commit") == 2
+
+
+async def test_many_rows_are_written_while_the_loop_has_its_turn_still(database: Database) -> None:
+    inserted = threading.Event()
+    await database.write(lambda db: db.conn.set_trace_callback(lambda statement: inserted.set()))
+    inserted.clear()
+    things = Rows("things", ("name", "size"), 0, never, "insert into things values %s")
+
+    for number in range(module.TOGETHER):
+        database.add(things, (f"{number}", number), database.promise())
+    # Nothing else runs in the loop meanwhile.
+    begun = inserted.wait(10)
+    database.add(things, ("more", 0), last := database.promise())
+
+    assert begun
+    await last.over()
+    assert len(await names(database)) == module.TOGETHER + 1
 
 
 @pytest.mark.parametrize("place", [0, 2, 4])
