@@ -14,7 +14,7 @@ import grpc
 from bridge_link.parts import END, HEAD, MESSAGE, Pairs, Say, end, head
 from service.runner.flow import Flow, Take
 
-WINDOW: Final = 16 * 1024
+WINDOW: Final = 8 * 1024
 """Bytes of one call's messages that may be on their way to a reader that has not read them; two of a replay."""
 
 # Quoted: only the type stubs know that they are generic.
