@@ -68,8 +68,8 @@ def _paced(name: str, count: int, shape: Shape, seconds: float, *, ramp: float) 
 class Row:
     """What one load measured at one server: times in ms, CPU in µs over all of the server's processes, memory in MB.
 
-    `pace` is that of the machine meanwhile, in ms (`bench.pace`). A load may be measured in several rounds; `told`
-    marks the one that counts.
+    `pace` is that of the machine meanwhile, in ms (`bench.pace`), `disk` how long the slowest page took (`bench.disk`).
+    A load may be measured in several rounds; `told` marks the one that counts.
     """
 
     server: str
@@ -91,6 +91,7 @@ class Row:
     memory_before: float
     memory_peak: float
     pace: float = 0.0
+    disk: float = 0.0
     round: int = 1
     told: bool = True
 

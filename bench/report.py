@@ -51,6 +51,7 @@ COLUMNS: Final[Sequence[_Column]] = (
     ("memory MB before", lambda row: row.memory_before or None, 0),
     ("peak", lambda row: row.memory_peak or None, 0),
     ("pace ms", lambda row: row.pace or None, 2),
+    ("disk ms", lambda row: row.disk or None, 0),
     ("errors", lambda row: row.errors, 0),
 )
 

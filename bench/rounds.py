@@ -1,6 +1,7 @@
 """Loads in rounds: what was measured while the machine ran slowly is measured again later; the fastest round counts.
 
-Which round that is, is said by the machine's pace, never by what was measured; all rounds are kept.
+So is what was measured while its disk stood still. Which round counts is said by the machine's disk and pace, never by
+what was measured; all rounds are kept.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench.disk import STILL, watched
 from bench.loads import Load, Row, measure
 from bench.pace import EVEN, best_pace, wait_for
 from bench.processes import NotStartedError
@@ -20,7 +22,9 @@ from bench.target import Target
 
 ROUNDS: Final = (
     "*Pace* is how many ms of CPU a fixed piece of work took on all CPUs at once while a load was measured: less is "
-    "faster. What was measured at a slow pace was measured again in a later round; here is the round of the best pace."
+    "faster. *Disk* is how many ms the slowest page took, of those that were written and synced beside it, one every "
+    "20 ms. What was measured at a slow pace, or while a page took more than 20 ms, was measured again in a later "
+    "round; here is the round of the best pace, of those in which the disk didn't stand still if there are any."
 )
 LOOKING: Final = 5.0
 """Seconds in which the machine shows how fast it can be."""
@@ -66,7 +70,7 @@ def in_rounds(
 
 
 def told(rows: Sequence[Row]) -> list[Row]:
-    """The rows, load by load, each marked with whether it's the one that counts: the fastest, or one with an error."""
+    """The rows, load by load, each marked with whether it's the one that counts: see `ROUNDS`, or one with an error."""
     best: dict[tuple[str, str, int], Row] = {}
     for row in rows:
         known = best.get(_load_of(row))
@@ -84,15 +88,17 @@ def _measured(way: Way, loads: Sequence[Load], folder: Path, number: int, ready:
         show_heads()
         for load in loads:
             ready()
-            yield show(replace(measure(target, load), round=number))
+            with watched(folder) as slowest_page:
+                row = measure(target, load)
+            yield show(replace(row, round=number, disk=slowest_page()))
 
 
 def wanting(way: Way, group: Iterable[Load], rows: Sequence[Row]) -> Iterator[Load]:
-    """The loads of a group that were not measured yet while the machine ran at about its best."""
+    """The loads of a group that were not measured yet while machine and disk ran at about their best."""
     fastest = min((row.pace for row in rows), default=0.0)
     for load in group:
         seen = [row for row in rows if _load_of(row) == (way.name, load.name, load.connections)]
-        slow = all(row.pace > fastest * EVEN for row in seen)
+        slow = all(row.pace > fastest * EVEN or row.disk > STILL for row in seen)
         if not seen or (slow and load.name not in way.once and not any(row.errors for row in seen)):
             yield load
 
@@ -101,5 +107,5 @@ def _load_of(row: Row) -> tuple[str, str, int]:
     return row.server, row.load, row.connections
 
 
-def _rank(row: Row) -> tuple[bool, float]:
-    return not row.errors, row.pace
+def _rank(row: Row) -> tuple[bool, bool, float]:
+    return not row.errors, row.disk > STILL, row.pace

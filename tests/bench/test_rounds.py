@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from bench.disk import watched
 from bench.goals import goals_table
 from bench.loads import Load, Row
 from bench.pace import best_pace, pace_ms, wait_for
@@ -19,7 +20,7 @@ LOAD = Load("JSON", 64, stream=False, shape=Shape(8))
 
 def row(*, pace: float, server: str = "nodexa", requests: int = 3_000, **fields: Any) -> Row:
     known: dict[str, Any] = dict.fromkeys(Row.__dataclass_fields__) | {"told": True, "round": 1, "errors": 0}
-    known |= {"server": server, "load": LOAD.name, "connections": LOAD.connections, "requests": requests}
+    known |= {"disk": 0.0, "server": server, "load": LOAD.name, "connections": LOAD.connections, "requests": requests}
     return Row(**(known | {"pace": pace, "seconds": 1.0} | fields))
 
 
@@ -30,6 +31,23 @@ def test_the_round_of_the_best_pace_counts_whatever_was_measured_in_it() -> None
 
 def test_a_round_with_an_error_counts_before_a_faster_one() -> None:
     assert [each.told for each in told([row(pace=1.0, errors=1), row(pace=0.5, round=2)])] == [True, False]
+
+
+def test_a_round_in_which_the_disk_stood_still_counts_only_where_there_is_no_other() -> None:
+    assert [each.told for each in told([row(pace=0.4, disk=50.0), row(pace=0.5, disk=3.0, round=2)])] == [False, True]
+    assert [each.told for each in told([row(pace=0.4, disk=50.0), row(pace=0.5, disk=90.0, round=2)])] == [True, False]
+
+
+def test_what_was_measured_while_the_disk_stood_still_is_measured_again() -> None:
+    way, other = Way("nodexa", _nowhere, [[LOAD]]), row(pace=0.5, server="mock")
+    assert list(wanting(way, [LOAD], [row(pace=0.5, disk=21.0), other])) == [LOAD]
+    assert list(wanting(way, [LOAD], [row(pace=0.5, disk=19.0), other])) == []
+
+
+def test_the_slowest_page_is_told_once_it_is_over(tmp_path: Path) -> None:
+    with watched(tmp_path) as slowest_page:
+        assert slowest_page() == 0.0
+    assert 0 < slowest_page() < 60_000
 
 
 def test_what_was_measured_at_a_slow_pace_is_measured_again() -> None:
