@@ -25,9 +25,10 @@ from service.errors import NodexaError
 from service.model.anthropic_errors import OVERLOADED, garbled, status_error
 from service.model.anthropic_reply import JsonReader, StreamReader, token_count
 from service.model.chat_errors import RefusedError, broken, log_words, stalled
-from service.model.chat_upstream import RETRIES, RETRY_STATUSES, default_tls
+from service.model.chat_upstream import RETRIES, RETRY_STATUSES
 from service.model.chunk import Chunk
 from service.model.deadlines import Deadlines
+from service.model.http_client import default_tls
 
 Body = dict[str, Any]
 Ask = Callable[..., AbstractAsyncContextManager[Any]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import random
 import ssl
@@ -17,7 +16,7 @@ from service.model.chat_errors import garbled, log_words, refused
 from service.model.chat_reply import CHAT, Reader, Readers
 from service.model.chunk import Chunk
 from service.model.deadlines import Deadlines
-from service.model.http_client import Address, HttpClient
+from service.model.http_client import Address, HttpClient, default_tls
 from service.model.http_connection import Connection
 from service.model.http_errors import ConnectFailedError, ConnectionLostError, HttpError
 from service.model.http_failures import lost
@@ -32,12 +31,6 @@ FIRST_BACKOFF = 0.2
 MAX_ERROR_BYTES = 64 * 1024
 MAX_SHORT_BYTES = 64 * 1024
 STREAMS: Mapping[bytes, bool] = {b"text/event-stream": True, b"application/json": False}
-
-
-@functools.cache
-def default_tls() -> ssl.SSLContext:
-    """Returns the context that trusts what the machine trusts; made once, for reading the certificates takes time."""
-    return ssl.create_default_context()
 
 
 class Upstream:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from nodexa.v1.admin_pb2 import Model as ModelConfig
 
 from service.errors import NodexaError
-from service.model.chat_upstream import FIRST_BACKOFF, RETRIES, default_tls
+from service.model.chat_upstream import FIRST_BACKOFF, RETRIES
 from service.model.chunk import Chunk
 from service.model.deadlines import Deadlines, deadlines_of
 from service.model.gemini_errors import AskFailedError
 from service.model.gemini_reply import Reply
 from service.model.gemini_request import GeminiRequest, gemini_request
-from service.model.http_client import parse_address
+from service.model.http_client import default_tls, parse_address
 from service.model.model import Abilities, Prompt
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ call, and that was most of what a short answer cost us.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ from service.model.http_errors import ConnectFailedError, ConnectionLostError, C
 MAX_IDLE_CONNECTIONS = 128
 DRAIN_SECONDS = 1.0
 URL_SAFE = "/%:@!$&'()*+,;=~?"
+
+
+@functools.cache
+def default_tls() -> ssl.SSLContext:
+    """Returns the context that trusts what the machine trusts; made once, for reading the certificates takes time."""
+    return ssl.create_default_context()
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,16 +155,7 @@ class Admission:
             raise NodexaError(
                 "server_error", "The response was interrupted, and what its tools log in with isn't kept."
             )
-        request = CreateResponseRequest(
-            assistant_id=left.row.assistant_id,
-            input=left.input,
-            previous_response_id=left.row.previous_response_id,
-            conversation_id=left.response.conversation_id,
-            settings=left.settings,
-        )
-        if left.settings.own_tools:
-            # What was kept of them is what may be shown.
-            request.settings.ClearField("tools")
+        request = _asked_again(left)
         only = asks_to_compact(request.input)
         words = only_words(request.input)
         read = await self._reading.read(request, caller, words=words, streaming=True, open_end=only)
@@ -236,3 +227,18 @@ def _kind_of(turn: Turn, settled: Settled, *, stored: bool) -> type[Run]:
     if not turn.prompt.streaming and turn.model.abilities.at_once and not settled.may_come_again:
         return UnreadRun
     return EarlyRun if stored and not settled.background else Run
+
+
+def _asked_again(left: Left) -> CreateResponseRequest:
+    """The request that such a response came of, but for what isn't kept."""
+    request = CreateResponseRequest(
+        assistant_id=left.row.assistant_id,
+        input=left.input,
+        previous_response_id=left.row.previous_response_id,
+        conversation_id=left.response.conversation_id,
+        settings=left.settings,
+    )
+    if left.settings.own_tools:
+        # What was kept of them is what may be shown.
+        request.settings.ClearField("tools")
+    return request

@@ -130,12 +130,8 @@ class Reading:
             check_items(request.input)
         if assistant is None:
             assistant = await self._catalog.assistant(caller.org_id, request.assistant_id)
-        model = self._catalog.open_at_hand(assistant.model) or await self._catalog.model(assistant.model)
-        settling = self._settling
-        settled = settling.at_hand(given, assistant, model) or await settling.settle(given, assistant, model)
+        model, settled = await self._settled(given, assistant, caller)
         hosted = model.abilities.hosted
-        if settled.tools and given.tools.tools:
-            await self._toolbox.check(settled.settings.tools.tools, org_id=caller.org_id, own=False, hosted=hosted)
         past, seen = await self._recall(request, caller) if goes_on else (_NO_PAST, None)
         unread = [] if words else _unread(request.input, model, assistant)
         if seen:
@@ -166,6 +162,16 @@ class Reading:
         joined = Joined(seen, answers_first(asked, past.waiting)) if seen else None
         wanted = self._wanted(given, assistant, settled, caller, abilities=model.abilities, held=bool(held))
         return Read(model, prompt, joined, past, asked, wanted, held, settled)
+
+    async def _settled(self, given: ResponseSettings, assistant: Assistant, caller: Caller) -> tuple[Model, Settled]:
+        """The model to ask and what it is asked with. Raises NodexaError for settings and tools that can't be had."""
+        model = self._catalog.open_at_hand(assistant.model) or await self._catalog.model(assistant.model)
+        settling = self._settling
+        settled = settling.at_hand(given, assistant, model) or await settling.settle(given, assistant, model)
+        if settled.tools and given.tools.tools:
+            tools, hosted = settled.settings.tools.tools, model.abilities.hosted
+            await self._toolbox.check(tools, org_id=caller.org_id, own=False, hosted=hosted)
+        return model, settled
 
     def _wanted(
         self,
@@ -223,10 +229,7 @@ class Reading:
 
 
 def _unread(items: Sequence[Item], model: Model, assistant: Assistant) -> list[str]:
-    return [
-        *check_readable(items, abilities=model.abilities, model=assistant.model),
-        *sealed_elsewhere(items),
-    ]
+    return [*check_readable(items, abilities=model.abilities, model=assistant.model), *sealed_elsewhere(items)]
 
 
 def _unread_there(past: Past, items: Sequence[Item], model: Model, assistant: Assistant) -> Iterator[str]:
