@@ -74,7 +74,7 @@ class EarlyRun(Run):
 
     async def _write_beginning(self, store: ResponseStore, beginning: Segment) -> None:
         try:
-            await self.log.append(beginning, self._create(store, beginning))
+            await self._begin_log(store, beginning)
         except NodexaError as error:
             # Where the end is there already, it's written with it, or refused.
             if not self._ending:
@@ -104,7 +104,7 @@ class EarlyRun(Run):
         self._put_off()
         begun = joined(self._beginning, segment)
         try:
-            await self.log.append(begun, self._create(self._store, begun))
+            await self._begin_log(self._store, begun)
         except NodexaError as error:
             self._refuse(error)
             raise RefusedError from None
@@ -152,8 +152,9 @@ class EarlyRun(Run):
         self.refusal = error.bare()
         self.log.abandon()
 
-    def _create(self, store: ResponseStore, segment: Segment) -> Written[None]:
-        return store.create(self.row, self.settings, self._input, segment)
+    async def _begin_log(self, store: ResponseStore, segment: Segment) -> None:
+        await self.log.append(segment, store.create(self.row, self.settings, self._input, segment))
+        self._pen.unposted.begin()
 
     def _write_whole(self, store: ResponseStore, whole: Segment) -> Written[None]:
         return store.add(self.row, self.settings, self._input, whole, **self._ended())

@@ -112,6 +112,7 @@ class Run(Saying):
             await self.log.append(segment, written)
         finally:
             if self.log.segments:
+                self._pen.unposted.begin()
                 self._go()
 
     def begin_at_once(self, input_items: bytes) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, cast
 from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
-from service.store.rows import MOST_ROWS, Row, Rows
+from service.store.rows import MOST_ROWS, Row, Rows, add
 from service.store.sqlite import sqlite3
 
 T = TypeVar("T")
@@ -123,25 +123,24 @@ def _apart(group: Sequence[Asked]) -> list[Request]:
 
 
 def _run(tables: Tables, group: Sequence[Asked]) -> list[Any]:
-    kinds: dict[str, tuple[Rows, list[Row]]] = {}
+    kinds: dict[int, tuple[Rows, list[Row]]] = {}
     outcomes: list[Any] = []
     begun = False
     for asked in group:
         if isinstance(asked, Batch):
-            kinds.setdefault(asked.kind.view, (asked.kind, []))[1].extend(asked.rows)
+            kinds.setdefault(asked.kind.place, (asked.kind, []))[1].extend(asked.rows)
             outcomes += [None] * len(asked.rows)
             continue
         if not begun:
             tables.conn.execute("begin immediate")
             begun = True
         outcomes.append(asked.job(tables))
-    shared = sorted(kinds.values(), key=lambda kind: kind[0].place)
     # One statement is a transaction by itself.
-    if not begun and (len(shared) > 1 or len(shared[0][1]) > MOST_ROWS):
+    if not begun and sum(len(rows) for _, rows in kinds.values()) > MOST_ROWS:
         tables.conn.execute("begin immediate")
         begun = True
-    for rows, those in shared:
-        rows.add(tables, those)
+    if kinds:
+        add(tables, [kinds[place] for place in sorted(kinds)])
     if begun:
         tables.conn.execute("commit")
     return outcomes

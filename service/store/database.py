@@ -61,7 +61,7 @@ class Database:
         self._lock = lock
         self._shared = shared
         self._asked: list[Asked] = []
-        self._batches: dict[str, Batch] = {}
+        self._batches: dict[int, Batch] = {}
         self._groups: queue.SimpleQueue[list[Asked] | None] = queue.SimpleQueue()
         self._waiting = 0
         self._refused = False
@@ -121,9 +121,9 @@ class Database:
         """
         if new_work:
             self._expect_room()
-        batch = self._batches.get(kind.view)
+        batch = self._batches.get(kind.place)
         if batch is None:
-            batch = self._batches[kind.view] = Batch(kind)
+            batch = self._batches[kind.place] = Batch(kind)
             self._ask(batch)
         self._waiting += 1
         batch.rows.append(row)

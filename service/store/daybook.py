@@ -83,14 +83,19 @@ def _post(db: Tables, response_id: str, reached: int, pieces: Iterable[Sequence[
         db.conn.execute("insert into response_segments values(?, ?, ?, ?)", row)
 
 
+# One for whom there is no such run would stand there without a name, which isn't allowed.
+_ENTER: Final = """
+    begin
+      insert into daybook(response_id, first_seq, last_seq, batch)
+        select r.id, new.first_seq, new.last_seq, new.batch from (select 1) left join responses r
+          on r.id = new.response_id and r.owner = new.owner and r.lease_epoch = new.lease_epoch
+            and r.status = 'in_progress';
+    end"""
+_ENTER_ALONE: Final = """
+    insert into daybook(response_id, first_seq, last_seq, batch)
+      select r.id, e.column2, e.column3, e.column4 from (values %s) e left join responses r
+        on r.id = e.column1 and r.owner = e.column5 and r.lease_epoch = e.column6 and r.status = 'in_progress'"""
 ENTERED: Final = Rows(
-    "entered",
-    ("response_id", "first_seq", "last_seq", "batch", "owner", "lease_epoch"),
-    1,
-    _enter,
-    # One for whom there is no such run would stand there without a name, which isn't allowed.
-    """insert into daybook(response_id, first_seq, last_seq, batch)
-         select r.id, e.column2, e.column3, e.column4 from (values %s) e left join responses r
-           on r.id = e.column1 and r.owner = e.column5 and r.lease_epoch = e.column6 and r.status = 'in_progress'""",
+    2, ("response_id", "first_seq", "last_seq", "batch", "owner", "lease_epoch"), _enter, (_ENTER,), _ENTER_ALONE
 )
 """Pieces of running responses, each with the core that writes it and that core's epoch."""

@@ -8,6 +8,8 @@ from typing import Final
 import orjson
 from sqlite_utils import Database as Tables
 
+from service.store import rows
+from service.store.daybook import ENTERED
 from service.store.records import LostRunError
 from service.store.rows import Row, Rows
 from service.store.sqlite import sqlite3
@@ -15,9 +17,7 @@ from service.store.sqlite import sqlite3
 
 def prepare(conn: sqlite3.Connection) -> None:
     """Makes the writer's own connection ready to write logs."""
-    BEGUN.prepare(conn, _BEGIN, _BEGIN_ENDED)
-    APPENDED.prepare(conn, _APPEND)
-    ENDED.prepare(conn, _END)
+    rows.prepare(conn, (BEGUN, APPENDED, ENTERED, ENDED))
 
 
 def ids(item_ids: Iterable[str]) -> str:
@@ -57,20 +57,6 @@ def _expect_writer(response_id: str, *, found: bool) -> None:
         raise LostRunError(f"the log of {response_id} was written by someone else")
 
 
-BEGUN: Final = Rows(
-    "begun",
-    (
-        *("id", "org_id", "assistant_id", "user_id", "key_id", "previous_response_id", "status", "background"),
-        *("created_at", "expires_at", "last_seq", "owner", "conversation_id", "settings", "input", "batch"),
-        *("finished_at", "result", "items"),
-    ),
-    0,
-    _begin,
-)
-"""New responses with the first segment of their log; one that has ended already has the last three columns, too.
-
-Empty text means none, and so does a 0; `items` is a JSON list of the ids of its items.
-"""
 _BEGIN: Final = """
     begin
       insert into responses(id, org_id, assistant_id, user_id, key_id, previous_response_id, status, background,
@@ -88,10 +74,22 @@ _BEGIN_ENDED: Final = """
       insert into response_results values(new.id, new.result);
       insert into response_items select new.id, value from json_each(new.items);
     end"""
+BEGUN: Final = Rows(
+    0,
+    (
+        *("id", "org_id", "assistant_id", "user_id", "key_id", "previous_response_id", "status", "background"),
+        *("created_at", "expires_at", "last_seq", "owner", "conversation_id", "settings", "input", "batch"),
+        *("finished_at", "result", "items"),
+    ),
+    _begin,
+    (_BEGIN, _BEGIN_ENDED),
+)
+"""New responses with the first segment of their log; one that has ended already has the last three columns, too.
+
+Empty text means none, and so does a 0; `items` is a JSON list of the ids of its items.
+"""
 
 _SEGMENT: Final = ("response_id", "first_seq", "last_seq", "batch", "owner", "lease_epoch")
-APPENDED: Final = Rows("appended", _SEGMENT, 1, _append)
-"""Segments of running responses, each with the core that writes it and that core's epoch."""
 # The status is left alone, though a queued response must begin: to set it would be to write its index anew.
 _APPEND: Final = """
     begin
@@ -101,9 +99,9 @@ _APPEND: Final = """
       select raise(abort, 'not the writer of this log, or not its next segment') where changes() = 0;
       insert into response_segments values(new.response_id, new.first_seq, new.last_seq, new.batch);
     end"""
+APPENDED: Final = Rows(1, _SEGMENT, _append, (_APPEND,))
+"""Segments of running responses, each with the core that writes it and that core's epoch."""
 
-ENDED: Final = Rows("ended", (*_SEGMENT, "status", "finished_at", "result", "items"), 2, _end)
-"""Last segments, with what came of the responses."""
 _END: Final = """
     begin
       update responses set last_seq = new.last_seq, status = new.status, finished_at = new.finished_at
@@ -114,3 +112,5 @@ _END: Final = """
       insert into response_results values(new.response_id, new.result);
       insert into response_items select new.response_id, value from json_each(new.items);
     end"""
+ENDED: Final = Rows(3, (*_SEGMENT, "status", "finished_at", "result", "items"), _end, (_END,))
+"""Last segments, with what came of the responses."""

@@ -28,7 +28,7 @@ class Unposted:
         self._told: Told | None = None
 
     def enter(self, segment: Segment) -> bool:
-        """Whether the daybook is the place for it: the run wrote to its log before, and there is not too much yet.
+        """Whether the daybook is the place for it: the run has written to its log, and there is not too much yet.
 
         Where it is, it's noted as written there.
         """
@@ -42,6 +42,10 @@ class Unposted:
         self._last = segment.last
         self._size = size
         return True
+
+    def begin(self) -> None:
+        """Its log is begun, and the run is the one that writes it: what follows may stand in the daybook."""
+        self._room = MOST
 
     @property
     def pieces(self) -> int:

@@ -93,7 +93,7 @@ async def test_many_rows_are_written_while_the_loop_has_its_turn_still(database:
     inserted = threading.Event()
     await database.write(lambda db: db.conn.set_trace_callback(lambda statement: inserted.set()))
     inserted.clear()
-    things = Rows("things", ("name", "size"), 0, never, "insert into things values %s")
+    things = Rows(0, ("name", "size"), never, (), "insert into things values %s")
 
     for number in range(module.TOGETHER):
         database.add(things, (f"{number}", number), database.promise())

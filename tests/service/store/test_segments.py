@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from service.store.database import Database
 from service.store.ownership import Orphan, Ownership
 from service.store.records import LostRunError, ResponseRow, Segment
 from service.store.responses import ResponseStore
+from service.store.unposted import Unposted
 
 MANY = [f"resp_{number:03}" for number in range(100)]
 
@@ -132,3 +133,45 @@ async def test_beginnings_and_ends_and_what_is_between_go_to_disk_together(datab
 
     assert [len(await log_of(store, response_id)) for response_id in before] == [1, 1, 1]
     assert {len(await log_of(store, response_id)) for response_id in MANY} == {2}
+
+
+async def test_what_is_of_several_kinds_is_one_statement(database: Database) -> None:
+    store, lost = ResponseStore(database, owner="core_1"), MANY[25]
+    statements: list[str] = []
+    await database.write(lambda db: db.conn.set_trace_callback(statements.append))
+    statements.clear()
+
+    await several(store)
+
+    # Traced with it is each start of a trigger.
+    assert len({statement for statement in statements if "rows_of_all_kinds" in statement}) == 1
+    assert not {"begin immediate", "commit"} & set(statements)
+    assert await Ownership(database, "core_2").take(Orphan(lost, "org_1", "core_1", 0, background=False), 101)
+    outcomes = await several(store, number=2, new="resp_newer", ending=MANY[3:6])
+    assert [type(outcome) for outcome in outcomes if outcome] == [LostRunError]
+    assert {one: len(await log_of(store, one)) for one in (lost, MANY[5], MANY[15], MANY[26], "resp_newer")} == {
+        lost: 2,
+        MANY[5]: 2,
+        MANY[15]: 3,
+        MANY[26]: 3,
+        "resp_newer": 1,
+    }
+
+
+async def several(
+    store: ResponseStore, *, number: int = 1, new: str = "resp_new", ending: Sequence[str] = MANY[:3]
+) -> list[object]:
+    """Asks at once for a beginning, some ends, and words for logs and for the daybook."""
+
+    async def enter(response_id: str) -> None:
+        unposted = Unposted()
+        unposted.begin()
+        await store.append(response_id, Segment(number, number, b"a word"), unposted)
+
+    return await asyncio.gather(
+        *(finish(store, response_id) for response_id in ending),
+        *(append(store, response_id, number) for response_id in MANY[10:20]),
+        *(enter(response_id) for response_id in MANY[20:30]),
+        begin(store, new),
+        return_exceptions=True,
+    )
