@@ -24,6 +24,7 @@ from service.model.scripted import STOP, ScriptedModel, says
 from service.settings import Settings
 from service.store.archive import copy
 from tests.conftest import CoreUnderTest, events_in, running_core
+from tests.service.freezing import freeze
 from tests.service.refusals import refusal
 from tests.service.requests import arrived, asking, create, get, organization_id, said, watch
 
@@ -125,13 +126,6 @@ async def test_a_core_that_stops_leaves_nothing_running(settings: Settings) -> N
             response_id, told = await begin(replace(two, quickstart=one.quickstart), asyncio.Event())
         await asyncio.wait([told])
         assert (await get(one, response_id)).status == Response.STATUS_FAILED
-
-
-async def freeze(core: CoreUnderTest) -> None:
-    """Stops the core's heart, as a machine that is too slow would."""
-    for chore in core.core.chores:
-        chore.cancel()
-    await asyncio.wait(core.core.chores)
 
 
 async def test_a_background_response_that_said_nothing_begins_anew_elsewhere(pair: Pair) -> None:
