@@ -18,7 +18,8 @@ from bench.target import Target
 JSON_TOKENS: Final = 8
 PATIENCE: Final = 30.0
 """Seconds that a load waits for what should have been answered."""
-_WATCHED: Final = 0.5
+_WATCHED: Final = 2.0
+"""Seconds between two looks. One takes 10 ms of CPU, which the slowest hundredth of paced tokens must not feel."""
 _FEW: Final = {("JSON", 1), ("JSON", 64), ("SSE", 64), ("SSE 50/s", 200)}
 SPARE_FILES: Final = 500
 IDLE: Final = "SSE idle"
