@@ -1,4 +1,4 @@
-"""`make bench-peers`: the same loads at Nodexa and at others like it, one after the other, and how they compare."""
+"""`make bench-peers`: the same loads at Nodexa and at others like it, side by side, and how they compare."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.processes import NotStartedError, allow_files, stop_like_ctrl_c, upst
 from bench.programs import programs
 from bench.ratios import ratios_table, targets_table
 from bench.report import HERE, keep, kept, slower, table
-from bench.rounds import ROUNDS, Way, in_rounds
+from bench.rounds import ROUNDS, Way, side_by_side
 from bench.target import serving
 
 RAW: Final = HERE / "peers.jsonl"
@@ -93,14 +93,14 @@ def _all(
 
         ways = [Way("nodexa", lambda own: serving(own, port), [loads]), *map(way, peers)]
         rounds = given.rounds or (1 if given.quick else 3)
-        return in_rounds(ways, folder, rounds, missing, wait=given.wait), missing
+        return side_by_side(ways, folder, rounds, missing, wait=given.wait), missing
 
 
 def _report(rows: Sequence[Row], missing: dict[str, str], peers: Sequence[Peer]) -> str:
     when = datetime.now(UTC).date().isoformat()
     parts = [
         "# Results of `make bench-peers`",
-        f"Measured on {when}, one after the other. {about()}. {programs().words}",
+        f"Measured on {when}, side by side: each load at one after the other. {about()}. {programs().words}",
         ROUNDS,
     ]
     parts += ["## Targets", targets_table(rows), "## Ratios"]

@@ -6,8 +6,9 @@ what was measured; all rounds are kept.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Final
 from bench.disk import STILL, watched
 from bench.loads import Load, Row, measure
 from bench.pace import EVEN, best_pace, wait_for
-from bench.processes import NotStartedError
+from bench.processes import NotStartedError, cpu_seconds
 from bench.report import show, show_heads
 from bench.target import Target
 
@@ -28,6 +29,10 @@ ROUNDS: Final = (
 )
 LOOKING: Final = 5.0
 """Seconds in which the machine shows how fast it can be."""
+REST_SECONDS: Final = 60.0
+LOOK: Final = 0.5
+IDLE_CPU: Final = 0.05
+"""So much of one CPU, between two looks, is what a server takes that does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,30 @@ def in_rounds(
     return told(rows)
 
 
+def side_by_side(
+    ways: Sequence[Way], folder: Path, rounds: int, missing: dict[str, str], *, wait: float = 0.0
+) -> list[Row]:
+    """As `in_rounds`, where all ways run at the same time and each load is measured at every one before the next load.
+
+    So they meet the machine at about the same pace: it may have another one a minute later. Nobody is measured while
+    another still works on what it was asked for.
+    """
+    rows: list[Row] = []
+    best = best_pace(LOOKING) if wait else 0.0
+    with ExitStack() as running:
+        targets = list(_started(ways, folder, running, missing))
+        for number in range(1, rounds + 1):
+            print(f"\nround {number}", flush=True)
+            show_heads()
+            for load in dict.fromkeys(load for way in ways for group in way.groups for load in group):
+                for way, target in targets:
+                    if any(wanting(way, [load], rows)):
+                        wait_for(best, wait)
+                        rows.append(_row(target, load, folder, number))
+                        come_to_rest(target)
+    return told(rows)
+
+
 def told(rows: Sequence[Row]) -> list[Row]:
     """The rows, load by load, each marked with whether it's the one that counts: see `ROUNDS`, or one with an error."""
     best: dict[tuple[str, str, int], Row] = {}
@@ -79,6 +108,33 @@ def told(rows: Sequence[Row]) -> list[Row]:
     order = list(best)
     marked = [replace(row, told=best[_load_of(row)] is row) for row in rows]
     return sorted(marked, key=lambda row: order.index(_load_of(row)))
+
+
+def _started(
+    ways: Sequence[Way], folder: Path, running: ExitStack, missing: dict[str, str]
+) -> Iterator[tuple[Way, Target]]:
+    for way in ways:
+        try:
+            (folder / way.folder).mkdir()
+            yield way, running.enter_context(way.start(folder / way.folder / "1"))
+        except NotStartedError as error:
+            missing[way.name] = str(error)
+            print(f"\n{way.name} is not measured: {error}", flush=True)
+
+
+def _row(target: Target, load: Load, folder: Path, number: int) -> Row:
+    with watched(folder) as slowest_page:
+        row = measure(target, load)
+    print(target.name.rjust(12), end=" ")
+    return show(replace(row, round=number, disk=slowest_page()))
+
+
+def come_to_rest(target: Target) -> None:
+    """Returns when a server that nobody asks anything has done what it was asked, or after a long while."""
+    until, before = time.monotonic() + REST_SECONDS, -1.0
+    while time.monotonic() < until and (now := cpu_seconds(target.pids())) - before > IDLE_CPU * LOOK:
+        before = now
+        time.sleep(LOOK)
 
 
 def _measured(way: Way, loads: Sequence[Load], folder: Path, number: int, ready: Callable[[], object]) -> Iterator[Row]:

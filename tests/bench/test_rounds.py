@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from bench.disk import watched
 from bench.goals import goals_table
 from bench.loads import Load, Row
 from bench.pace import best_pace, pace_ms, wait_for
 from bench.processes import NotStartedError
-from bench.rounds import Way, in_rounds, told, wanting
+from bench.rounds import Way, come_to_rest, in_rounds, side_by_side, told, wanting
 from bench.shape import Shape
 from bench.target import Target
 
@@ -62,6 +67,50 @@ def test_a_server_that_does_not_start_is_missing_with_its_words(tmp_path: Path) 
     missing: dict[str, str] = {}
     assert in_rounds([Way("nodexa", _nowhere, [[LOAD]])], tmp_path, 2, missing) == []
     assert missing == {"nodexa": "no room"}
+
+
+def test_side_by_side_each_load_meets_all_servers_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paces = iter([0.5, 0.5, 0.9, 0.5, 0.5, 0.5])
+    asked, running = [], set()
+
+    @contextmanager
+    def server(name: str, folder: Path) -> Iterator[Target]:
+        assert folder.parent.is_dir()
+        running.add(name)
+        yield Target(name, 0, "mock")
+        running.remove(name)
+
+    def measure(target: Target, load: Load) -> Row:
+        assert running == {"nodexa", "mock"}
+        asked.append((target.name, load.name))
+        return row(pace=next(paces), server=target.name, load=load.name, events=0, error="")
+
+    monkeypatch.setattr("bench.rounds.measure", measure)
+    monkeypatch.setattr("bench.rounds.LOOK", 0.01)
+    loads, missing = [[LOAD, replace(LOAD, name="SSE")]], dict[str, str]()
+    ways = [Way(name, partial(server, name), loads) for name in ("nodexa", "mock")]
+
+    rows = side_by_side([*ways, Way("gone", _nowhere, loads)], tmp_path, 2, missing)
+
+    first = [("nodexa", "JSON"), ("mock", "JSON"), ("nodexa", "SSE"), ("mock", "SSE")]
+    assert asked == [*first, ("nodexa", "SSE")], "what was measured at a slow pace once more, and nothing else"
+    assert [(each.server, each.load, each.round) for each in rows if each.told] == [
+        *(("nodexa", "JSON", 1), ("mock", "JSON", 1), ("nodexa", "SSE", 2), ("mock", "SSE", 1))
+    ]
+    assert missing == {"gone": "no room"}
+    assert not running
+
+
+def test_a_server_is_waited_for_until_it_has_done_what_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = iter([1.0, 1.4, 1.5, 1.5001, 9.0])
+    monkeypatch.setattr("bench.rounds.LOOK", 0.01)
+    monkeypatch.setattr("bench.rounds.cpu_seconds", lambda pids: next(used))
+
+    come_to_rest(Target("nodexa", 0, "mock"))
+
+    assert next(used) == 9.0
 
 
 def test_the_targets_say_from_where_to_where_the_rounds_went() -> None:
