@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -88,6 +88,7 @@ def test_side_by_side_each_load_meets_all_servers_before_the_next(
         return row(pace=next(paces), server=target.name, load=load.name, events=0, error="")
 
     monkeypatch.setattr("bench.rounds.measure", measure)
+    monkeypatch.setattr("bench.rounds.watched", lambda folder: nullcontext(lambda: 0.0))
     monkeypatch.setattr("bench.rounds.LOOK", 0.01)
     loads, missing = [[LOAD, replace(LOAD, name="SSE")]], dict[str, str]()
     ways = [Way(name, partial(server, name), loads) for name in ("nodexa", "mock")]
