@@ -14,8 +14,6 @@ from bench.threads import cost
 REPEATS: Final = 8
 SECONDS: Final = 1.0
 """A cost is that of at least so many requests in at least so long."""
-LOOKING: Final = 5.0
-"""Seconds in which the machine shows how fast it can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Gauge:
     def __init__(self, *, rounds: int, wait: float) -> None:
         self._rounds = rounds
         self._wait = wait
-        self._best = best_pace(LOOKING) if rounds > 1 else 0.0
+        self._best = best_pace() if rounds > 1 else 0.0
 
     def costs(self, target: Target, ask: Callable[[], object]) -> list[Cost]:
         """What each round measured. The last one is good, or the rounds are over; see `told` for which counts."""

@@ -27,8 +27,6 @@ ROUNDS: Final = (
     "20 ms. What was measured at a slow pace, or while a page took more than 20 ms, was measured again in a later "
     "round; here is the round of the best pace, of those in which the disk didn't stand still if there are any."
 )
-LOOKING: Final = 5.0
-"""Seconds in which the machine shows how fast it can be."""
 REST_SECONDS: Final = 60.0
 LOOK: Final = 0.5
 IDLE_CPU: Final = 0.05
@@ -58,7 +56,7 @@ def in_rounds(
     Each load waits at most `wait` seconds for the machine to run at the pace that it can.
     """
     rows: list[Row] = []
-    best = best_pace(LOOKING) if wait else 0.0
+    best = best_pace() if wait else 0.0
     for number in range(1, rounds + 1):
         for way in ways:
             for part, group in enumerate(way.groups):
@@ -83,7 +81,7 @@ def side_by_side(
     another still works on what it was asked for.
     """
     rows: list[Row] = []
-    best = best_pace(LOOKING) if wait else 0.0
+    best = best_pace() if wait else 0.0
     with ExitStack() as running:
         targets = list(_started(ways, folder, running, missing))
         for number in range(1, rounds + 1):

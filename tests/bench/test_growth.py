@@ -16,7 +16,7 @@ TARGET = Target("nodexa", 0, "mock")
 
 def gauge(monkeypatch: pytest.MonkeyPatch, *, rounds: int, paces: Iterator[float], costs: Iterator[float]) -> Gauge:
     """One that thinks 0.3 ms the best pace; `paces` are two for each round."""
-    monkeypatch.setattr("bench.gauge.best_pace", lambda seconds: 0.3)
+    monkeypatch.setattr("bench.gauge.best_pace", lambda: 0.3)
     monkeypatch.setattr("bench.gauge.pace_ms", lambda: next(paces))
     monkeypatch.setattr("bench.gauge.cost", lambda target, ask, *, repeats, seconds: (next(costs), 0.0))
     return Gauge(rounds=rounds, wait=0.0)
