@@ -78,7 +78,7 @@ def side_by_side(
     """As `in_rounds`, where all ways run at the same time and each load is measured at every one before the next load.
 
     So they meet the machine at about the same pace: it may have another one a minute later. Nobody is measured while
-    another still works on what it was asked for.
+    another still works on what it was asked for, unless that takes longer than a minute, and then it's said.
     """
     rows: list[Row] = []
     best = best_pace() if wait else 0.0
@@ -128,9 +128,12 @@ def _row(target: Target, load: Load, folder: Path, number: int) -> Row:
 
 
 def come_to_rest(target: Target) -> None:
-    """Returns when a server that nobody asks anything has done what it was asked, or after a long while."""
+    """Returns when a server that nobody asks anything has done what it was asked, or after a while, and says so."""
     until, before = time.monotonic() + REST_SECONDS, -1.0
-    while time.monotonic() < until and (now := cpu_seconds(target.pids())) - before > IDLE_CPU * LOOK:
+    while (now := cpu_seconds(target.pids())) - before > IDLE_CPU * LOOK:
+        if time.monotonic() >= until:
+            print(f"{target.name} still works on what it was asked: the next row is measured beside it", flush=True)
+            return
         before = now
         time.sleep(LOOK)
 

@@ -114,6 +114,19 @@ def test_a_server_is_waited_for_until_it_has_done_what_it_was_asked(monkeypatch:
     assert next(used) == 9.0
 
 
+def test_a_server_that_never_rests_is_waited_for_a_while_and_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    used = iter(range(1000))
+    monkeypatch.setattr("bench.rounds.LOOK", 0.01)
+    monkeypatch.setattr("bench.rounds.REST_SECONDS", 0.05)
+    monkeypatch.setattr("bench.rounds.cpu_seconds", lambda pids: next(used))
+
+    come_to_rest(Target("nodexa", 0, "mock"))
+
+    assert capsys.readouterr().out.startswith("nodexa still works")
+
+
 def test_the_targets_say_from_where_to_where_the_rounds_went() -> None:
     rows = told([row(pace=1.0, requests=1_000), row(pace=0.5, round=2)])
     line = goals_table([each.raw() for each in rows]).splitlines()[2]
