@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from rest_bridge.errors import RequestError
+from rest_bridge.hearing import heard_within
 from rest_bridge.presence import ClientLeft, Receive
 
 CLOSE: Final = ((b"connection", b"close"),)
@@ -36,7 +37,7 @@ async def read_json_body(
     if at_hand is not None and len(at_hand) <= max_bytes:
         return at_hand
     try:
-        async with asyncio.timeout(timeout_seconds):
+        async with heard_within(timeout_seconds):
             return await _read(receive, headers, max_bytes=max_bytes)
     except TimeoutError:
         raise RequestError(

@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from rest_bridge.body import BODY_KEY
 from rest_bridge.errors import RequestError
+from rest_bridge.hearing import Deadline, grace
 from rest_bridge.known_head import KnownHead, learn
 from rest_bridge.presence import DEPARTURE_KEY, Departure
 from rest_bridge.reply import REPLY_KEY, DirectReply, refusal_bytes
@@ -46,7 +47,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._small = False
         self._head_bytes = 0
         self._refusal: RequestError | None = None
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self.loop)
         self._departure = Departure()
         self._between = False
         self._paused_at: float | None = None
@@ -60,10 +61,10 @@ class _LimitedProtocol(HttpToolsProtocol):
         if len(self.connections) > self.settings.max_connections + SPARE_CONNECTIONS:
             transport.abort()
             return
-        self._start_deadline()
+        self._deadline.start(self.settings.head_seconds, self._head_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_deadline()
+        self._deadline.stop()
         super().connection_lost(exc)
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
@@ -86,7 +87,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         # Most heads come whole: a time is set only for one that doesn't.
         if self._fresh:
             self._fresh = False
-            self._start_deadline()
+            self._deadline.start(self.settings.head_seconds, self._head_timeout)
         # A field without an end reaches no callback: what came in is counted here as well.
         if was_in_head:
             self._head_bytes += len(data)
@@ -116,7 +117,7 @@ class _LimitedProtocol(HttpToolsProtocol):
             most = self.settings.max_connections
             self._refuse(RequestError("service_unavailable", f"All {most} connections are in use; try again soon."))
         self._in_head = False
-        self._stop_deadline()
+        self._deadline.stop()
         self.scope[DEPARTURE_KEY] = self._departure  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
         cycle: RequestResponseCycle | None = self.cycle
@@ -143,7 +144,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         if not self.pipeline and (cycle is None or cycle.response_complete or not cycle.response_started):
             self.transport.write(refusal_bytes(refusal))
-        self._stop_deadline()
+        self._deadline.stop()
         self.transport.close()
 
     def on_response_complete(self) -> None:
@@ -162,13 +163,20 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def _look_at_pause(self) -> None:
         self.timeout_keep_alive_task = None
-        if self._paused_at is None:
+        since = self._paused_at
+        if since is None:
             return
-        due = self._paused_at + self.timeout_keep_alive
+        due = since + self.timeout_keep_alive
         if due > self.loop.time():
             self.timeout_keep_alive_task = self.loop.call_at(due, self._look_at_pause)
         else:
+            self.timeout_keep_alive_task = self.loop.call_later(grace(self.loop, due), self._end_pause, since)
+
+    def _end_pause(self, since: float) -> None:
+        if self._paused_at == since:
             self.timeout_keep_alive_handler()
+        else:
+            self._look_at_pause()
 
     def _idle(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
@@ -223,15 +231,6 @@ class _LimitedProtocol(HttpToolsProtocol):
     def _head_too_large(self) -> RequestError:
         limit = self.settings.max_head_bytes
         return RequestError("request_head_too_large", f"The request's head has more than {limit} bytes.")
-
-    def _start_deadline(self) -> None:
-        self._stop_deadline()
-        self._deadline = self.loop.call_later(self.settings.head_seconds, self._head_timeout)
-
-    def _stop_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
     def _head_timeout(self) -> None:
         if self.transport.is_closing():

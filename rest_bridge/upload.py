@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from rest_bridge.body import CLOSE, LINGER_TIMES, read_chunk, swallow, too_large
 from rest_bridge.errors import RequestError
+from rest_bridge.hearing import heard_within
 from rest_bridge.presence import Receive
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ async def read_form(
     """
     reading = _Reading(file, _boundary(headers))
     try:
-        async with asyncio.timeout(timeout_seconds):
+        async with heard_within(timeout_seconds):
             await _read(reading, receive, headers, put=put, max_bytes=max_bytes)
     except TimeoutError:
         message = f"The form did not arrive within {timeout_seconds:g} seconds."
