@@ -18,7 +18,7 @@ SLACK: Final = 64 * 1024
 """What may stand beside the largest message in its part."""
 QUIET_SECONDS: Final = 10.0
 """Between two looks at whether anything came. After the second silence the other end is asked, after four given up."""
-TOGETHER: Final = 8
+TOGETHER: Final = 16
 """So many parts don't wait for more."""
 _CHANCES: Final = 3
 # A frame and its data, each.

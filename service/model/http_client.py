@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from service.model.http_connection import Connection
 from service.model.http_errors import ConnectFailedError, ConnectionLostError, ConnectTimeoutError, HttpError
+from service.model.outbox import Outbox
 
 MAX_IDLE_CONNECTIONS = 128
 DRAIN_SECONDS = 1.0
@@ -77,6 +78,7 @@ class HttpClient:
         self._busy: set[Connection] = set()
         self._draining: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._outbox: Outbox | None = None
 
     def head(self, headers: Mapping[str, str]) -> bytes:
         """Returns the beginning of requests with these headers, for `post`."""
@@ -177,14 +179,15 @@ class HttpClient:
             raise ConnectFailedError("the client is closed")
         address = self._address
         loop = asyncio.get_running_loop()
+        outbox = self._outbox = self._outbox or Outbox(loop)
         try:
             async with asyncio.timeout(self._connect_timeout):
                 if address.socket:
-                    _, connection = await loop.create_unix_connection(lambda: Connection(loop), address.socket)
+                    _, connection = await loop.create_unix_connection(lambda: Connection(loop, outbox), address.socket)
                 else:
                     context = self._tls_context() if address.tls else None
                     _, connection = await loop.create_connection(
-                        lambda: Connection(loop), address.host, address.port, ssl=context
+                        lambda: Connection(loop, outbox), address.host, address.port, ssl=context
                     )
         except TimeoutError as error:
             raise ConnectTimeoutError(str(error)) from error

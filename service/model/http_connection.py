@@ -10,6 +10,7 @@ from typing import cast
 from service.model.http_answer import HttpAnswer
 from service.model.http_clock import ExchangeClock
 from service.model.http_errors import ConnectionLostError, HttpError, MalformedAnswerError
+from service.model.outbox import Outbox
 
 HIGH_WATER = 256 * 1024
 
@@ -17,9 +18,10 @@ HIGH_WATER = 256 * 1024
 class Connection(asyncio.Protocol):
     """A connection that carries one exchange at a time: `send`, then `read` until it returns b""."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
         self._answer = HttpAnswer()
         self._loop = loop
+        self._outbox = outbox
         self._transport: asyncio.Transport | None = None
         self._arrived = 0
         self._asked = False
@@ -59,13 +61,13 @@ class Connection(asyncio.Protocol):
         await self.head()
 
     def ask(self, request: bytes, *, idle_timeout: float, until: float) -> None:
-        """Sends a request, and waits for nothing. Raises HttpError."""
+        """Sends a request, behind this turn of the loop, and waits for nothing. Raises HttpError."""
         if self._transport is None or self._transport.is_closing():
             raise self._failure or ConnectionLostError("closed")
         self._answer.begin()
         self._arrived, self._asked = 0, True
         self._clock.begin(idle_timeout=idle_timeout, until=until)
-        self._transport.write(request)
+        self._outbox.write(self._transport, request)
 
     async def head(self) -> None:
         """Returns once the head of the answer is there. Raises HttpError."""

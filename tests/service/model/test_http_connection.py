@@ -8,6 +8,7 @@ import pytest
 
 from service.model.http_connection import HIGH_WATER, Connection
 from service.model.http_errors import ConnectionLostError, IdleTimeoutError, MalformedAnswerError
+from service.model.outbox import Outbox
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
 
@@ -35,9 +36,15 @@ class Wire(asyncio.Transport):
         self.done.append("abort")
 
 
+def made() -> Connection:
+    """A connection that writes for itself."""
+    loop = asyncio.get_running_loop()
+    return Connection(loop, Outbox(loop))
+
+
 async def asked(answer: bytes) -> tuple[Connection, Wire]:
     """Returns a connection that got `answer` to a request."""
-    connection, wire = Connection(asyncio.get_running_loop()), Wire()
+    connection, wire = made(), Wire()
     connection.connection_made(wire)
     sending = asyncio.ensure_future(
         connection.send(b"request", idle_timeout=5.0, until=asyncio.get_running_loop().time() + 5.0)
@@ -46,6 +53,21 @@ async def asked(answer: bytes) -> tuple[Connection, Wire]:
     connection.data_received(answer)
     await sending
     return connection, wire
+
+
+async def test_what_is_asked_in_one_turn_is_written_behind_it_and_not_where_nobody_waits_any_more() -> None:
+    loop = asyncio.get_running_loop()
+    outbox, wires = Outbox(loop), [Wire(), Wire(), Wire()]
+    connections = [Connection(loop, outbox) for _ in wires]
+    for connection, wire in zip(connections, wires, strict=True):
+        connection.connection_made(wire)
+        connection.ask(b"request", idle_timeout=5.0, until=loop.time() + 5.0)
+    connections[1].abort()
+    assert [wire.done for wire in wires] == [[], ["abort"], []]
+    await asyncio.sleep(0)
+    assert [wire.done for wire in wires] == [["write"], ["abort"], ["write"]]
+    for connection in connections:
+        connection.abort()
 
 
 async def test_a_reader_that_does_not_read_stops_the_server() -> None:
@@ -117,7 +139,7 @@ async def test_each_exchange_has_a_time_of_its_own() -> None:
 
 async def test_a_connection_that_waits_for_its_next_request_has_all_the_time() -> None:
     loop = asyncio.get_running_loop()
-    waiting, silent = [Connection(loop) for _ in range(2)]
+    waiting, silent = [made() for _ in range(2)]
     for connection in (waiting, silent):
         connection.connection_made(Wire())
     sending = asyncio.ensure_future(waiting.send(b"request", idle_timeout=0.05, until=loop.time() + 5.0))
