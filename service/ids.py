@@ -26,6 +26,11 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{_moment.get(now) or _beginning(now)}{chance}"
 
 
+def message_of(response_id: str) -> str:
+    """The id of the first message in a response, which has its UUID: who knows the one knows the other."""
+    return f"msg_{response_id.removeprefix('resp_')}"
+
+
 def _beginning(now: int) -> str:
     """How the ids of one millisecond begin, kept for the next one: who is busy makes several in each."""
     digits = f"{now:012x}"

@@ -8,7 +8,7 @@ from nodexa.v1.event_pb2 import EventBatch, ResponseEvent
 from nodexa.v1.item_pb2 import Item
 from nodexa.v1.response_pb2 import Response
 
-from service.ids import NewId
+from service.ids import NewId, message_of
 
 
 class Tale:
@@ -31,6 +31,11 @@ class Tale:
         event.sequence_number = self.next_sequence
         self.next_sequence += 1
         return event
+
+    def message_id(self) -> str:
+        """An id for one more message."""
+        own = message_of(self.response.id)
+        return self.new_id("msg") if any(item.id == own for item in self.response.output) else own
 
     def begin(self, item: Item) -> int:
         """Tells that `item` begins, at the end of the output; its place there."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from nodexa.v1.response_pb2 import Response
 
+from service.ids import message_of
 from service.model.chunk import Chunk, FinishReason
 from service.runner.early import EarlyRun
 from service.runner.ending import Ended, Stop, outcome
@@ -108,7 +109,7 @@ class UnreadRun(EarlyRun):
 
     def _finish_with(self, text: str) -> Segment:
         self._ending = True
-        item_id, now = self._teller.new_id("msg"), self._clock()
+        item_id, now = message_of(self.row.id), self._clock()
         segment, self.result = tell_end(self.response, text, self._turn.usage, item_id=item_id, now=now)
         self._plain = {"status": _COMPLETED, "result": self.result, "finished_at": now, "item_ids": (item_id,)}
         return segment

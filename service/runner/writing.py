@@ -172,7 +172,7 @@ class Writing:
         if kind in _THOUGHTS:
             item = Item(id=self._tale.new_id("rs"), reasoning=Reasoning())
         else:
-            item = Item(id=self._tale.new_id("msg"), message=Message(role=Message.ROLE_ASSISTANT))
+            item = Item(id=self._tale.message_id(), message=Message(role=Message.ROLE_ASSISTANT))
         self._item_id = item.id
         self._index = self._tale.begin(item)
 

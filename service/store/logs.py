@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 from sqlite_utils import Database as Tables
 
+from service.ids import message_of
 from service.store import rows
 from service.store.daybook import ENTERED
 from service.store.records import LostRunError
@@ -20,9 +21,11 @@ def prepare(conn: sqlite3.Connection) -> None:
     rows.prepare(conn, (BEGUN, APPENDED, ENTERED, ENDED))
 
 
-def ids(item_ids: Iterable[str]) -> str:
-    """Ids of items as they stand in a row."""
-    return orjson.dumps(list(item_ids)).decode()
+def ids(response_id: str, item_ids: Iterable[str]) -> str:
+    """Ids of items as they stand in a row; the message that is found by its response's id needs none."""
+    own = message_of(response_id)
+    named = [item_id for item_id in item_ids if item_id != own]
+    return orjson.dumps(named).decode() if named else ""
 
 
 def _begin(db: Tables, row: Row) -> None:
@@ -72,6 +75,9 @@ _BEGIN: Final = """
 _BEGIN_ENDED: Final = """
     when new.finished_at begin
       insert into response_results values(new.id, new.result);
+    end"""
+_BEGIN_ITEMS: Final = """
+    when new.items <> '' begin
       insert into response_items select new.id, value from json_each(new.items);
     end"""
 BEGUN: Final = Rows(
@@ -82,11 +88,11 @@ BEGUN: Final = Rows(
         *("finished_at", "result", "items"),
     ),
     _begin,
-    (_BEGIN, _BEGIN_ENDED),
+    (_BEGIN, _BEGIN_ENDED, _BEGIN_ITEMS),
 )
 """New responses with the first segment of their log; one that has ended already has the last three columns, too.
 
-Empty text means none, and so does a 0; `items` is a JSON list of the ids of its items.
+Empty text means none, and so does a 0; `items` is a JSON list of the ids of its items, as of `ids`.
 """
 
 _SEGMENT: Final = ("response_id", "first_seq", "last_seq", "batch", "owner", "lease_epoch")
@@ -110,7 +116,10 @@ _END: Final = """
       select raise(abort, 'not the writer of this log, or not its next segment') where changes() = 0;
       insert into response_segments values(new.response_id, new.first_seq, new.last_seq, new.batch);
       insert into response_results values(new.response_id, new.result);
+    end"""
+_END_ITEMS: Final = """
+    when new.items <> '' begin
       insert into response_items select new.response_id, value from json_each(new.items);
     end"""
-ENDED: Final = Rows(3, (*_SEGMENT, "status", "finished_at", "result", "items"), _end, (_END,))
+ENDED: Final = Rows(3, (*_SEGMENT, "status", "finished_at", "result", "items"), _end, (_END, _END_ITEMS))
 """Last segments, with what came of the responses."""

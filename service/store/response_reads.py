@@ -26,15 +26,18 @@ class ResponseReads:
         self._database = database
 
     async def holding(self, org_id: str, item_ids: Collection[str]) -> Sequence[StoredResponse]:
-        """The final responses in whose output these items are."""
+        """The final responses in whose output these items are, and some in which they aren't."""
+        # What has a UUID of its own has a row, and what has its response's has none.
+        named = [f"resp_{item_id.removeprefix('msg_')}" for item_id in item_ids if item_id.startswith("msg_")]
 
         def job(db: Tables) -> list[StoredResponse]:
             rows = db.conn.execute(
                 f"""select {_ROW}, q.settings, s.response from responses
                     join response_requests q on q.response_id = id join response_results s on s.response_id = id
-                    where org_id = ? and id in (select response_id from response_items
-                      where item_id in (select value from json_each(?)))""",
-                (org_id, json.dumps(list(item_ids))),
+                    where org_id = :org and id in (
+                      select response_id from response_items where item_id in (select value from json_each(:items))
+                      union all select value from json_each(:named))""",
+                {"org": org_id, "items": json.dumps(list(item_ids)), "named": json.dumps(named)},
             )
             return [_stored(row) for row in rows]
 

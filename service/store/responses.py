@@ -75,7 +75,7 @@ class ResponseStore(ResponseReads):
         item_ids: Iterable[str] = (),
     ) -> Written[None]:
         """Writes a response that has ended already, with its whole log; the rest is as for `finish`."""
-        end = (finished_at, result, ids(item_ids))
+        end = (finished_at, result, ids(row.id, item_ids))
         whole = self._begun(row, segment, settings, input_items, status=status, end=end)
         return self._added(BEGUN, whole)
 
@@ -88,7 +88,7 @@ class ResponseStore(ResponseReads):
         *,
         status: str = "",
         conversation_id: str = "",
-        end: tuple[int, bytes, str] = (0, b"", "[]"),
+        end: tuple[int, bytes, str] = (0, b"", ""),
     ) -> Row:
         return (
             *(row.id, row.org_id, row.assistant_id, row.user_id, row.key_id, row.previous_response_id),
@@ -139,7 +139,7 @@ class ResponseStore(ResponseReads):
         """
         segment = self._posted(segment, unposted) if unposted else segment
         added = (response_id, segment.first, segment.last, segment.data, self._owner, self.epoch)
-        end = (*added, status, finished_at, result, ids(item_ids))
+        end = (*added, status, finished_at, result, ids(response_id, item_ids))
         if not said:
             return self._added(ENDED, end)
 

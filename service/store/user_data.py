@@ -9,6 +9,7 @@ from typing import Final
 from nodexa.v1.item_pb2 import ItemList
 from sqlite_utils import Database as Tables
 
+from service.ids import message_of
 from service.store.database import Database
 from service.store.daybook import forget
 
@@ -102,7 +103,13 @@ def _take_out(db: Tables, response_id: str, conversation_id: str) -> None:
     db.conn.execute(
         """delete from conversation_items where conversation_id = :conversation and (
              item_id in (select value from json_each(:names))
+             or item_id = :message
              or item_id in (select item_id from response_items where response_id = :response))""",
-        {"conversation": conversation_id, "names": json.dumps(names), "response": response_id},
+        {
+            "conversation": conversation_id,
+            "names": json.dumps(names),
+            "response": response_id,
+            "message": message_of(response_id),
+        },
     )
     db.conn.execute("update conversations set revision = revision + 1, tokens = null where id = ?", (conversation_id,))

@@ -88,7 +88,9 @@ def counting() -> NewId:
 
 
 def emitter_of(start: Response.Status.ValueType) -> Emitter:
-    return Emitter(Response(id="resp_1", status=start), new_id=counting(), used_call_ids=["used"], offers=OFFERS)
+    return Emitter(
+        Response(id="resp_of_its_own", status=start), new_id=counting(), used_call_ids=["used"], offers=OFFERS
+    )
 
 
 def end(emitter: Emitter, status: Response.Status.ValueType) -> EventBatch:

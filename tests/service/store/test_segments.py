@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from nodexa.v1.admin_pb2 import Organization
+from nodexa.v1.response_pb2 import Response
 
 from service.store.administration import Administration
 from service.store.database import Database
@@ -119,6 +120,24 @@ async def test_many_end_at_once_and_a_run_that_is_another_s_alone_does_not(datab
     )
     assert ended == [(one, 7, b"said", f"msg_{one},rs_{one}") for one in MANY if one != lost]
     assert await log_of(store, lost) == [b"begun"]
+
+
+async def test_a_message_with_the_uuid_of_its_response_is_found_without_a_row(database: Database) -> None:
+    store, (one, two) = ResponseStore(database, owner="core_1"), MANY[:2]
+    ended = {"status": "completed", "result": Response(id="held").SerializeToString(), "finished_at": 7}
+    await store.finish(one, Segment(1, 1, b""), **ended, item_ids=["msg_000", "msg_other"])
+    await store.finish(two, Segment(1, 1, b""), **ended, item_ids=["msg_001"])
+
+    rows = await database.read(lambda db: db.conn.execute("select * from response_items").fetchall())
+    assert rows == [(one, "msg_other")]
+
+    async def found(*item_ids: str) -> list[str]:
+        return [stored.row.id for stored in await store.holding("org_1", item_ids)]
+
+    assert [await found("msg_000"), await found("msg_other"), await found("msg_001")] == [[one], [one], [two]]
+    assert await found("msg_000", "msg_001", "msg_other") == [one, two]
+    assert await found("msg_002", "rs_000", "msg_none", "") == []
+    assert not await store.holding("org_2", ["msg_000", "msg_other"])
 
 
 async def test_beginnings_and_ends_and_what_is_between_go_to_disk_together(database: Database) -> None:
