@@ -21,6 +21,7 @@ PIECES: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
         ("service/__main__", LOOP),
         ("service/store/", _STORE),
         ("service/model/http_", "model server: sockets and HTTP"),
+        ("service/model/outbox.py", "model server: sockets and HTTP"),
         ("service/model/sse", "model server: taking its stream apart"),
         ("service/model/chat_reply", "model server: reading its answer into chunks"),
         ("service/model/chat_template", "model server: reading its answer into chunks"),
