@@ -17,12 +17,24 @@ from bench.processes import NotStartedError, allow_files, stop_like_ctrl_c, upst
 from bench.programs import programs
 from bench.ratios import ratios_table, targets_table
 from bench.report import HERE, keep, kept, slower, table
-from bench.rounds import ROUNDS, Way, side_by_side
+from bench.rounds import MEANWHILE, Way, side_by_side
 from bench.target import serving
 
 RAW: Final = HERE / "peers.jsonl"
 USUAL: Final = {("JSON", 1), ("JSON", 64), ("SSE", 1), ("SSE", 64), ("SSE 50/s", 32), ("SSE 5/s", 500)}
 """Loads and connections: a server that answers thirty requests a second takes a minute for them."""
+LASTS: Final = 6.0
+"""Seconds: of thirty answers a second, each of 64 clients has two or three."""
+TIMES: Final = 5
+"""Rounds. From one to the next a ratio changes by a fifth and more."""
+RATIOS: Final = (
+    "How many times better Nodexa was; below 1 it was worse. A ratio is that of one round, in which each load was "
+    "measured at one server soon after the other; here is the median of the rounds."
+)
+TABLES: Final = (
+    f"{MEANWHILE} Each server's table has the round of the best pace, of those in which the disk didn't stand still if "
+    "there are any."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     print(f"{about()}\n{programs().words}", flush=True)
     before = kept(RAW)
-    loads = _loads(given.seconds or (1.0 if given.quick else 3.0), quick=given.quick, full=given.full)
+    loads = _loads(given.seconds or (1.0 if given.quick else LASTS), quick=given.quick, full=given.full)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         rows, missing = _all(peers, loads, Path(scratch), given)
-    text = _report([row for row in rows if row.told], missing, peers)
+    text = _report(rows, missing, peers)
     print(f"\n{text}")
     for words in slower([row.raw() for row in rows if row.server == "nodexa"], before):
         print(f"SLOWER: {words}")
@@ -56,8 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench-peers", description="Measures Nodexa beside other servers.")
     parser.add_argument("--quick", action="store_true", help="few loads, short ones, nothing is written")
     parser.add_argument("--full", action="store_true", help="all loads of `make bench` but the 10,000 streams")
-    parser.add_argument("--seconds", type=float, help="how long each load lasts (default: 3, with --quick 1)")
-    parser.add_argument("--rounds", type=int, help="in how many a load may be measured (default: 3, with --quick 1)")
+    parser.add_argument("--seconds", type=float, help="how long each load lasts (default: 6, with --quick 1)")
+    parser.add_argument("--rounds", type=int, help="in how many each load is measured (default: 5, with --quick 1)")
     parser.add_argument("--wait", type=float, default=0, help="seconds a load waits for a good pace (default: 0)")
     names = [peer.name for peer in PEERS]
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="these peers alone")
@@ -92,7 +104,7 @@ def _all(
             return Way(peer.name, lambda own: started(peer, own, url, pythons=given.python), [loads])
 
         ways = [Way("nodexa", lambda own: serving(own, port), [loads]), *map(way, peers)]
-        rounds = given.rounds or (1 if given.quick else 3)
+        rounds = given.rounds or (1 if given.quick else TIMES)
         return side_by_side(ways, folder, rounds, missing, wait=given.wait), missing
 
 
@@ -101,10 +113,10 @@ def _report(rows: Sequence[Row], missing: dict[str, str], peers: Sequence[Peer])
     parts = [
         "# Results of `make bench-peers`",
         f"Measured on {when}, side by side: each load at one after the other. {about()}. {programs().words}",
-        ROUNDS,
+        TABLES,
     ]
-    parts += ["## Targets", targets_table(rows), "## Ratios"]
-    parts += ["How many times better Nodexa was in this run; below 1 it was worse.", ratios_table(rows)]
+    parts += ["## Targets", targets_table(rows), "## Ratios", RATIOS, ratios_table(rows)]
+    rows = [row for row in rows if row.told]
     parts += ["## nodexa", table(row for row in rows if row.server == "nodexa")]
     for peer in peers:
         own = [row for row in rows if row.server == peer.name]

@@ -1,8 +1,12 @@
-"""How many times better Nodexa was than each of its peers, and how many times better it must be."""
+"""How many times better Nodexa was than each of its peers, and how many times better it must be.
+
+Each round has a ratio of its own, of two rows that were measured one soon after the other; told is the median.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 from typing import Final
 
 from bench.loads import Row
@@ -41,12 +45,11 @@ def ratios_table(rows: Sequence[Row]) -> str:
     """A line for each load and figure, a column for each peer; above 1 Nodexa was better."""
     names = list(dict.fromkeys(row.server for row in rows if row.server != "nodexa"))
     lines = []
-    for own in (row for row in rows if row.server == "nodexa"):
-        others = [_of(rows, name, own.load, own.connections) for name in names]
+    for load in dict.fromkeys(_load_of(row) for row in rows if row.server == "nodexa"):
         for words, figure, more in [*((*pair, True) for pair in MORE), *((*pair, False) for pair in LESS)]:
-            cells = [_cell(_times(own, other, figure, more=more)) for other in others]
+            cells = [_cell(_times(rows, name, load, figure, more=more)) for name in names]
             if set(cells) != {"–"}:
-                lines.append([f"{own.load}, {connections(own.connections)}: {words}", *cells])
+                lines.append([f"{load[0]}, {connections(load[1])}: {words}", *cells])
     return markdown(["Nodexa against", *names], lines)
 
 
@@ -56,29 +59,32 @@ def targets_table(rows: Sequence[Row]) -> str:
     for (load, count, figure), musts in MUST.items():
         name = next(words for words, known in MORE if known is figure)
         for peer, must in musts.items():
-            own, other = _of(rows, "nodexa", load, count), _of(rows, peer, load, count)
-            measured = None if own is None else _times(own, other, figure, more=True)
-            reached = "not measured" if measured is None else "must" if measured >= must else "MISSED"
-            lines.append(
-                [f"{load}, {connections(count)}: {name} against {peer}", f"≥ {must:g}", _cell(measured), reached]
-            )
-    return markdown(["target", "must", "measured", "reached"], lines)
+            times = _times(rows, peer, (load, count), figure, more=True)
+            reached = "not measured" if not times else "must" if median(times) >= must else "MISSED"
+            words = f"{load}, {connections(count)}: {name} against {peer}"
+            lines.append([words, f"≥ {must:g}", _cell(times), reached, ", ".join(map(_short, times)) or "–"])
+    return markdown(["target", "must", "measured", "reached", "by rounds"], lines)
 
 
-def _of(rows: Sequence[Row], server: str, load: str, connections: int) -> Row | None:
-    wanted = (server, load, connections)
-    return next((row for row in rows if (row.server, row.load, row.connections) == wanted), None)
+def _times(rows: Sequence[Row], peer: str, load: tuple[str, int], figure: _Figure, *, more: bool) -> list[float]:
+    """How many times better in each round; none where a load mostly failed in any of them, which says nothing."""
+    own, other = (
+        {row.round: row for row in rows if row.server == server and _load_of(row) == load}
+        for server in ("nodexa", peer)
+    )
+    if any(row.errors > row.requests / 10 for row in (*own.values(), *other.values())):
+        return []
+    pairs = [(figure(own[number]), figure(other[number])) for number in own if number in other]
+    return [ours / theirs if more else theirs / ours for ours, theirs in pairs if ours and theirs]
 
 
-def _times(own: Row, other: Row | None, figure: _Figure, *, more: bool) -> float | None:
-    """None where either load mostly failed, which says nothing."""
-    if other is None or any(row.errors > row.requests / 10 for row in (own, other)):
-        return None
-    ours, theirs = figure(own), figure(other)
-    if not ours or not theirs:
-        return None
-    return ours / theirs if more else theirs / ours
+def _load_of(row: Row) -> tuple[str, int]:
+    return row.load, row.connections
 
 
-def _cell(ratio: float | None) -> str:
-    return "–" if ratio is None else f"{ratio:,.2f}" if ratio < 10 else f"{ratio:,.0f}"
+def _cell(times: Sequence[float]) -> str:
+    return _short(median(times)) if times else "–"
+
+
+def _short(ratio: float) -> str:
+    return f"{ratio:,.2f}" if ratio < 10 else f"{ratio:,.0f}"

@@ -21,11 +21,14 @@ from bench.processes import NotStartedError, cpu_seconds
 from bench.report import show, show_heads
 from bench.target import Target
 
-ROUNDS: Final = (
+MEANWHILE: Final = (
     "*Pace* is how many ms of CPU a fixed piece of work took on all CPUs at once while a load was measured: less is "
     "faster. *Disk* is how many ms the slowest page took, of those that were written and synced beside it, one every "
-    "20 ms. What was measured at a slow pace, or while a page took more than 20 ms, was measured again in a later "
-    "round; here is the round of the best pace, of those in which the disk didn't stand still if there are any."
+    "20 ms."
+)
+ROUNDS: Final = (
+    f"{MEANWHILE} What was measured at a slow pace, or while a page took more than 20 ms, was measured again in a "
+    "later round; here is the round of the best pace, of those in which the disk didn't stand still if there are any."
 )
 REST_SECONDS: Final = 60.0
 LOOK: Final = 0.5
@@ -77,8 +80,9 @@ def side_by_side(
 ) -> list[Row]:
     """As `in_rounds`, where all ways run at the same time and each load is measured at every one before the next load.
 
-    So they meet the machine at about the same pace: it may have another one a minute later. Nobody is measured while
-    another still works on what it was asked for, unless that takes longer than a minute, and then it's said.
+    So they meet the machine at about the same pace: it may have another one a minute later. What was measured in one
+    round can be compared, so each has all of it. Nobody is measured while another still works on what it was asked
+    for, unless that takes longer than a minute, and then it's said.
     """
     rows: list[Row] = []
     best = best_pace() if wait else 0.0
@@ -88,11 +92,10 @@ def side_by_side(
             print(f"\nround {number}", flush=True)
             show_heads()
             for load in dict.fromkeys(load for way in ways for group in way.groups for load in group):
-                for way, target in targets:
-                    if any(wanting(way, [load], rows)):
-                        wait_for(best, wait)
-                        rows.append(_row(target, load, folder, number))
-                        come_to_rest(target)
+                for target in targets:
+                    wait_for(best, wait)
+                    rows.append(_row(target, load, folder, number))
+                    come_to_rest(target)
     return told(rows)
 
 
@@ -108,13 +111,11 @@ def told(rows: Sequence[Row]) -> list[Row]:
     return sorted(marked, key=lambda row: order.index(_load_of(row)))
 
 
-def _started(
-    ways: Sequence[Way], folder: Path, running: ExitStack, missing: dict[str, str]
-) -> Iterator[tuple[Way, Target]]:
+def _started(ways: Sequence[Way], folder: Path, running: ExitStack, missing: dict[str, str]) -> Iterator[Target]:
     for way in ways:
         try:
             (folder / way.folder).mkdir()
-            yield way, running.enter_context(way.start(folder / way.folder / "1"))
+            yield running.enter_context(way.start(folder / way.folder / "1"))
         except NotStartedError as error:
             missing[way.name] = str(error)
             print(f"\n{way.name} is not measured: {error}", flush=True)
