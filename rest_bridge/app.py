@@ -62,19 +62,7 @@ class Envelope:
                 message["type"] = f"websocket.{message['type']}"
             await send(message)
 
-        scope[SCOPE_KEY] = call = Call(
-            bridge=self._bridge,
-            # A HEAD has no body, so nothing in it can be asked for, a stream least of all.
-            query=b"" if scope.get("method") == "HEAD" else scope["query_string"],
-            headers=named,
-            head=head,
-            request_id=request_id,
-            receive=receive,
-            send=send_marked,
-            departure=scope.get(DEPARTURE_KEY) or Departure(),
-            reply=reply,
-            body=scope.get(BODY_KEY),
-        )
+        scope[SCOPE_KEY] = call = self._call(scope, head, request_id, receive=receive, send=send_marked, reply=reply)
         answer = await self._run(call, scope)
         # It knows the scope by `receive`: together they would wait for the garbage collector.
         del scope[SCOPE_KEY]
@@ -87,6 +75,23 @@ class Envelope:
         elif reply is not None and reply.begun:
             status = 200
         self._note(scope, request_id, status, started, named)
+
+    def _call(
+        self, scope: Scope, head: headers.Head, request_id: str, *, receive: Receive, send: Send, reply: Reply | None
+    ) -> Call:
+        return Call(
+            bridge=self._bridge,
+            # A HEAD has no body, so nothing in it can be asked for, a stream least of all.
+            query=b"" if scope.get("method") == "HEAD" else scope["query_string"],
+            headers=head.named,
+            head=head,
+            request_id=request_id,
+            receive=receive,
+            send=send,
+            departure=scope.get(DEPARTURE_KEY) or Departure(),
+            reply=reply,
+            body=scope.get(BODY_KEY),
+        )
 
     def _fresh_id(self) -> str:
         # Many at once: each question to the system costs as much as ten of them.

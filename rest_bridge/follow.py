@@ -18,6 +18,8 @@ from rest_bridge.hop_call import HopCall
 from rest_bridge.wire.runs import last_number
 
 EventCall = grpc.aio.UnaryStreamCall[Any, EventBatch] | HopCall[EventBatch]
+Show = Callable[[bytes], bool]
+"""Takes a serialized batch, and says whether it could pass it on there and then."""
 
 TERMINAL: Final = frozenset({"completed", "incomplete", "failed"})
 OUTLIVED: Final = frozenset({"server_draining", "invalid_api_key"})
@@ -66,20 +68,15 @@ class Follower:
         self._deadline = 0.0
 
     async def follow(
-        self,
-        call: EventCall,
-        position: Position,
-        *,
-        repeatable: bool = True,
-        show: Callable[[bytes], bool] | None = None,
+        self, call: EventCall, position: Position, *, repeatable: bool = True, show: Show | None = None
     ) -> AsyncGenerator[EventBatch, None]:
         """Yields the batches of `call`, and of the calls that take up where it broke off.
 
         Raises RequestError when the core refuses, or stays away too long. `repeatable` False says that `call` may have
         started something even when nothing comes back. No call outlives the generator.
 
-        Where nothing of it waits, a serialized batch goes to `show`, which says whether it could pass it on there and
-        then, and has counted it: that takes no turn of the task that reads the rest.
+        Where nothing of it waits, a serialized batch goes to `show`, which has counted what it could pass on: that
+        takes no turn of the task that reads the rest.
         """
         # A caller who asks for what comes after the end gets nothing, and that is all there is.
         over, begun = bool(position.response_id), position.number
@@ -121,7 +118,7 @@ class Follower:
         return self._core.responses.WatchResponse(request, metadata=self._metadata)
 
 
-def _offer(call: EventCall, show: Callable[[bytes], bool] | None) -> None:
+def _offer(call: EventCall, show: Show | None) -> None:
     # gRPC's own calls know nothing of the kind.
     if show is not None and isinstance(call, HopCall):
         call.offer(show)

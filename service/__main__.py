@@ -64,24 +64,7 @@ def main(arguments: Sequence[str], *, kinds: Mapping[str, Kind] = NO_KINDS) -> i
 def read_settings(arguments: Sequence[str]) -> Settings:
     """The settings that the command line gives. Exits with usage for a wrong argument. Raises TlsError."""
     defaults = Settings()
-    parser = argparse.ArgumentParser(prog="python -m service", description="The Nodexa core: gRPC, models, SQLite.")
-    parser.add_argument("--data", type=Path, default=defaults.data, help="where everything is kept (default: var)")
-    parser.add_argument("--grpc", action="append", metavar="ADDR", help="HOST:PORT or unix:PATH; may be repeated")
-    parser.add_argument("--base-url", default=defaults.base_url, help="where the bridge answers, for quickstart.env")
-    parser.add_argument(
-        "--way-in", default="", metavar="ADDR", help="gRPC address for quickstart.env (default: its own)"
-    )
-    parser.add_argument("--insecure", action="store_true", help="let gRPC listen beyond this machine unencrypted")
-    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain (PEM): encrypts host:port")
-    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key (PEM)")
-    parser.add_argument("--tls-client-ca", type=Path, metavar="FILE", help="let in only clients that this CA signed")
-    parser.add_argument("--shared", action="store_true", help="let other cores share the data directory")
-    parser.add_argument("--lease", type=float, default=defaults.lease, help="seconds until a silent core is given up")
-    parser.add_argument("--grace", type=float, default=defaults.grace, help="seconds without a reader (default: 10)")
-    parser.add_argument("--drain", type=float, default=defaults.drain, help="seconds to end when stopped (default: 5)")
-    parser.add_argument("--max-calls", type=int, default=defaults.max_calls, help="calls at a time (default: 20000)")
-    parser.add_argument("--keep-days", type=float, default=30, help="how long responses are kept (default: 30)")
-    parser.add_argument("--keep-log-days", type=float, default=7, help="how long they can be replayed (default: 7)")
+    parser = _parser(defaults)
     given = parser.parse_args(arguments)
     if not 0 < given.keep_days < FOREVER or not 0 <= given.keep_log_days < FOREVER:
         parser.error("--keep-days and --keep-log-days are days, more than 0 and fewer than 100,000")
@@ -103,6 +86,28 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         log_retention=given.keep_log_days * DAY,
         environment=os.environ,
     )
+
+
+def _parser(defaults: Settings) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m service", description="The Nodexa core: gRPC, models, SQLite.")
+    parser.add_argument("--data", type=Path, default=defaults.data, help="where everything is kept (default: var)")
+    parser.add_argument("--grpc", action="append", metavar="ADDR", help="HOST:PORT or unix:PATH; may be repeated")
+    parser.add_argument("--base-url", default=defaults.base_url, help="where the bridge answers, for quickstart.env")
+    parser.add_argument(
+        "--way-in", default="", metavar="ADDR", help="gRPC address for quickstart.env (default: its own)"
+    )
+    parser.add_argument("--insecure", action="store_true", help="let gRPC listen beyond this machine unencrypted")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain (PEM): encrypts host:port")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key (PEM)")
+    parser.add_argument("--tls-client-ca", type=Path, metavar="FILE", help="let in only clients that this CA signed")
+    parser.add_argument("--shared", action="store_true", help="let other cores share the data directory")
+    parser.add_argument("--lease", type=float, default=defaults.lease, help="seconds until a silent core is given up")
+    parser.add_argument("--grace", type=float, default=defaults.grace, help="seconds without a reader (default: 10)")
+    parser.add_argument("--drain", type=float, default=defaults.drain, help="seconds to end when stopped (default: 5)")
+    parser.add_argument("--max-calls", type=int, default=defaults.max_calls, help="calls at a time (default: 20000)")
+    parser.add_argument("--keep-days", type=float, default=30, help="how long responses are kept (default: 30)")
+    parser.add_argument("--keep-log-days", type=float, default=7, help="how long they can be replayed (default: 7)")
+    return parser
 
 
 def way_in(addresses: Sequence[str], *, encrypted: bool) -> str:

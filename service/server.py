@@ -160,13 +160,6 @@ async def _start(settings: Settings, database: Database, parts: Parts, new_id: N
     addresses = bind(server, settings.listen, tls=settings.tls)
     await bridges.listen(addresses)
     await server.start()
-    chores = [
-        asyncio.create_task(parts.upkeep.run(settings.upkeep)),
-        asyncio.create_task(parts.takeover.run(parts.runner)),
-        asyncio.create_task(parts.calls.run()),
-        asyncio.create_task(parts.binder.run()),
-        asyncio.create_task(parts.knowledge.indexer.run()),
-    ]
     return Core(
         settings,
         database,
@@ -179,9 +172,20 @@ async def _start(settings: Settings, database: Database, parts: Parts, new_id: N
         state,
         addresses,
         parts.takeover,
-        chores,
+        _chores(settings, parts),
         parts.clients,
     )
+
+
+def _chores(settings: Settings, parts: Parts) -> list[asyncio.Task[None]]:
+    """What goes on for as long as the core runs."""
+    return [
+        asyncio.create_task(parts.upkeep.run(settings.upkeep)),
+        asyncio.create_task(parts.takeover.run(parts.runner)),
+        asyncio.create_task(parts.calls.run()),
+        asyncio.create_task(parts.binder.run()),
+        asyncio.create_task(parts.knowledge.indexer.run()),
+    ]
 
 
 def _server(settings: Settings, gate: Gate) -> grpc.aio.Server:

@@ -92,20 +92,8 @@ def serve(
             listener, http = listen(http)
             stack.enter_context(listener)
             inner = UnixAddress(stack.enter_context(inner_socket(directory)))
-            plan = Plan(
-                directory,
-                http,
-                listener,
-                check_free(grpc),
-                inner,
-                lock,
-                bridge_workers,
-                single_process,
-                insecure,
-                keep_days,
-                keep_log_days,
-                tls,
-            )
+            places = (directory, http, listener, check_free(grpc), inner, lock)
+            plan = Plan(*places, bridge_workers, single_process, insecure, keep_days, keep_log_days, tls)
             asyncio.run(_serve(plan, wants_weights=wants_weights))
     except AddressError as error:
         raise click.ClickException(f"{error}.") from None

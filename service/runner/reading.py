@@ -121,6 +121,7 @@ class Reading:
         The input gets its ids. With `open_end` nobody is to answer: calls may wait for their outputs, and there may be
         nothing new. Raises NodexaError for every refusal.
         """
+        # Longer than a function should be: of several refusals the first is told, and here is their order.
         assistant = self._catalog.at_hand(caller.org_id, request.assistant_id)
         if assistant is None:  # One that is at hand has an id.
             check_assistant_id(request.assistant_id)

@@ -1,4 +1,7 @@
-"""Numbered schema steps, behind the first ones of `early_migrations`; the newest is last and none is ever edited."""
+"""Numbered schema steps, behind the first ones of `early_migrations`; the newest is last and none is ever edited.
+
+A step is as long as what it makes.
+"""
 
 from __future__ import annotations
 
