@@ -22,20 +22,22 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """The writer's own: told of each commit, it does something once the log of the database at `path` is large."""
+    """The writer's own: of the log of the database at `path`."""
 
     def __init__(self, path: Path) -> None:
         self._log = f"{path}-wal"
         self._not_before = 0.0
         self._failures = 0
 
-    def after_commit(self, conn: sqlite3.Connection, *, now: float) -> None:
-        """Empties a log that has become large; readers that come meanwhile don't need it. `now` is in seconds."""
+    def due(self, *, now: float) -> bool:
+        """Whether the log has become large; looked at now and then. `now` is in seconds."""
         if now < self._not_before:
-            return
+            return False
         self._not_before = now + LOOK
-        if (size := self._size()) < LARGE:
-            return
+        return self._size() >= LARGE
+
+    def empty(self, conn: sqlite3.Connection, *, now: float) -> None:
+        """Empties the log; readers that come meanwhile don't need it. `now` is in seconds."""
         (patience,) = conn.execute("pragma busy_timeout").fetchone()
         conn.execute(f"pragma busy_timeout={PATIENCE_MS}")
         try:
@@ -46,7 +48,7 @@ class Checkpoints:
         self._failures = self._failures + 1 if held else 0
         if held:
             self._not_before = now + PATIENCE_MS / 1000 + PAUSES[min(self._failures, len(PAUSES)) - 1]
-            log.warning("the write-ahead log has %d MB and can't be emptied now", size >> 20)
+            log.warning("the write-ahead log has %d MB and can't be emptied now", self._size() >> 20)
 
     def _size(self) -> int:
         try:

@@ -1,30 +1,26 @@
-"""The SQLite file: one writer thread with group commit, and a pool of readers.
+"""The SQLite file: one writer with group commit, and a pool of readers.
 
-The writer owns this process's only writing connection. It never waits for company: whatever was asked for while the
-last commit ran goes into the next one. A lock beside the file keeps a second core out, unless all of them share it.
+The writer has this process's only connection that writes. It never waits for company: whatever was asked for in a turn
+of the loop, or while the last commit ran, goes into the next one. Jobs are run by a thread; rows are written by the
+loop itself while the disk is quick, and else by the thread. A lock beside the file keeps a second core out, unless all
+of them share it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
 import queue
 import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
-from service.store import logs
-from service.store.checkpoint import Checkpoints
-from service.store.commit import UNAVAILABLE, Asked, Batch, Job, Request, Told, commit, is_outage, outside, unavailable
+from service.store.commit import UNAVAILABLE, Asked, Batch, Job, Request, Told, is_outage, unavailable
 from service.store.opening import (
     FIXED_WAL_RESET_BUG,
     BrokenDatabaseError,
@@ -34,18 +30,18 @@ from service.store.opening import (
     connect,
     lock_beside,
 )
+from service.store.quickness import Quickness
 from service.store.rows import Row, Rows
 from service.store.sqlite import sqlite3
-from service.store.turns import Turns
+from service.store.writer import GROUP_LIMIT, Writer, transactions
 from service.store.written import Written
 
 T = TypeVar("T")
 
 READERS: Final = 4
 QUEUE_LIMIT: Final = 4096
-GROUP_LIMIT: Final = 256
 TOGETHER: Final = 16
-"""So many rows of a kind don't wait for more: the writer begins on them while the loop goes on with its turn."""
+"""So many rows of a kind don't wait for more: the thread begins on them while the loop goes on with its turn."""
 
 __all__ = ["BrokenDatabaseError", "Database", "InUseError", "OldSQLiteError"]
 
@@ -55,20 +51,23 @@ log = logging.getLogger(__name__)
 class Database:
     """An open database. Every method but `open` belongs to the event loop that opened it."""
 
-    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop, lock: int, *, shared: bool) -> None:
+    def __init__(self, path: Path, writer: Writer, lock: int, *, shared: bool) -> None:
         self._path = path
-        self._loop = loop
+        self._loop = asyncio.get_running_loop()
         self._lock = lock
         self._shared = shared
         self._asked: list[Asked] = []
         self._batches: dict[int, Batch] = {}
         self._groups: queue.SimpleQueue[list[Asked] | None] = queue.SimpleQueue()
         self._waiting = 0
+        self._at_thread = 0
+        self._quickness = Quickness()
         self._refused = False
         self._readers = ThreadPoolExecutor(READERS, "nodexa-read")
         self._local = threading.local()
         self._opened: list[Tables] = []
-        self._writer = threading.Thread(target=self._write_all, name="nodexa-write", daemon=True)
+        self._writer = writer
+        self._thread = threading.Thread(target=self._write_all, name="nodexa-write", daemon=True)
 
     @classmethod
     async def open(cls, path: Path, *, shared: bool = False) -> Database:
@@ -83,16 +82,17 @@ class Database:
                 "the package pysqlite3, or run one core."
             )
         lock = lock_beside(path.with_suffix(".lock"), shared=shared)
-        database = cls(path, asyncio.get_running_loop(), lock, shared=shared)
         try:
             await asyncio.to_thread(bring_up_to_date, path)
+            writer = await asyncio.to_thread(Writer, path, shared=shared)
         except BaseException as error:
             os.close(lock)
             if isinstance(error, sqlite3.DatabaseError):
                 advice = "restore it from a backup, or name another data directory"
                 raise BrokenDatabaseError(f"{path} can't be used: {error}; {advice}.") from error
             raise
-        database._writer.start()
+        database = cls(path, writer, lock, shared=shared)
+        database._thread.start()
         return database
 
     @property
@@ -128,7 +128,7 @@ class Database:
         self._waiting += 1
         batch.rows.append(row)
         batch.told.append(told)
-        if len(batch.rows) == TOGETHER:
+        if len(batch.rows) == TOGETHER and not self._writes_itself:
             self._hand_over()
 
     def promise(self) -> Written[None]:
@@ -154,8 +154,9 @@ class Database:
         for tables in self._opened:
             tables.conn.close()
         self._hand_over()
+        self._at_thread += 1  # which has the writer to itself from here on
         self._groups.put(None)
-        await asyncio.to_thread(self._writer.join)
+        await asyncio.to_thread(self._thread.join)
         os.close(self._lock)
 
     def _put(self, job: Job[T], *, alone: bool = False) -> Written[T]:
@@ -174,11 +175,29 @@ class Database:
             self._loop.call_soon(self._hand_over)
         self._asked.append(asked)
 
+    @property
+    def _writes_itself(self) -> bool:
+        # What others write is waited for, and so is what the thread does: then rows go behind it.
+        return not (self._at_thread or self._shared) and bool(self._quickness)
+
     def _hand_over(self) -> None:
-        if self._asked:
-            self._groups.put(self._asked)
-            self._asked = []
-            self._batches.clear()
+        if not self._asked:
+            return
+        if self._writer.log_is_large():
+            self._waiting += 1
+            self._ask(Request(self._writer.empty_log, (self.promise(),), alone=True))
+        group, rows_alone = self._asked, len(self._asked) == len(self._batches)
+        self._asked = []
+        self._batches.clear()
+        if rows_alone and self._writes_itself:
+            self._settle(group, self._quickness.seen_in(self._writer.write, group))
+            return
+        self._at_thread += len(group)
+        self._groups.put(group)
+
+    def _returned(self, group: list[Asked], outcomes: list[Any]) -> None:
+        self._at_thread -= len(group)
+        self._settle(group, outcomes)
 
     def _settle(self, group: list[Asked], outcomes: list[Any]) -> None:
         self._waiting -= len(outcomes)
@@ -202,10 +221,6 @@ class Database:
             raise
 
     def _write_all(self) -> None:
-        tables = Tables(connect(self._path), execute_plugins=False)
-        logs.prepare(tables.conn)
-        checkpoints = Checkpoints(self._path)
-        turns = Turns(self._path.with_suffix(".turns")) if self._shared else None
         while (group := self._groups.get()) is not None:
             stop = False
             while len(group) < GROUP_LIMIT and not self._groups.empty():
@@ -214,27 +229,9 @@ class Database:
                     stop = True
                     break
                 group += more
-            for together in _transactions(group):
-                if together[0].alone:
-                    outcomes = [outside(tables, one) for one in together]
-                else:
-                    with turns.turn() if turns else nullcontext():
-                        outcomes = commit(tables, together)
-                self._loop.call_soon_threadsafe(self._settle, together, outcomes)
-                checkpoints.after_commit(tables.conn, now=time.monotonic())
+            for together in transactions(group):
+                outcomes = self._writer.write(together)
+                self._loop.call_soon_threadsafe(self._returned, together, outcomes)
             if stop:
                 break
-        tables.conn.close()
-        if turns:
-            turns.close()
-
-
-def _transactions(group: list[Asked]) -> Iterator[list[Asked]]:
-    """What goes to disk together, in order; what runs in no transaction stands by itself."""
-    if len(group) <= GROUP_LIMIT and True not in [request.alone for request in group]:
-        yield group
-        return
-    for _, requests in itertools.groupby(group, key=lambda request: request.alone):
-        together = list(requests)
-        for start in range(0, len(together), GROUP_LIMIT):
-            yield together[start : start + GROUP_LIMIT]
+        self._writer.close()

@@ -13,6 +13,7 @@ import pytest
 from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
+from service.store import checkpoint, quickness
 from service.store import database as module
 from service.store.commit import Job
 from service.store.database import Database, InUseError
@@ -55,6 +56,9 @@ def never(db: Tables, row: Row) -> None:
     raise AssertionError(f"{row} was tried by itself")
 
 
+THINGS = Rows(0, ("name", "size"), never, (), "insert into things values %s")
+
+
 def fail(db: Tables) -> None:
     db.conn.execute("insert into things values('half', 0)")
     raise LookupError("on purpose")
@@ -89,21 +93,95 @@ async def test_what_waits_together_goes_into_one_transaction(database: Database)
     assert statements.count("commit") == 2
 
 
-async def test_many_rows_are_written_while_the_loop_has_its_turn_still(database: Database) -> None:
+@pytest.fixture
+async def writers(database: Database) -> list[int]:
+    """The threads that executed something for the writer."""
+    seen: list[int] = []
+    await database.write(lambda db: db.conn.set_trace_callback(lambda statement: seen.append(threading.get_ident())))
+    seen.clear()
+    return seen
+
+
+async def test_rows_are_written_by_the_loop_itself(database: Database, writers: list[int]) -> None:
+    told = [database.promise() for _ in range(2 * module.TOGETHER)]
+    for number, each in enumerate(told):
+        database.add(THINGS, (f"{number}", number), each)
+    assert not writers, "not before the end of the turn"
+    await asyncio.sleep(0)
+
+    assert all(each.done for each in told)
+    assert set(writers) == {threading.get_ident()}
+    assert len(await names(database)) == len(told)
+
+
+async def test_rows_go_behind_what_the_thread_does(database: Database, writers: list[int]) -> None:
+    async with held(database):
+        database.add(THINGS, ("row", 0), last := database.promise())
+        await asyncio.sleep(0.01)
+        assert not last.done
+    await last.over()
+
+    assert threading.get_ident() not in writers
+    database.add(THINGS, ("later", 0), later := database.promise())
+    await later.over()
+    assert threading.get_ident() in writers, "the thread has nothing to do any more"
+
+
+async def test_a_thread_waits_for_a_disk_that_is_not_quick(
+    database: Database, writers: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quickness, "QUICK", -1.0)
+    for name in ("slow", "later"):
+        database.add(THINGS, (name, 0), told := database.promise())
+        await told.over()
+        assert (threading.get_ident() in writers) == (name == "slow")
+        writers.clear()
+    assert await names(database) == {"slow", "later"}
+
+
+async def test_a_row_that_the_disk_refuses_is_refused_by_the_loop_as_by_the_thread(database: Database) -> None:
+    await database.write(lambda db: db.conn.execute("pragma max_page_count = 1"))
+    database.add(THINGS, ("x" * 100_000, 0), told := database.promise())
+    await asyncio.sleep(0)
+
+    assert told.done
+    with pytest.raises(NodexaError, match="can't be used now"):
+        told.result()
+    assert database.troubled
+
+
+async def test_a_log_that_grew_large_by_rows_of_the_loop_is_emptied_by_the_thread(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "LARGE", 1)
+    await asyncio.sleep(2 * checkpoint.LOOK)
+    database.add(THINGS, ("row", 0), told := database.promise())
+    await told.over()
+    await database.alone(lambda db: None)
+
+    assert (tmp_path / "test.db-wal").stat().st_size == 0
+    assert await names(database) == {"row"}
+
+
+async def test_many_rows_are_written_while_the_loop_has_its_turn_still(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inserted = threading.Event()
     await database.write(lambda db: db.conn.set_trace_callback(lambda statement: inserted.set()))
+    monkeypatch.setattr(quickness, "QUICK", -1.0)
+    database.add(THINGS, ("slow", 0), first := database.promise())
+    await first.over()
     inserted.clear()
-    things = Rows(0, ("name", "size"), never, (), "insert into things values %s")
 
     for number in range(module.TOGETHER):
-        database.add(things, (f"{number}", number), database.promise())
+        database.add(THINGS, (f"{number}", number), database.promise())
     # Nothing else runs in the loop meanwhile.
     begun = inserted.wait(10)
-    database.add(things, ("more", 0), last := database.promise())
+    database.add(THINGS, ("more", 0), last := database.promise())
 
     assert begun
     await last.over()
-    assert len(await names(database)) == module.TOGETHER + 1
+    assert len(await names(database)) == module.TOGETHER + 2
 
 
 @pytest.mark.parametrize("place", [0, 2, 4])
