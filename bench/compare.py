@@ -25,7 +25,7 @@ USUAL: Final = {("JSON", 1), ("JSON", 64), ("SSE", 1), ("SSE", 64), ("SSE 50/s",
 """Loads and connections: a server that answers thirty requests a second takes a minute for them."""
 LASTS: Final = 6.0
 """Seconds: of thirty answers a second, each of 64 clients has two or three."""
-TIMES: Final = 5
+TIMES: Final = 3
 """Rounds. From one to the next a ratio changes by a fifth and more."""
 RATIOS: Final = (
     "How many times better Nodexa was; below 1 it was worse. A ratio is that of one round, in which each load was "
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="few loads, short ones, nothing is written")
     parser.add_argument("--full", action="store_true", help="all loads of `make bench` but the 10,000 streams")
     parser.add_argument("--seconds", type=float, help="how long each load lasts (default: 6, with --quick 1)")
-    parser.add_argument("--rounds", type=int, help="in how many each load is measured (default: 5, with --quick 1)")
+    parser.add_argument("--rounds", type=int, help="in how many each load is measured (default: 3, with --quick 1)")
     parser.add_argument("--wait", type=float, default=0, help="seconds a load waits for a good pace (default: 0)")
     names = [peer.name for peer in PEERS]
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="these peers alone")
