@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,13 +123,18 @@ async def start_core(
     """
     expect_private(settings.listen, encrypted=settings.tls is not None, insecure=settings.insecure)
     _make_private(settings.data)
-    database = await Database.open(settings.data / DATABASE, shared=settings.shared)
+    spare_cpu = _cpus() > settings.processes
+    database = await Database.open(settings.data / DATABASE, shared=settings.shared, spare_cpu=spare_cpu)
     try:
         outside = Outside(open_model, problem, clock, new_id, from_file, kinds, caps)
         return await _start(settings, database, assemble(settings, database, outside), new_id)
     except BaseException:
         await database.close()
         raise
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _make_private(data: Path) -> None:

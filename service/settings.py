@@ -42,8 +42,8 @@ class Settings:
     `max_calls` calls are open at a time. Times are in seconds; `grace` is how long a foreground response goes on
     without a reader. A response is kept for `retention` from its start, its log for `log_retention` from its end; what
     is due is deleted every `upkeep`. With `shared`, other cores may use the same data directory; one that is not heard
-    of for `lease` loses its runs. `environment` holds the secrets of tools and of the search service, by the names that
-    the settings of those have.
+    of for `lease` loses its runs. At full load `processes` share the CPUs: this one and a bridge. `environment` holds
+    the secrets of tools and of the search service, by the names that the settings of those have.
     """
 
     data: Path = Path("var")
@@ -53,6 +53,7 @@ class Settings:
     insecure: bool = False
     tls: TlsFiles | None = None
     shared: bool = False
+    processes: int = 2
     lease: float = 3.0
     grace: float = 10.0
     retention: float = 30 * DAY

@@ -15,6 +15,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import uvloop
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--fd", type=int, required=True)
     given, others = parser.parse_known_args(arguments)
     try:
-        settings, limits = read_settings(others), bridge_settings.settings_from(os.environ)
+        settings = replace(read_settings(others), processes=1)
+        limits = bridge_settings.settings_from(os.environ)
         https = https_files(settings.tls.cert, settings.tls.key) if settings.tls else None
         allow_files(limits.max_connections, each=FILES_A_CONNECTION)
         uvloop.run(_run(settings, limits, socket.socket(fileno=given.fd), https))

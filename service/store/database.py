@@ -2,8 +2,8 @@
 
 The writer has this process's only connection that writes. It never waits for company: whatever was asked for in a turn
 of the loop, or while the last commit ran, goes into the next one. Jobs are run by a thread; rows are written by the
-loop itself while the disk is quick, and else by the thread. A lock beside the file keeps a second core out, unless all
-of them share it.
+loop itself while the disk is quick, many of them only where the thread had no CPU for itself, and else by the thread. A
+lock beside the file keeps a second core out, unless all of them share it.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ QUEUE_LIMIT: Final = 4096
 TOGETHER: Final = 16
 """So many rows of a kind don't wait for more: the thread begins on them while the loop goes on with its turn."""
 
+FEW: Final = 4
+"""So few rows are written sooner than the thread is woken."""
+_ALL: Final = 1 << 30
+
 __all__ = ["BrokenDatabaseError", "Database", "InUseError", "OldSQLiteError"]
 
 log = logging.getLogger(__name__)
@@ -51,7 +55,7 @@ log = logging.getLogger(__name__)
 class Database:
     """An open database. Every method but `open` belongs to the event loop that opened it."""
 
-    def __init__(self, path: Path, writer: Writer, lock: int, *, shared: bool) -> None:
+    def __init__(self, path: Path, writer: Writer, lock: int, *, shared: bool, spare_cpu: bool) -> None:
         self._path = path
         self._loop = asyncio.get_running_loop()
         self._lock = lock
@@ -61,6 +65,7 @@ class Database:
         self._groups: queue.SimpleQueue[list[Asked] | None] = queue.SimpleQueue()
         self._waiting = 0
         self._at_thread = 0
+        self._most_rows = 0 if shared else FEW if spare_cpu else _ALL
         self._quickness = Quickness()
         self._refused = False
         self._readers = ThreadPoolExecutor(READERS, "nodexa-read")
@@ -70,11 +75,12 @@ class Database:
         self._thread = threading.Thread(target=self._write_all, name="nodexa-write", daemon=True)
 
     @classmethod
-    async def open(cls, path: Path, *, shared: bool = False) -> Database:
+    async def open(cls, path: Path, *, shared: bool = False, spare_cpu: bool = False) -> Database:
         """Opens or makes the file, brings its schema up to date and starts the writer.
 
-        Raises InUseError while another process has it open, unless both are `shared`; BrokenDatabaseError for a file
-        that is none; OldSQLiteError where this SQLite can't share.
+        `spare_cpu` says that one is there for the writer's thread while the loop has work. Raises InUseError while
+        another process has it open, unless both are `shared`; BrokenDatabaseError for a file that is none;
+        OldSQLiteError where this SQLite can't share.
         """
         if shared and sqlite3.sqlite_version_info < FIXED_WAL_RESET_BUG:
             raise OldSQLiteError(
@@ -91,7 +97,7 @@ class Database:
                 advice = "restore it from a backup, or name another data directory"
                 raise BrokenDatabaseError(f"{path} can't be used: {error}; {advice}.") from error
             raise
-        database = cls(path, writer, lock, shared=shared)
+        database = cls(path, writer, lock, shared=shared, spare_cpu=spare_cpu)
         database._thread.start()
         return database
 
@@ -128,7 +134,7 @@ class Database:
         self._waiting += 1
         batch.rows.append(row)
         batch.told.append(told)
-        if len(batch.rows) == TOGETHER and not self._writes_itself:
+        if len(batch.rows) == TOGETHER and not self._writes_itself(TOGETHER):
             self._hand_over()
 
     def promise(self) -> Written[None]:
@@ -175,10 +181,9 @@ class Database:
             self._loop.call_soon(self._hand_over)
         self._asked.append(asked)
 
-    @property
-    def _writes_itself(self) -> bool:
-        # What others write is waited for, and so is what the thread does: then rows go behind it.
-        return not (self._at_thread or self._shared) and bool(self._quickness)
+    def _writes_itself(self, rows: int) -> bool:
+        # What the thread does is waited for: rows go behind it.
+        return 0 < rows <= self._most_rows and not self._at_thread and bool(self._quickness)
 
     def _hand_over(self) -> None:
         if not self._asked:
@@ -186,10 +191,11 @@ class Database:
         if self._writer.log_is_large():
             self._waiting += 1
             self._ask(Request(self._writer.empty_log, (self.promise(),), alone=True))
-        group, rows_alone = self._asked, len(self._asked) == len(self._batches)
-        self._asked = []
+        # None where there is a job among them.
+        rows = sum(len(batch.rows) for batch in self._batches.values()) if len(self._asked) == len(self._batches) else 0
+        group, self._asked = self._asked, []
         self._batches.clear()
-        if rows_alone and self._writes_itself:
+        if self._writes_itself(rows):
             self._settle(group, self._quickness.seen_in(self._writer.write, group))
             return
         self._at_thread += len(group)

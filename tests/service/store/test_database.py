@@ -114,6 +114,21 @@ async def test_rows_are_written_by_the_loop_itself(database: Database, writers: 
     assert len(await names(database)) == len(told)
 
 
+async def test_many_rows_are_for_the_thread_where_it_has_a_cpu_and_few_are_not(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "test.db", spare_cpu=True)
+    await database.write(lambda db: db.execute("create table things(name text primary key, size integer) strict"))
+    for count in (module.FEW, module.FEW + 1):
+        told = [database.promise() for _ in range(count)]
+        for number, each in enumerate(told):
+            database.add(THINGS, (f"{number} of {count}", number), each)
+        await asyncio.sleep(0)
+        assert [each.done for each in told] == [count == module.FEW] * count
+        await told[-1].over()
+
+    assert len(await names(database)) == 2 * module.FEW + 1
+    await database.close()
+
+
 async def test_rows_go_behind_what_the_thread_does(database: Database, writers: list[int]) -> None:
     async with held(database):
         database.add(THINGS, ("row", 0), last := database.promise())
