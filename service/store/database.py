@@ -2,8 +2,8 @@
 
 The writer has this process's only connection that writes. It never waits for company: whatever was asked for in a turn
 of the loop, or while the last commit ran, goes into the next one. Jobs are run by a thread; rows are written by the
-loop itself while the disk is quick, many of them only where the thread had no CPU for itself, and else by the thread. A
-lock beside the file keeps a second core out, unless all of them share it.
+loop itself while the disk is quick, unless more of the same log follows, and many of them only where the thread had no
+CPU for itself; else by the thread. A lock beside the file keeps a second core out, unless all of them share it.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Database:
         self._waiting += 1
         batch.rows.append(row)
         batch.told.append(told)
-        if len(batch.rows) == TOGETHER and not self._writes_itself(TOGETHER):
+        if len(batch.rows) == TOGETHER and (kind.goes_on or not self._writes_itself(TOGETHER)):
             self._hand_over()
 
     def promise(self) -> Written[None]:
@@ -191,8 +191,10 @@ class Database:
         if self._writer.log_is_large():
             self._waiting += 1
             self._ask(Request(self._writer.empty_log, (self.promise(),), alone=True))
-        # None where there is a job among them.
-        rows = sum(len(batch.rows) for batch in self._batches.values()) if len(self._asked) == len(self._batches) else 0
+        batches, rows = self._batches.values(), 0
+        # With a job among them, or words of replies that go on, whose models the loop should listen to.
+        if len(self._asked) == len(batches) and not any(batch.kind.goes_on for batch in batches):
+            rows = sum(len(batch.rows) for batch in batches)
         group, self._asked = self._asked, []
         self._batches.clear()
         if self._writes_itself(rows):

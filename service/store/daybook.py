@@ -96,6 +96,11 @@ _ENTER_ALONE: Final = """
       select r.id, e.column2, e.column3, e.column4 from (values %s) e left join responses r
         on r.id = e.column1 and r.owner = e.column5 and r.lease_epoch = e.column6 and r.status = 'in_progress'"""
 ENTERED: Final = Rows(
-    2, ("response_id", "first_seq", "last_seq", "batch", "owner", "lease_epoch"), _enter, (_ENTER,), _ENTER_ALONE
+    2,
+    ("response_id", "first_seq", "last_seq", "batch", "owner", "lease_epoch"),
+    _enter,
+    (_ENTER,),
+    _ENTER_ALONE,
+    goes_on=True,
 )
 """Pieces of running responses, each with the core that writes it and that core's epoch."""

@@ -105,7 +105,7 @@ _APPEND: Final = """
       select raise(abort, 'not the writer of this log, or not its next segment') where changes() = 0;
       insert into response_segments values(new.response_id, new.first_seq, new.last_seq, new.batch);
     end"""
-APPENDED: Final = Rows(1, _SEGMENT, _append, (_APPEND,))
+APPENDED: Final = Rows(1, _SEGMENT, _append, (_APPEND,), goes_on=True)
 """Segments of running responses, each with the core that writes it and that core's epoch."""
 
 _END: Final = """

@@ -31,7 +31,7 @@ class Rows:
 
     `singly` writes one by itself, and raises what there is to say where it can't be written. What is written of the
     same thing later has a higher `place`; no two kinds have the same. `alone` is a statement that takes rows for its
-    `%s`, without the view, where there are none of another kind.
+    `%s`, without the view, where there are none of another kind. `goes_on` says that more of the same log follows.
     """
 
     place: int
@@ -39,6 +39,7 @@ class Rows:
     singly: Callable[[Tables, Row], None]
     triggers: tuple[str, ...]
     alone: str = ""
+    goes_on: bool = False
 
     def add(self, db: Tables, rows: Sequence[Row]) -> None:
         """Adds them all. Raises IntegrityError where one may not be there: then none of its statement is."""

@@ -7,6 +7,7 @@ import stat
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from service.store import checkpoint, quickness
 from service.store import database as module
 from service.store.commit import Job
 from service.store.database import Database, InUseError
+from service.store.daybook import ENTERED
+from service.store.logs import APPENDED, BEGUN, ENDED
 from service.store.rows import Row, Rows
 from service.store.sqlite import sqlite3
 
@@ -127,6 +130,18 @@ async def test_many_rows_are_for_the_thread_where_it_has_a_cpu_and_few_are_not(t
 
     assert len(await names(database)) == 2 * module.FEW + 1
     await database.close()
+
+
+async def test_rows_of_logs_that_go_on_are_for_the_thread(database: Database, writers: list[int]) -> None:
+    told = [database.promise() for _ in range(2)]
+    for kind, each in zip((THINGS, replace(THINGS, place=1, goes_on=True)), told, strict=True):
+        database.add(kind, (f"{kind.place}", 0), each)
+    for each in told:
+        await each.over()
+
+    assert writers
+    assert threading.get_ident() not in writers
+    assert (APPENDED.goes_on, ENTERED.goes_on, BEGUN.goes_on, ENDED.goes_on) == (True, True, False, False)
 
 
 async def test_rows_go_behind_what_the_thread_does(database: Database, writers: list[int]) -> None:
