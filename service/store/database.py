@@ -1,9 +1,10 @@
 """The SQLite file: one writer with group commit, and a pool of readers.
 
-The writer has this process's only connection that writes. It never waits for company: whatever was asked for in a turn
-of the loop, or while the last commit ran, goes into the next one. Jobs are run by a thread; rows are written by the
-loop itself while the disk is quick, unless more of the same log follows, and many of them only where the thread had no
-CPU for itself; else by the thread. A lock beside the file keeps a second core out, unless all of them share it.
+The writer has this process's only connection that writes. Whatever was asked for in a turn of the loop, or while the
+last commit ran, goes into the next one; only many tokens of running replies wait a moment for company. Jobs are run by
+a thread; rows are written by the loop itself while the disk is quick, unless more of the same log follows, and many of
+them only where the thread had no CPU for itself; else by the thread. A lock beside the file keeps a second core out,
+unless all of them share it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +21,7 @@ from sqlite_utils import Database as Tables
 
 from service.errors import NodexaError
 from service.store.commit import UNAVAILABLE, Asked, Batch, Job, Request, Told, is_outage, unavailable
+from service.store.commit_queue import CommitQueue
 from service.store.opening import (
     FIXED_WAL_RESET_BUG,
     BrokenDatabaseError,
@@ -33,7 +34,7 @@ from service.store.opening import (
 from service.store.quickness import Quickness
 from service.store.rows import Row, Rows
 from service.store.sqlite import sqlite3
-from service.store.writer import GROUP_LIMIT, Writer, transactions
+from service.store.writer import Writer, transactions
 from service.store.written import Written
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ class Database:
         self._shared = shared
         self._asked: list[Asked] = []
         self._batches: dict[int, Batch] = {}
-        self._groups: queue.SimpleQueue[list[Asked] | None] = queue.SimpleQueue()
+        self._queue = CommitQueue()
         self._waiting = 0
         self._at_thread = 0
         self._most_rows = 0 if shared else FEW if spare_cpu else _ALL
@@ -161,7 +162,7 @@ class Database:
             tables.conn.close()
         self._hand_over()
         self._at_thread += 1  # which has the writer to itself from here on
-        self._groups.put(None)
+        self._queue.close()
         await asyncio.to_thread(self._thread.join)
         os.close(self._lock)
 
@@ -201,7 +202,7 @@ class Database:
             self._settle(group, self._quickness.seen_in(self._writer.write, group))
             return
         self._at_thread += len(group)
-        self._groups.put(group)
+        self._queue.put(group)
 
     def _returned(self, group: list[Asked], outcomes: list[Any]) -> None:
         self._at_thread -= len(group)
@@ -229,17 +230,8 @@ class Database:
             raise
 
     def _write_all(self) -> None:
-        while (group := self._groups.get()) is not None:
-            stop = False
-            while len(group) < GROUP_LIMIT and not self._groups.empty():
-                more = self._groups.get()
-                if more is None:
-                    stop = True
-                    break
-                group += more
+        for group in self._queue.groups():
             for together in transactions(group):
                 outcomes = self._writer.write(together)
                 self._loop.call_soon_threadsafe(self._returned, together, outcomes)
-            if stop:
-                break
         self._writer.close()

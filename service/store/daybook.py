@@ -62,6 +62,11 @@ def forget(db: Tables, response_ids: Iterable[str]) -> None:
     )
 
 
+def is_lone(row: Row) -> bool:
+    """Whether a piece, here or in its own log, is a single event: a token that came alone."""
+    return bool(row[1] == row[2])
+
+
 def _enter(db: Tables, row: Row) -> None:
     """Enters one piece. Raises LostRunError."""
     try:
@@ -102,5 +107,6 @@ ENTERED: Final = Rows(
     (_ENTER,),
     _ENTER_ALONE,
     goes_on=True,
+    lone=is_lone,
 )
 """Pieces of running responses, each with the core that writes it and that core's epoch."""

@@ -10,7 +10,7 @@ from sqlite_utils import Database as Tables
 
 from service.ids import message_of
 from service.store import rows
-from service.store.daybook import ENTERED
+from service.store.daybook import ENTERED, is_lone
 from service.store.records import LostRunError
 from service.store.rows import Row, Rows
 from service.store.sqlite import sqlite3
@@ -105,7 +105,7 @@ _APPEND: Final = """
       select raise(abort, 'not the writer of this log, or not its next segment') where changes() = 0;
       insert into response_segments values(new.response_id, new.first_seq, new.last_seq, new.batch);
     end"""
-APPENDED: Final = Rows(1, _SEGMENT, _append, (_APPEND,), goes_on=True)
+APPENDED: Final = Rows(1, _SEGMENT, _append, (_APPEND,), goes_on=True, lone=is_lone)
 """Segments of running responses, each with the core that writes it and that core's epoch."""
 
 _END: Final = """

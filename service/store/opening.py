@@ -71,10 +71,12 @@ def bring_up_to_date(path: Path) -> None:
         os.close(lock)
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection as both the writer and the readers need it, for any thread."""
+def connect(path: Path, *, read_only: bool = False, statements: int = 128) -> sqlite3.Connection:
+    """A connection as both the writer and the readers need it, for any thread; `statements` are kept at hand."""
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-    conn = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=5)
+    conn = sqlite3.connect(
+        uri, uri=True, check_same_thread=False, isolation_level=None, timeout=5, cached_statements=statements
+    )
     pragmas = ["foreign_keys=on", "cache_size=-16000", "temp_store=memory"]
     if not read_only:
         # What is deleted is overwritten: nobody should find it in a page that is free.

@@ -31,7 +31,8 @@ class Rows:
 
     `singly` writes one by itself, and raises what there is to say where it can't be written. What is written of the
     same thing later has a higher `place`; no two kinds have the same. `alone` is a statement that takes rows for its
-    `%s`, without the view, where there are none of another kind. `goes_on` says that more of the same log follows.
+    `%s`, without the view, where there are none of another kind. `goes_on` says that more of the same log follows; then
+    `lone` says of a row that it is a single event.
     """
 
     place: int
@@ -40,6 +41,7 @@ class Rows:
     triggers: tuple[str, ...]
     alone: str = ""
     goes_on: bool = False
+    lone: Callable[[Row], bool] = lambda row: False
 
     def add(self, db: Tables, rows: Sequence[Row]) -> None:
         """Adds them all. Raises IntegrityError where one may not be there: then none of its statement is."""

@@ -14,17 +14,19 @@ from sqlite_utils import Database as Tables
 from service.store import logs
 from service.store.checkpoint import Checkpoints
 from service.store.commit import Asked, commit, outside
+from service.store.commit_queue import GROUP_LIMIT
 from service.store.opening import connect
 from service.store.turns import Turns
 
-GROUP_LIMIT: Final = 256
+STATEMENTS: Final = 256
+"""Kept at hand. There is one for each number of rows, of words and of all kinds: each takes half a ms to make."""
 
 
 class Writer:
     """Belongs to one thread at a time: its own, or that of the loop."""
 
     def __init__(self, path: Path, *, shared: bool) -> None:
-        self._tables = Tables(connect(path), execute_plugins=False)
+        self._tables = Tables(connect(path, statements=STATEMENTS), execute_plugins=False)
         logs.prepare(self._tables.conn)
         self._checkpoints = Checkpoints(path)
         self._turns = Turns(path.with_suffix(".turns")) if shared else None
