@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 import grpc
 
 from bridge_link.parts import CANCEL, CREDIT, END, HEAD, MESSAGE, OPEN, Say, credit, opening, read_end, read_head
-from rest_bridge.patience import Patience
+from bridge_link.patience import Patience
 
 CREDITED: Final = 8 * 1024
 """So many bytes of messages are read before the core is told that it may send as many more."""

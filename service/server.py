@@ -187,7 +187,7 @@ def _chores(settings: Settings, parts: Parts) -> list[asyncio.Task[None]]:
     """What goes on for as long as the core runs."""
     return [
         asyncio.create_task(parts.upkeep.run(settings.upkeep)),
-        asyncio.create_task(parts.takeover.run(parts.runner)),
+        asyncio.create_task(parts.takeover.run(parts.runner.live)),
         asyncio.create_task(parts.calls.run()),
         asyncio.create_task(parts.binder.run()),
         asyncio.create_task(parts.knowledge.indexer.run()),

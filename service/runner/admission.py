@@ -79,12 +79,13 @@ class Admission:
         self._retention = int(retention * 1000)
         self.enquiries = Enquiries(reading=reading, tooling=tooling, seal=seal, clock=clock, new_id=new_id)
 
-    def at_once(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run | None:
+    def at_once(
+        self, request: CreateResponseRequest, asked: Sequence[Item], caller: Caller, *, streaming: bool
+    ) -> Run | None:
         """`admit` where nothing has to be waited for; None where something has, and then nothing was done.
 
-        Raises NodexaError for some refusals, the rest is for `admit`.
+        `asked` is the request's input. Raises NodexaError for some refusals, the rest is for `admit`.
         """
-        asked = request.input[:]
         if request.user_tokens or not only_words(asked):
             return None
         read = self._reading.at_hand(request, asked, caller, streaming=streaming)

@@ -26,7 +26,7 @@ from service.store.responses import ResponseStore
 from service.store.written import Written
 
 BEGINNING_WAITS: Final = 0.1
-"""Seconds for which the beginning waits to be written, and shown, together with what comes next."""
+"""Seconds for which the beginning waits to be written, and shown, together with what comes next: see `begin_late`."""
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class EarlyRun(Run):
     _input = b""
     _beginning: Segment | None = None
     _late: asyncio.Task[None] | None = None
-    _due: asyncio.TimerHandle | None = None
+    _put_by = False
 
     @property
     def hidden(self) -> bool:
@@ -63,11 +63,13 @@ class EarlyRun(Run):
             return True
         # Its caller, who waits for the answer, is its first reader: looked for when the beginning is due.
         self._start()
-        self._due = self._loop.call_later(BEGINNING_WAITS, self._begin_late)
+        self._put_by = True
         return True
 
-    def _begin_late(self) -> None:
-        self._due = None
+    def begin_late(self) -> None:
+        if not self._put_by:
+            return
+        self._put_by = False
         self._expect_reader()
         if not self._ending and self._store is not None and self._beginning is not None:
             self._late = self._loop.create_task(self._write_beginning(self._store, self._beginning))
@@ -138,9 +140,8 @@ class EarlyRun(Run):
 
     def _put_off(self) -> None:
         """Leaves the beginning to who writes what comes next."""
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
+        if self._put_by:
+            self._put_by = False
             self._expect_reader()
 
     def _expect_reader(self) -> None:

@@ -73,7 +73,6 @@ class Run(Saying):
         super().__init__(response_id=row.id, turn=turn, teller=teller, store=store, patience=patience, rounds=rounds)
         self.row = row
         self.settings = settings
-        self._store = store
         self._clock = clock
         self._joined = joined
         self._shortening = shortening
@@ -118,6 +117,9 @@ class Run(Saying):
     def begin_at_once(self, input_items: bytes) -> bool:
         """As `begin`, where nothing has to be written before the model is asked; whether that is so."""
         return False
+
+    def begin_late(self) -> None:
+        """Writes the beginning, where that waits still for what comes next: it has waited for long enough."""
 
     def revive(self, segments: Sequence[Segment]) -> None:
         """Goes on with the log that another core began: the emitter knows what stands in it."""

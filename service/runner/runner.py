@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from nodexa.v1.response_pb2 import Response, ResponseSettings
 from nodexa.v1.response_service_pb2 import (
@@ -21,6 +21,7 @@ from service.runner.fold import fold
 from service.runner.history import History
 from service.runner.kept import FROM_THE_START, Kept, not_found, with_settings
 from service.runner.limits import FREE, Limiter, Permit
+from service.runner.live import LiveRuns
 from service.runner.log import events_of
 from service.runner.once import expect_same, named, told_again
 from service.runner.run import Run
@@ -49,6 +50,7 @@ class Runner:
     ) -> None:
         self.kept = Kept(store)
         self.telling = Telling(store, self.kept)
+        self.live = LiveRuns(history)
         self._store = store
         self._requests = requests
         self.enquiries = admission.enquiries
@@ -56,7 +58,6 @@ class Runner:
         self._history = history
         self._limiter = limiter
         self._drain = drain
-        self._live: dict[str, Run] = {}
         self._draining = False
 
     async def start(self, request: CreateResponseRequest, caller: Caller, *, streaming: bool) -> Run | Earlier:
@@ -86,14 +87,16 @@ class Runner:
         """
         if request.request_id or self._draining or caller.limited:
             return None
-        run = self._admission.at_once(request, caller, streaming=streaming)
+        # Taken once: each look at an item of a message makes an object for it.
+        items = request.input[:]
+        run = self._admission.at_once(request, items, caller, streaming=streaming)
         if run is None:
             return None
-        asked = serialized(request.input)
+        asked = serialized(items)
         if not run.begin_at_once(asked):
             return None
-        self._live[run.row.id] = run
-        run.log.when_closed(lambda: self._reap(run, asked, FREE))
+        self.live.put(run)
+        self.live.mind(run, asked, FREE)
         return run
 
     async def _earlier(self, name: Named) -> Earlier | None:
@@ -145,9 +148,7 @@ class Runner:
 
     async def cancel_all_of(self, caller: Caller) -> None:
         """Stops all that runs here for the caller's user, also what nothing stores."""
-        runs = [
-            run for run in self._live.values() if (run.row.org_id, run.row.user_id) == (caller.org_id, caller.user_id)
-        ]
+        runs = [run for run in self.live if (run.row.org_id, run.row.user_id) == (caller.org_id, caller.user_id)]
         for run in runs:
             run.stop(Stop.CANCELLED)
         await asyncio.gather(*(run.wait() for run in runs))
@@ -168,26 +169,11 @@ class Runner:
         caller = Caller(row.org_id, row.key_id, user_id=row.user_id)
         with await self._limiter.resume(caller) as permit:
             run = await self._admission.readmit(left, caller)
-            if row.id in self._live:
-                self.stop([row.id], Stop.INTERRUPTED)  # an earlier life of it, which another core had taken from here
-            self._live[row.id] = run
+            self.live.stop([row.id], Stop.INTERRUPTED)  # an earlier life of it, which another core had taken from here
+            self.live.put(run)
             run.revive(segments)
             permit.keep()
-            asked = turns[0].input.SerializeToString()
-            run.log.when_closed(lambda: self._reap(run, asked, permit))
-
-    def live(self) -> Mapping[str, int]:
-        """The runs that are here, and the epoch under which each of them writes."""
-        return {response_id: run.epoch for response_id, run in self._live.items()}
-
-    def stop(self, response_ids: Sequence[str], why: Stop) -> None:
-        """Stops those of the runs that are still here.
-
-        Where they were taken from here, their logs refuse their ends, and their readers get the true ones.
-        """
-        for response_id in response_ids:
-            if response_id in self._live:
-                self._live[response_id].stop(why)
+            self.live.mind(run, turns[0].input.SerializeToString(), permit)
 
     async def delete(self, response_id: str, caller: Caller) -> None:
         """Forgets a response, a running one after cancelling it. Raises NodexaError `response_not_found`."""
@@ -214,9 +200,9 @@ class Runner:
         """Takes nothing new, gives what runs its time to end, and then ends it as interrupted."""
         self._draining = True
         deadline = asyncio.get_running_loop().time() + self._drain
-        while self._live:
+        while self.live:
             if asyncio.get_running_loop().time() >= deadline:
-                for run in list(self._live.values()):
+                for run in self.live:
                     run.stop(Stop.INTERRUPTED)
             await asyncio.sleep(0.02)
 
@@ -225,26 +211,18 @@ class Runner:
             raise NodexaError("server_draining", "The server is being stopped; try again.", retry_after=1)
 
     async def _launch(self, run: Run, asked: bytes, name: Named | None, permit: Permit) -> None:
-        self._live[run.row.id] = run
+        self.live.put(run)
         try:
             await run.begin(asked, name)
         finally:
             if run.begun:
                 permit.keep()
-                run.log.when_closed(lambda: self._reap(run, asked, permit))
+                self.live.mind(run, asked, permit)
             else:
-                del self._live[run.row.id]
-
-    def _reap(self, run: Run, asked: bytes, permit: Permit) -> None:
-        if run.kept:
-            self._history.keep(run.row, asked, run.response, len(run.result))
-        if self._live.get(run.row.id) is run:
-            del self._live[run.row.id]
-        if permit is not FREE:
-            permit.leave(run.response.usage)
+                self.live.drop(run)
 
     def _running(self, response_id: str, caller: Caller) -> Run | None:
-        run = self._live.get(response_id)
+        run = self.live.find(response_id)
         if run is None or run.row.org_id != caller.org_id or not caller.may_see(run.row.user_id):
             return None
         return run if run.stored and not run.hidden else None

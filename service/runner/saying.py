@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
 from service.model.chunk import Chunk, TextDelta, merged, portions
@@ -44,7 +44,13 @@ class Saying(Attended):
         # Nothing is between what the model says and the pen, once it has begun.
         self._straight = rounds is None and turn.prompt.streaming
         self._made: Emitter | None = None
-        self._pen = Pen(self.log, store, response_id)
+        self._response_id = response_id
+        self._store = store
+
+    @cached_property
+    def _pen(self) -> Pen:
+        # Made when there is something to write by itself: an answer that is one text is written whole.
+        return Pen(self.log, self._store, self._response_id)
 
     @property
     def _emitter(self) -> Emitter:

@@ -44,9 +44,9 @@ log = logging.getLogger(__name__)
 
 
 class Runs(Protocol):
-    """The runs of this core, by the ids of their responses; `live` says the epoch of each."""
+    """The runs of this core, by the ids of their responses; `epochs` says the epoch of each."""
 
-    def live(self) -> Mapping[str, int]: ...
+    def epochs(self) -> Mapping[str, int]: ...
 
     def stop(self, response_ids: Sequence[str], why: Stop) -> None: ...
 
@@ -110,7 +110,7 @@ class Takeover:
         runs.stop(await self._ownership.beat(now), Stop.CANCELLED)
         # One that was frozen may hold runs that say nothing for long, and would not notice by themselves.
         if self._clock() - self._heard >= self._lease * 1000:
-            runs.stop(await self._ownership.lost(runs.live()), Stop.INTERRUPTED)
+            runs.stop(await self._ownership.lost(runs.epochs()), Stop.INTERRUPTED)
         self._heard = now
 
     def retire(self) -> None:

@@ -314,7 +314,7 @@ async def test_cancelling_ends_a_call_at_once(core: CoreUnderTest, kind: FakeKin
 
     running = asyncio.create_task(stream(core, settings=using()))
     await asyncio.wait_for(kind.tools["hang"].under_way.wait(), 10)
-    (response_id,) = core.core.runner.live()
+    (response_id,) = core.core.runner.live.epochs()
     await core.responses.CancelResponse(CancelResponseRequest(id=response_id), metadata=core.metadata())
     events = await running
 
