@@ -1,1 +1,1 @@
-"""What a core and its bridges speak on one machine, parts of calls on a unix socket, and how both wait. It knows neither."""
+"""What a core and its bridges speak on one machine: calls as parts on a unix socket, and how both wait."""
