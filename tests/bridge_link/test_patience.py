@@ -1,4 +1,4 @@
-"""One timer does for all that are given the same time: each is called when its own is over, unless it was forgotten."""
+"""What is given the same time ends in its turn, each after that time."""
 
 from __future__ import annotations
 
@@ -6,41 +6,32 @@ import asyncio
 
 from bridge_link.patience import Patience
 
-SECONDS = 0.05
 
-
-async def test_each_is_called_once_when_its_time_is_over_and_in_its_turn() -> None:
-    loop, late = asyncio.get_running_loop(), []
-    patience = Patience[str](loop, SECONDS, lambda name: late.append((name, loop.time())))
-    begun = {}
-    for name in ("first", "second", "third"):
-        begun[name] = loop.time()
+async def test_what_is_waited_for_too_long_is_ended_in_the_order_in_which_it_began() -> None:
+    ended: asyncio.Queue[str] = asyncio.Queue()
+    patience = Patience(asyncio.get_running_loop(), 0.01, ended.put_nowait)
+    for name in ("first", "came in time", "second"):
         patience.begin(name)
-        await asyncio.sleep(SECONDS / 2)
-    await asyncio.sleep(3 * SECONDS)
-
-    assert [name for name, _ in late] == ["first", "second", "third"]
-    assert all(at - begun[name] >= SECONDS for name, at in late)
+    patience.forget("came in time")
+    async with asyncio.timeout(10):
+        assert [await ended.get(), await ended.get()] == ["first", "second"]
 
 
-async def test_who_is_forgotten_is_not_called_and_the_others_are() -> None:
-    late: list[str] = []
-    patience = Patience[str](asyncio.get_running_loop(), SECONDS, late.append)
-    for name in ("first", "second", "third"):
-        patience.begin(name)
-    patience.forget("first")
-    patience.forget("third")
-    patience.forget("nobody")
-    await asyncio.sleep(3 * SECONDS)
-
-    assert late == ["second"]
+async def test_after_a_pause_it_waits_again() -> None:
+    ended: asyncio.Queue[str] = asyncio.Queue()
+    patience = Patience(asyncio.get_running_loop(), 0.01, ended.put_nowait)
+    async with asyncio.timeout(10):
+        for name in ("one", "another"):
+            patience.begin(name)
+            assert await ended.get() == name
 
 
-async def test_nobody_is_called_behind_the_stop() -> None:
-    late: list[str] = []
-    patience = Patience[str](asyncio.get_running_loop(), SECONDS, late.append)
-    patience.begin("first")
+async def test_once_stopped_it_ends_nothing_that_began_before() -> None:
+    ended: asyncio.Queue[str] = asyncio.Queue()
+    patience = Patience(asyncio.get_running_loop(), 0.01, ended.put_nowait)
+    patience.begin("before")
     patience.stop()
-    await asyncio.sleep(3 * SECONDS)
-
-    assert late == []
+    patience.begin("after")
+    async with asyncio.timeout(10):
+        assert await ended.get() == "after"
+    assert ended.empty()
