@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="few loads, short ones, nothing is written")
     parser.add_argument("--seconds", type=float, help="how long each load lasts (default: 3, with --quick 1)")
     parser.add_argument("--rounds", type=int, help="in how many a load may be measured (default: 4, with --quick 1)")
-    parser.add_argument("--wait", type=float, default=0, help="seconds a load waits for a good pace (default: 0)")
+    parser.add_argument(
+        "--wait", type=float, default=0, help="seconds a load waits for a good pace and disk (default: 0)"
+    )
     parser.add_argument("--turns", type=int, help="how long the long thread is (default: 1000, with --quick 20)")
     parser.add_argument("--connections", type=int, default=10_000, help="no load with more of them (default: 10000)")
     parser.add_argument("--ramp", type=float, default=30, help="seconds in which the 10,000 streams come (default: 30)")

@@ -70,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--full", action="store_true", help="all loads of `make bench` but the 10,000 streams")
     parser.add_argument("--seconds", type=float, help="how long each load lasts (default: 6, with --quick 1)")
     parser.add_argument("--rounds", type=int, help="in how many each load is measured (default: 3, with --quick 1)")
-    parser.add_argument("--wait", type=float, default=0, help="seconds a load waits for a good pace (default: 0)")
+    parser.add_argument(
+        "--wait", type=float, default=0, help="seconds a load waits for a good pace and disk (default: 0)"
+    )
     names = [peer.name for peer in PEERS]
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="these peers alone")
     parser.add_argument("--python", nargs="+", default=[], help="paths of a python3.12 or so that is not on the PATH")

@@ -43,14 +43,33 @@ def watched(folder: Path) -> Iterator[Callable[[], float]]:
         os.waitpid(child, 0)
 
 
+def quiet(folder: Path, seconds: float) -> bool:
+    """Watches the disk that a folder is on for so many seconds, and says whether it moved all the while."""
+    page, until, moved = _opened(folder / "page"), time.monotonic() + seconds, True
+    try:
+        while time.monotonic() < until:
+            moved &= _page_ms(page) <= STILL
+            time.sleep(_EVERY)
+    finally:
+        os.close(page)
+    return moved
+
+
 def _slowest(path: Path, over: int) -> float:
     """Milliseconds of the slowest page until `over` is closed at its other end."""
-    slowest = 0.0
-    page = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+    slowest, page = 0.0, _opened(path)
     while True:
-        started = time.monotonic()
-        os.pwrite(page, _PAGE, 0)
-        os.fsync(page)
-        slowest = max(slowest, (time.monotonic() - started) * 1000)
+        slowest = max(slowest, _page_ms(page))
         if select.select([over], [], [], _EVERY)[0]:
             return slowest
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+
+
+def _page_ms(page: int) -> float:
+    started = time.monotonic()
+    os.pwrite(page, _PAGE, 0)
+    os.fsync(page)
+    return (time.monotonic() - started) * 1000

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Final
 
 EVEN: Final = 1.1
 """What is at most so many times the best pace is as good as that."""
-_LOOKS: Final = 3
+_LOOKS: Final = 4
 _BETWEEN: Final = 0.2
 _TRIES: Final = 3
 _SIZE: Final = 6_000
@@ -38,12 +39,19 @@ def best_pace(seconds: float = 5.0) -> float:
     return seen
 
 
-def wait_for(best: float, seconds: float) -> None:
-    """Returns when the machine has run at about its best a few times in a row, or after so many seconds."""
+def wait_for(best: float, seconds: float, *, quiet: Callable[[float], bool] | None = None) -> None:
+    """Returns when the machine has run at about its best a few times in a row, or after so many seconds.
+
+    `quiet`, if given, watches something else for so many seconds between two looks, and says whether that is well, too.
+    """
     until, even = time.monotonic() + seconds, 0
     while even < _LOOKS and time.monotonic() < until:
-        even = even + 1 if pace_ms() <= best * EVEN else 0
-        time.sleep(_BETWEEN)
+        good = pace_ms() <= best * EVEN
+        if quiet is None:
+            time.sleep(_BETWEEN)
+        else:
+            good &= quiet(_BETWEEN)
+        even = even + 1 if good else 0
 
 
 def _started_on(cpu: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bench.disk import STILL, watched
+from bench.disk import STILL, quiet, watched
 from bench.loads import Load, Row, measure
 from bench.pace import EVEN, best_pace, wait_for
 from bench.processes import NotStartedError, cpu_seconds
@@ -56,7 +56,7 @@ def in_rounds(
 ) -> list[Row]:
     """All ways, one after the other, in each round; `missing` gets those that don't start, and why.
 
-    Each load waits at most `wait` seconds for the machine to run at the pace that it can.
+    Each load waits at most `wait` seconds for the machine to run at the pace that it can, and for a disk that moves.
     """
     rows: list[Row] = []
     best = best_pace() if wait else 0.0
@@ -68,7 +68,8 @@ def in_rounds(
                     continue
                 try:
                     own = folder / way.folder / str(part)
-                    rows += _measured(way, loads, own, number, partial(wait_for, best, wait))
+                    ready = partial(wait_for, best, wait, quiet=partial(quiet, folder))
+                    rows += _measured(way, loads, own, number, ready)
                 except NotStartedError as error:
                     missing[way.name] = str(error)
                     print(f"\n{way.name} is not measured: {error}", flush=True)
@@ -93,7 +94,7 @@ def side_by_side(
             show_heads()
             for load in dict.fromkeys(load for way in ways for group in way.groups for load in group):
                 for target in targets:
-                    wait_for(best, wait)
+                    wait_for(best, wait, quiet=partial(quiet, folder))
                     rows.append(_row(target, load, folder, number))
                     come_to_rest(target)
     return told(rows)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.disk import watched
+from bench.disk import STILL, quiet, watched
 from bench.goals import goals_table
 from bench.loads import Load, Row
 from bench.pace import best_pace, pace_ms, wait_for
@@ -53,6 +53,27 @@ def test_the_slowest_page_is_told_once_it_is_over(tmp_path: Path) -> None:
     with watched(tmp_path) as slowest_page:
         assert slowest_page() == 0.0
     assert 0 < slowest_page() < 60_000
+
+
+@pytest.mark.parametrize(("slowest", "moves"), [(STILL, True), (STILL + 1, False)])
+def test_a_disk_is_quiet_where_no_page_took_too_long(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, slowest: float, moves: bool
+) -> None:
+    pages = iter([1.0, slowest])
+    monkeypatch.setattr("bench.disk._page_ms", lambda page: next(pages, 1.0))
+    assert quiet(tmp_path, 0.1) is moves
+
+
+def test_a_load_waits_until_the_disk_was_quiet_a_few_times_in_a_row() -> None:
+    looks = iter([True, True, False])
+    seen: list[bool] = []
+
+    def disk(_: float) -> bool:
+        seen.append(next(looks, True))
+        return seen[-1]
+
+    wait_for(1e9, 60.0, quiet=disk)
+    assert seen == [True, True, False, *[True] * 4]
 
 
 def test_what_was_measured_at_a_slow_pace_is_measured_again() -> None:
