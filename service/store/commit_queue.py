@@ -11,7 +11,7 @@ from service.store.commit import Asked, Batch
 
 GROUP_LIMIT: Final = 256
 PAUSE: Final = 0.002
-"""Seconds behind one transaction of many tokens before the next: each costs as much as a dozen tokens by itself."""
+"""Seconds from when many tokens were taken until more are: a transaction costs as much as a dozen tokens by itself."""
 MANY: Final = 6
 """So many tokens that came alone, of as many replies, mean that more are on their way."""
 
